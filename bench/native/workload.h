@@ -1,0 +1,444 @@
+// The workloads of the core benchmark, made from a seed, before any clock runs.
+//
+// Purpose: W (new 55% of which about a tenth cross, IOC 10%, cancel 25%, move by ±1–3 ticks 10%) and ec (the
+// order generator of exchange-core, rebuilt from its published facts). A workload is a list of steps
+// that name orders by the step that made them, so that a bare book and a whole core can run the same.
+// The maker of the list follows a book of its own, so that cancels and moves name orders that are open.
+// Owner: core_bench. Thread safety: none. Not part of the engine: floating point is used freely.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "book/book.h"
+
+namespace verbex::bench {
+
+enum class StepKind : uint8_t { New, Ioc, Fok, Cancel, Move, Reduce };
+
+struct Step {
+    StepKind kind;
+    bool sell;
+    uint16_t symbol;
+    uint32_t order;    // New, Ioc, Fok: its own number; otherwise the order meant
+    uint32_t account;  // 1 …
+    int32_t price;
+    int32_t quantity;  // Reduce: by how much
+};
+static_assert(sizeof(Step) == 20);
+
+struct Workload {
+    const char* name;
+    uint32_t symbols;
+    uint32_t accounts;
+    uint32_t orders;  // numbers used
+    int64_t priceMin, priceMax;
+    std::vector<Step> prefill;
+    std::vector<Step> steps;
+};
+
+// xorshift64* (Vigna 2016).
+class Random {
+public:
+    explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15ULL + 1) {}
+    uint64_t next() {
+        state_ ^= state_ >> 12;
+        state_ ^= state_ << 25;
+        state_ ^= state_ >> 27;
+        return state_ * 0x2545f4914f6cdd1dULL;
+    }
+    uint32_t below(uint32_t n) {
+        return static_cast<uint32_t>(((next() >> 32) * uint64_t{n}) >> 32);
+    }
+    double unit() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+
+private:
+    uint64_t state_;
+};
+
+// Events that go nowhere: the region is used again and again, as a ring's would be.
+class Discard final : public EventWriter {
+public:
+    Discard() : cells_(zeroedArray<Event>(kCells)) { setRegion(cells_.get(), cells_.get() + kCells); }
+    uint64_t count() const { return drained_ + static_cast<uint64_t>(cursor() - begin()); }
+
+private:
+    static constexpr size_t kCells = 2048;  // 256 KiB: stays in the second-level cache
+    void drain() override {
+        drained_ += kCells;
+        setRegion(cells_.get(), cells_.get() + kCells);
+    }
+    ZeroedArray<Event> cells_;
+    uint64_t drained_ = 0;
+};
+
+// A bare book per symbol: matching without risk, driven by steps.
+class BareBooks {
+public:
+    BareBooks(const Workload& shape, uint32_t orders)
+        : slab_(orders), slots_(zeroedArray<OrderSlot>(size_t{orders} + 1)) {
+        for (uint32_t i = 0; i < shape.symbols; ++i) {
+            books_.push_back(
+                std::make_unique<Book>(i + 1, slab_, shape.priceMin, shape.priceMax));
+        }
+    }
+
+    void run(const Step& step, Position position) {
+        Book& book = *books_[step.symbol];
+        const CommandContext context{events_, position, 0};
+        switch (step.kind) {
+            case StepKind::New:
+            case StepKind::Ioc:
+            case StepKind::Fok: {
+                const auto timeInForce = step.kind == StepKind::New   ? TimeInForce::Gtc
+                                         : step.kind == StepKind::Ioc ? TimeInForce::Ioc
+                                                                      : TimeInForce::Fok;
+                Taker taker;
+                taker.order = Order{step.price,
+                                    step.quantity,
+                                    0,
+                                    0,
+                                    0,
+                                    position,
+                                    step.account,
+                                    1,
+                                    step.symbol + 1u,
+                                    step.order,
+                                    (step.sell ? kOrderSell : 0) | 1u << kOrderTypeShift |
+                                        static_cast<uint32_t>(timeInForce) << kOrderTimeInForceShift,
+                                    0};
+                taker.display = taker.stopPrice = taker.minQuantity = 0;
+                taker.expiry = 0;
+                taker.immediate = step.kind != StepKind::New;
+                Event& head = context.emit(EventType::Accepted, step.symbol + 1u);
+                describeOrder(head, taker.order);
+                head.quantity = head.leaves = step.quantity;
+                slots_[step.order] = book.enter(taker, head, context);
+                break;
+            }
+            case StepKind::Cancel: book.cancel(slots_[step.order], Cause::Requested, context); break;
+            case StepKind::Reduce:
+                book.reduce(slots_[step.order], step.quantity, Cause::Requested, context);
+                break;
+            case StepKind::Move: {
+                Taker taker = book.withdraw(slots_[step.order]);
+                taker.order.price = step.price;
+                Event& head = context.emit(EventType::Replaced, step.symbol + 1u);
+                describeOrder(head, taker.order);
+                head.quantity = head.leaves = taker.order.open;
+                slots_[step.order] = book.enter(taker, head, context);
+                break;
+            }
+        }
+    }
+
+    // Brings what the step will touch towards the caches.
+    void prefetch(const Step& step) const {
+        if (step.kind >= StepKind::Cancel) {
+            __builtin_prefetch(&slab_[slots_[step.order]]);
+        } else {
+            books_[step.symbol]->prefetch(step.price);
+        }
+    }
+
+    Book& book(uint32_t symbol) { return *books_[symbol]; }
+    OrderSlab& slab() { return slab_; }
+    OrderSlot slotOf(uint32_t order) const { return slots_[order]; }
+    uint64_t events() const { return events_.count(); }
+    uint64_t trades() const {
+        uint64_t sum = 0;
+        for (const auto& book : books_) sum += book->trades();
+        return sum;
+    }
+
+private:
+    OrderSlab slab_;
+    ZeroedArray<OrderSlot> slots_;
+    std::vector<std::unique_ptr<Book>> books_;
+    Discard events_;
+};
+
+// Which orders are open, with their age: what the makers of workloads choose victims from.
+class OpenOrders {
+public:
+    void add(uint32_t order) {
+        at_.resize(std::max<size_t>(at_.size(), size_t{order} + 1));
+        at_[order] = static_cast<uint32_t>(list_.size());
+        list_.push_back(order);
+    }
+    void remove(uint32_t order) {
+        const uint32_t at = at_[order];
+        list_[at] = list_.back();
+        at_[list_[at]] = at;
+        list_.pop_back();
+    }
+    bool empty() const { return list_.empty(); }
+    size_t size() const { return list_.size(); }
+    template <typename Alive, typename Bury>
+    void dropDead(Alive alive, Bury bury) {
+        for (size_t i = list_.size(); i-- > 0;) {
+            const uint32_t order = list_[i];
+            if (!alive(order)) bury(order);
+        }
+    }
+    uint32_t any(Random& random) const {
+        return list_[random.below(static_cast<uint32_t>(list_.size()))];
+    }
+
+private:
+    std::vector<uint32_t> list_;
+    std::vector<uint32_t> at_;
+};
+
+// W: `resting` orders a symbol on about `levels` price levels.
+inline Workload makeW(const char* name, uint32_t symbols, uint32_t resting, uint32_t levels,
+                      uint32_t operations, uint64_t seed) {
+    Workload work{name, symbols, 1000, 0, 1, 0, {}, {}};
+    const int32_t middle = 1 << 16;
+    work.priceMax = 1 << 17;
+    Random random(seed);
+    const uint32_t total = symbols * resting;
+    BareBooks books(work, total * 4 + 4096);
+    // The books above are sized for open orders; the numbers of all orders ever go on counting here.
+    std::vector<OpenOrders> open(symbols);
+    std::vector<uint32_t> place;  // order number → number in `books`, which reuses them
+    std::vector<uint32_t> freePlaces;
+    uint32_t places = 0;
+    const auto half = static_cast<int32_t>(levels / 2);
+    std::vector<int32_t> mid(symbols, middle);
+
+    const auto resolve = [&](Step step) {
+        step.order = place[step.order];
+        return step;
+    };
+    const auto alive = [&](uint32_t order, OrderId id) {
+        const OrderSlot slot = books.slotOf(place[order]);
+        return slot != 0 && books.slab()[slot].orderId == id;
+    };
+    std::vector<OrderId> ids;
+    Position position = 0;
+    const auto run = [&](const Step& step) {
+        if (step.kind <= StepKind::Fok) {
+            uint32_t p;
+            if (freePlaces.empty()) {
+                p = ++places;
+            } else {
+                p = freePlaces.back();
+                freePlaces.pop_back();
+            }
+            place.push_back(p);
+            ids.push_back(++position);
+        } else {
+            ++position;
+        }
+        books.run(resolve(step), position);
+    };
+    const auto bury = [&](uint32_t symbol, uint32_t order) {
+        open[symbol].remove(order);
+        freePlaces.push_back(place[order]);
+    };
+    const auto victim = [&](uint32_t symbol) -> int64_t {
+        while (!open[symbol].empty()) {
+            const uint32_t order = open[symbol].any(random);
+            if (alive(order, ids[order])) return order;
+            bury(symbol, order);
+        }
+        return -1;
+    };
+    const auto passive = [&](uint32_t symbol, bool sell) {
+        const int32_t away = 1 + static_cast<int32_t>(random.below(static_cast<uint32_t>(half)));
+        return sell ? mid[symbol] + away : mid[symbol] - away;
+    };
+    const auto record = [&](std::vector<Step>& out, Step step) {
+        if (step.kind <= StepKind::Fok) step.order = work.orders++;
+        run(step);
+        out.push_back(step);
+        if (step.kind == StepKind::New) {
+            if (alive(step.order, ids[step.order])) {
+                open[step.symbol].add(step.order);
+            } else {
+                freePlaces.push_back(place[step.order]);
+            }
+        } else if (step.kind == StepKind::Ioc || step.kind == StepKind::Fok) {
+            freePlaces.push_back(place[step.order]);
+        } else if (step.kind == StepKind::Cancel) {
+            bury(step.symbol, step.order);
+        }
+    };
+    const auto account = [&] { return 1 + random.below(work.accounts); };
+    for (uint32_t i = 0; i < total; ++i) {
+        const auto symbol = static_cast<uint16_t>(i % symbols);
+        const bool sell = random.below(2) != 0;
+        record(work.prefill, Step{StepKind::New, sell, symbol, 0, account(), passive(symbol, sell),
+                                  static_cast<int32_t>(1 + random.below(10))});
+    }
+    while (work.steps.size() < operations) {
+        const auto symbol = static_cast<uint16_t>(random.below(symbols));
+        const uint32_t draw = random.below(1000);
+        const bool sell = random.below(2) != 0;
+        // The list of the open keeps the dead until somebody looks.
+        if (open[symbol].size() > resting + resting / 32) {
+            open[symbol].dropDead([&](uint32_t order) { return alive(order, ids[order]); },
+                                  [&](uint32_t order) { bury(symbol, order); });
+        }
+        const bool crowded = open[symbol].size() > resting;
+        if (random.below(64) == 0) mid[symbol] += static_cast<int32_t>(random.below(3)) - 1;
+        mid[symbol] = std::clamp(mid[symbol], middle / 2, middle + middle / 2);
+        const auto takerQuantity = static_cast<int32_t>((crowded ? 8 : 3) + random.below(crowded ? 16 : 8));
+        if (draw < 550) {
+            const bool cross = random.below(10) == 0;
+            const Book& book = books.book(symbol);
+            int32_t price = passive(symbol, sell);
+            int32_t quantity = static_cast<int32_t>(1 + random.below(10));
+            const int64_t best = book.bestOpposite(sell);
+            if (cross && best != 0) {
+                price = static_cast<int32_t>(best) + (sell ? -half / 2 : half / 2);
+                quantity = takerQuantity;
+            }
+            record(work.steps, Step{StepKind::New, sell, symbol, 0, account(), price, quantity});
+        } else if (draw < 650) {
+            const int64_t best = books.book(symbol).bestOpposite(sell);
+            const int32_t price =
+                best == 0 ? mid[symbol] : static_cast<int32_t>(best) + (sell ? -half / 2 : half / 2);
+            record(work.steps, Step{StepKind::Ioc, sell, symbol, 0, account(), price, takerQuantity});
+        } else {
+            const int64_t order = victim(symbol);
+            if (order < 0) continue;
+            const auto number = static_cast<uint32_t>(order);
+            const Order& now = books.slab()[books.slotOf(place[number])];
+            if (draw < 900) {
+                record(work.steps, Step{StepKind::Cancel, now.sell(), symbol, number, now.account, 0, 0});
+            } else {
+                const auto ticks = static_cast<int32_t>(1 + random.below(3));
+                record(work.steps,
+                       Step{StepKind::Move, now.sell(), symbol, number, now.account,
+                            static_cast<int32_t>(now.price) + (random.below(2) != 0 ? ticks : -ticks),
+                            static_cast<int32_t>(now.open)});
+            }
+        }
+    }
+    return work;
+}
+
+// ec: exchange-core's generator for one symbol, `target` resting orders.
+inline Workload makeEc(const char* name, uint32_t target, uint32_t accounts, uint32_t operations,
+                       uint64_t seed) {
+    Workload work{name, 1, accounts, 0, 1, 0, {}, {}};
+    Random random(seed);
+    const auto start = static_cast<int32_t>(std::pow(10.0, 3.3 + 1.5 * random.unit() + 1.5 * random.unit()));
+    const int32_t deviation = std::min(static_cast<int32_t>(0.05 * start), 10000);
+    const int32_t low = std::max(1, start - 5 * deviation);
+    const int32_t high = start + 5 * deviation;
+    work.priceMin = low;
+    work.priceMax = high;
+    const uint32_t half = target / 2;
+    const uint32_t fast = std::min(512u, half * 3 / 4);
+    BareBooks books(work, target + operations + 1024);
+    std::vector<OrderId> ids;
+    std::vector<uint32_t> live;  // by age; the dead are dropped when they are met
+    size_t oldest = 0;
+    Position position = 0;
+    int32_t last = start;
+    uint32_t counts[2] = {0, 0};  // buys, sells; refreshed now and then
+    bool reached[2] = {false, false};
+    const auto alive = [&](uint32_t order) {
+        const OrderSlot slot = books.slotOf(order);
+        return slot != 0 && books.slab()[slot].orderId == ids[order];
+    };
+    const auto record = [&](std::vector<Step>& out, Step step) {
+        if (step.kind <= StepKind::Fok) {
+            step.order = work.orders++;
+            ids.push_back(position + 1);
+        }
+        books.run(step, ++position);
+        out.push_back(step);
+        if (step.kind == StepKind::New && alive(step.order)) live.push_back(step.order);
+        const int64_t price = books.book(0).lastPrice();
+        if (price != 0) last = std::clamp(static_cast<int32_t>(price), low, high);
+    };
+    const auto refresh = [&] {
+        counts[0] = counts[1] = 0;
+        std::vector<uint32_t> still;
+        for (size_t i = oldest; i < live.size(); ++i) {
+            if (!alive(live[i])) continue;
+            still.push_back(live[i]);
+            ++counts[books.slab()[books.slotOf(live[i])].sell() ? 1 : 0];
+        }
+        live.swap(still);
+        oldest = 0;
+    };
+    const auto gtc = [&](bool sell) {
+        const double u = random.unit();
+        const auto d = static_cast<uint32_t>(1 + static_cast<int32_t>(u * u * deviation));
+        const auto sum = static_cast<int32_t>(random.below(d) + random.below(d) + random.below(d) +
+                                              random.below(d));
+        const int32_t offset = std::abs(sum / 4 * 2 - static_cast<int32_t>(d));
+        const int32_t price = std::clamp(sell ? last + offset : last - offset, low, high);
+        const auto size = static_cast<int32_t>(1 + random.below(6) * random.below(6) * random.below(6));
+        return Step{StepKind::New, sell, 0, 0, 1 + random.below(accounts), price, size};
+    };
+    for (uint32_t i = 0; i < target; ++i) record(work.prefill, gtc((i & 1) != 0));
+    refresh();
+    const uint32_t every = std::min(512u, target + 1);
+    while (work.steps.size() < operations) {
+        if (work.steps.size() % every == 0) refresh();
+        const bool sell = random.below(2) != 0;
+        const int64_t lack = int64_t{half} - counts[sell ? 1 : 0];
+        const bool grow = lack > 0;
+        if (!grow) reached[sell ? 1 : 0] = true;
+        const bool quick = !reached[sell ? 1 : 0] || lack > fast;
+        const uint32_t q = random.below(grow ? (quick ? 2 : 10) : 40);
+        int64_t order = -1;
+        if (q >= 2) {
+            // Uniform among the oldest 512 that are still open.
+            for (int tries = 0; tries < 64 && order < 0 && oldest < live.size(); ++tries) {
+                while (oldest < live.size() && !alive(live[oldest])) ++oldest;
+                if (oldest == live.size()) break;
+                const auto span = static_cast<uint32_t>(std::min<size_t>(512, live.size() - oldest));
+                const uint32_t candidate = live[oldest + random.below(span)];
+                if (alive(candidate)) order = candidate;
+            }
+        }
+        if (order < 0) {
+            if (grow) {
+                record(work.steps, gtc(sell));
+            } else {
+                Step step = gtc(sell);
+                step.price = sell ? low : high;
+                step.kind = StepKind::Ioc;
+                if (random.below(32) == 0) {
+                    // The budget of the original is a limit price here: the far end of the range.
+                    const uint32_t r = random.below(8);
+                    step.kind = StepKind::Fok;
+                    step.quantity = static_cast<int32_t>(1 + r * r * r);
+                }
+                record(work.steps, step);
+            }
+            continue;
+        }
+        const auto number = static_cast<uint32_t>(order);
+        const Order& now = books.slab()[books.slotOf(number)];
+        Step step{StepKind::Cancel, now.sell(), 0, number, now.account, 0, 0};
+        if (q == 3) {
+            const auto by = static_cast<int32_t>(1 + random.below(static_cast<uint32_t>(now.open)));
+            if (by < now.open) {
+                step.kind = StepKind::Reduce;
+                step.quantity = by;
+            }
+        } else if (q != 2) {
+            const double delta = (last - static_cast<double>(now.price)) * 0.01;
+            auto ticks = static_cast<int32_t>(delta < 0 ? std::floor(delta) : std::ceil(delta));
+            if (ticks == 0) ticks = random.below(2) != 0 ? 1 : -1;
+            step.kind = StepKind::Move;
+            step.price = std::clamp(static_cast<int32_t>(now.price) + ticks, low, high);
+            step.quantity = static_cast<int32_t>(now.open);
+        }
+        record(work.steps, step);
+    }
+    return work;
+}
+
+}  // namespace verbex::bench

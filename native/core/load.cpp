@@ -1,0 +1,299 @@
+// Reads a saved state back. Everything is checked: files are covered by checksums, but a core that
+// starts from a wrong state would compute wrong results for ever.
+#include <algorithm>
+#include <vector>
+
+#include "core/state.h"
+#include "core/state_format.h"
+
+namespace verbex {
+
+namespace {
+
+class StateReader {
+public:
+    StateReader(ByteSource& source, Core::State& state) : source_(source), state_(state) {}
+
+    bool run() {
+        if (!get(&head_) || head_.magic != kStateMagic || head_.version != kStateVersion) return false;
+        state_.position = head_.position;
+        state_.time = head_.time;
+        return assets() && instruments() && accounts() && rights() && limits() && balances() &&
+               exposures() && ids(state_.orderIds, head_.orderIds, true) &&
+               ids(state_.transactionIds, head_.transactionIds, false) && orders() && linkOrders() &&
+               consistent();
+    }
+
+private:
+    template <typename T>
+    bool get(T* record) {
+        return source_.read(record, sizeof(T));
+    }
+
+    bool assets() {
+        for (uint32_t i = 0; i < head_.assets; ++i) {
+            SavedAsset saved;
+            if (!get(&saved) || saved.decimals > 18 || saved.name.none() || saved.reserved != 0) {
+                return false;
+            }
+            if (state_.assetNames.full() || state_.assetNames.find(0, saved.name) != 0) return false;
+            if (!amountInRange(saved.issued) || !amountInRange(saved.fees)) return false;
+            (void)state_.assetNames.add(0, saved.name, 0);
+            state_.assets.push_back(Asset{saved.issued, saved.fees, saved.name,
+                                          static_cast<uint8_t>(saved.decimals)});
+        }
+        return true;
+    }
+
+    bool instruments() {
+        for (uint32_t i = 0; i < head_.instruments; ++i) {
+            SavedInstrument saved;
+            if (!get(&saved) || saved.name.none() || saved.state < 1 || saved.state > 4) return false;
+            if (!state_.knowsAsset(saved.base) || !state_.knowsAsset(saved.quote)) return false;
+            const InstrumentTerms terms{saved.priceMin, saved.priceMax, saved.quantityMin,
+                                        saved.quantityMax, saved.collar};
+            const FeeSchedule fees{saved.makerFee, saved.takerFee};
+            if (saved.base == saved.quote ||
+                !termsPossible(terms, fees, saved.lotBase, saved.lotQuote)) {
+                return false;
+            }
+            if (state_.instrumentNames.full() ||
+                state_.instrumentNames.find(0, saved.name) != 0) {
+                return false;
+            }
+            const InstrumentId id = state_.instrumentNames.add(0, saved.name, 0);
+            Instrument instrument{};
+            instrument.name = saved.name;
+            instrument.base = saved.base;
+            instrument.quote = saved.quote;
+            instrument.state = TradingState(saved.state);
+            instrument.lotBase = saved.lotBase;
+            instrument.lotQuote = saved.lotQuote;
+            instrument.terms = terms;
+            instrument.schedules[0] = fees;
+            state_.instruments.push_back(instrument);
+            state_.books.push_back(
+                std::make_unique<Book>(id, state_.slab, terms.priceMin, terms.priceMax));
+            state_.books.back()->restoreTrades(saved.lastPrice, saved.trades);
+        }
+        return true;
+    }
+
+    bool accounts() {
+        for (uint32_t i = 0; i < head_.accounts; ++i) {
+            SavedAccount saved;
+            if (!get(&saved) || (saved.orderTypes & ~kRightsAll) != 0 || saved.killed > 1 ||
+                saved.instrumentsDenied > 1 || saved.reserved != 0) {
+                return false;
+            }
+            if (i == 0) {
+                if (saved.name != state_.accounts[0].name || saved.parent != 0) return false;
+            } else {
+                if (saved.parent >= i || saved.name.none() || state_.accounts.full() ||
+                    state_.accounts[saved.parent].level >= kAccountLevelMax ||
+                    state_.accountNames.find(0, saved.name) != 0) {
+                    return false;
+                }
+                (void)state_.accounts.add(saved.parent, saved.name);
+                (void)state_.accountNames.add(0, saved.name, 0);
+            }
+            Account& account = state_.accounts[i];
+            account.killed = saved.killed != 0;
+            account.orderTypes = saved.orderTypes;
+            account.instrumentsDenied = saved.instrumentsDenied != 0;
+        }
+        return head_.accounts >= 1;
+    }
+
+    bool rights() {
+        for (uint32_t i = 0; i < head_.rights; ++i) {
+            SavedRight saved;
+            if (!get(&saved) || !state_.accounts.exists(saved.account) ||
+                !state_.knows(saved.instrument) || saved.right < 1 || saved.right > 2) {
+                return false;
+            }
+            state_.accounts.setInstrumentRight(saved.account, saved.instrument,
+                                               static_cast<uint8_t>(saved.right));
+        }
+        return true;
+    }
+
+    bool limits() {
+        for (uint32_t i = 0; i < head_.limits; ++i) {
+            SavedLimit saved;
+            if (!get(&saved) || !state_.accounts.exists(saved.account) || saved.kind < 1 ||
+                saved.kind > kLimitKindMax || saved.subject > Limits::kIdsMax || saved.limit < 0 ||
+                saved.reserved != 0 ||
+                !amountInRange(saved.limit) || !amountInRange(saved.current / 2)) {
+                return false;
+            }
+            state_.limits.set(state_.accounts, saved.account, LimitKind(saved.kind), saved.subject,
+                              Limit{saved.limit, saved.current, saved.openBuy, saved.openSell});
+        }
+        state_.accounts.settingChanged(0);
+        return true;
+    }
+
+    bool balances() {
+        for (uint64_t i = 0; i < head_.balances; ++i) {
+            SavedBalance saved;
+            if (!get(&saved) || saved.reserved != 0) return false;
+            const auto account = static_cast<AccountId>(saved.pair >> 32);
+            if (account == 0 || !state_.accounts.exists(account) ||
+                !state_.knowsAsset(static_cast<AssetId>(saved.pair))) {
+                return false;
+            }
+            if (saved.held < 0 || saved.total < saved.held || !amountInRange(saved.total)) {
+                return false;
+            }
+            state_.ledger.balance(account, static_cast<AssetId>(saved.pair)) =
+                Balance{saved.total, saved.held};
+        }
+        return true;
+    }
+
+    bool exposures() {
+        for (uint64_t i = 0; i < head_.exposures; ++i) {
+            SavedExposure saved;
+            if (!get(&saved)) return false;
+            const auto account = static_cast<AccountId>(saved.pair >> 32);
+            const auto instrument = static_cast<InstrumentId>(saved.pair);
+            if (!state_.accounts.exists(account) || !state_.knows(instrument)) return false;
+            if (saved.openBuy < 0 || saved.openSell < 0) return false;
+            state_.ledger.exposure(account, instrument) =
+                Exposure{saved.position, saved.openBuy, saved.openSell};
+        }
+        return true;
+    }
+
+    bool ids(ClientIds& table, uint64_t count, bool orderIds) {
+        table.restoreDay(0);
+        for (uint64_t i = 0; i < count; ++i) {
+            SavedId saved;
+            if (!get(&saved) || saved.id.none() || !state_.accounts.exists(saved.account) ||
+                table.full() || table.find(saved.account, saved.id) != 0 || saved.daysAgo > 1 ||
+                saved.live > (orderIds ? 1u : 0u) || saved.reject > 0xfff) {
+                return false;
+            }
+            const uint32_t entry = table.add(saved.account, saved.id, saved.fingerprint);
+            if (saved.live == 0) {
+                table.restoreDay(static_cast<uint8_t>(0 - saved.daysAgo));
+                table.close(entry, saved.orderId, Reject(saved.reject));
+                table.restoreDay(0);
+            }
+        }
+        return true;
+    }
+
+    bool orders() {
+        for (uint64_t i = 0; i < head_.orders; ++i) {
+            SavedOrder saved;
+            if (!get(&saved) || !state_.knows(saved.instrument) || state_.slab.full()) return false;
+            if (saved.entry == 0 || saved.entry > state_.orderIds.size()) return false;
+            const ClientIdEntry& entry = state_.orderIds[saved.entry];
+            if (!entry.live() || entry.slot() != 0 || entry.account != saved.account) return false;
+            constexpr int64_t kMax = int64_t{1} << 53;
+            const bool waiting = (saved.flags & kOrderWaiting) != 0;
+            if (saved.orderId == 0 || saved.orderId > state_.position || saved.price < 1 ||
+                saved.price > kMax || saved.open < 1 || saved.open > kMax ||
+                saved.visible < (waiting ? 0 : 1) || saved.visible > saved.open ||
+                (waiting && saved.stopPrice < 1) || (saved.flags >> kOrderScheduleShift) != 0 ||
+                saved.display < 0 || saved.stopPrice < 0) {
+                return false;
+            }
+            Instrument& instrument = state_.instruments[saved.instrument];
+            const FeeSchedule fees{saved.makerFee, saved.takerFee};
+            const uint8_t schedule = instrument.slotFor(fees, false);
+            if (schedule == Instrument::kSchedules) return false;
+            instrument.schedules[schedule] = fees;
+            ++instrument.scheduleOrders[schedule];
+
+            Taker taker{};
+            taker.order.price = saved.price;
+            taker.order.open = saved.open;
+            taker.order.orderId = saved.orderId;
+            taker.order.account = saved.account;
+            taker.order.firm = state_.accounts[saved.account].firm;
+            taker.order.instrument = saved.instrument;
+            taker.order.entry = saved.entry;
+            taker.order.flags = saved.flags | uint32_t{schedule} << kOrderScheduleShift;
+            taker.display = saved.display;
+            taker.stopPrice = saved.stopPrice;
+            taker.expiry = saved.expiry;
+            OrderSlot slot;
+            if (!state_.books[saved.instrument]->restore(taker, saved.visible, &slot)) return false;
+            state_.orderIds.setLive(saved.entry, slot);
+            slots_.push_back(slot);
+        }
+        return true;
+    }
+
+    // Each account's open orders, by order id.
+    bool linkOrders() {
+        std::sort(slots_.begin(), slots_.end(), [this](OrderSlot a, OrderSlot b) {
+            return state_.slab[a].orderId < state_.slab[b].orderId;
+        });
+        for (const OrderSlot slot : slots_) {
+            const Order& order = state_.slab[slot];
+            state_.link(order.entry);
+            if (order.extra == 0 || state_.slab.extra(order).expiry == 0) continue;
+            state_.expiries.push_back(
+                Expiry{state_.slab.extra(order).expiry, order.orderId, slot});
+        }
+        std::make_heap(state_.expiries.begin(), state_.expiries.end());
+        return true;
+    }
+
+    // Holds and open quantities must be those of the orders, money must be conserved, live ids must be
+    // exactly the open orders.
+    bool consistent() {
+        FlatMap<Amount> held;
+        FlatMap<Exposure> open;
+        for (const OrderSlot slot : slots_) {
+            const Order& order = state_.slab[slot];
+            const Instrument& instrument = state_.instruments[order.instrument];
+            held.findOrAdd(pairKey(order.account,
+                                   order.sell() ? instrument.base : instrument.quote)) +=
+                instrument.hold(order.sell(), order.price, order.open, order.schedule());
+            open.findOrAdd(pairKey(order.account, order.instrument)).open(order.sell()) +=
+                order.open;
+        }
+        bool good = true;
+        std::vector<Amount> totals(state_.assets.size());
+        state_.ledger.balances().forEach([&](uint64_t key, const Balance& balance) {
+            const Amount* expected = held.find(key);
+            if (balance.held != (expected == nullptr ? 0 : *expected)) good = false;
+            totals[static_cast<uint32_t>(key)] += balance.total;
+        });
+        state_.ledger.exposures().forEach([&](uint64_t key, const Exposure& exposure) {
+            const Exposure* expected = open.find(key);
+            const Exposure none{};
+            if (expected == nullptr) expected = &none;
+            if (exposure.openBuy != expected->openBuy || exposure.openSell != expected->openSell) {
+                good = false;
+            }
+        });
+        for (size_t i = 1; i < totals.size(); ++i) {
+            if (totals[i] + state_.assets[i].fees != state_.assets[i].issued) good = false;
+        }
+        size_t live = 0;
+        for (uint32_t entry = 1; entry <= state_.orderIds.size(); ++entry) {
+            live += state_.orderIds[entry].live() ? 1 : 0;
+        }
+        return good && live == slots_.size();
+    }
+
+    ByteSource& source_;
+    Core::State& state_;
+    SavedHead head_{};
+    std::vector<OrderSlot> slots_;
+};
+
+}  // namespace
+
+bool Core::load(ByteSource& source) {
+    CHECK(state_->position == 0);
+    return StateReader(source, *state_).run();
+}
+
+}  // namespace verbex

@@ -1,0 +1,305 @@
+// New orders, cancels and reduces (docs/rules.md sections 5 and 8).
+#include "core/state.h"
+
+namespace verbex {
+
+namespace {
+
+constexpr int64_t kClipsMax = 10'000;  // an iceberg shows itself at most so often
+
+// The optional second line of a NewOrder.
+struct SecondLine {
+    int64_t stopPrice, displayQuantity, minQuantity;
+};
+
+SecondLine secondLineOf(const Command& command) {
+    if (!command.extended()) return SecondLine{0, 0, 0};
+    return SecondLine{command.stopPrice, command.displayQuantity, command.minQuantity};
+}
+
+uint32_t fingerprintOf(const Command& command) {
+    const SecondLine second = secondLineOf(command);
+    Fingerprint fingerprint;
+    fingerprint
+        .add(uint64_t{command.type} | uint64_t{command.side} << 8 |
+             uint64_t{command.orderType} << 16 | uint64_t{command.timeInForce} << 24 |
+             uint64_t{command.selfTrade} << 32 | uint64_t{command.flags} << 40)
+        .add(command.instrument)
+        .add(static_cast<uint64_t>(command.price))
+        .add(static_cast<uint64_t>(command.quantity))
+        .add(command.expiry);
+    if (command.extended()) {
+        fingerprint.add(static_cast<uint64_t>(second.stopPrice))
+            .add(static_cast<uint64_t>(second.displayQuantity))
+            .add(static_cast<uint64_t>(second.minQuantity));
+    }
+    return fingerprint.value();
+}
+
+// Checks 7 to 14: what can be said of the command and the instrument's terms alone.
+Reject checkFields(const Command& command, const SecondLine& second, const InstrumentTerms& terms,
+                   uint64_t time) {
+    constexpr uint16_t kPostOnly = kCommandPostOnlyReject | kCommandPostOnlyReprice;
+    if (command.side != 1 && command.side != 2) return Reject::INVALID_SIDE;
+    if (command.orderType < 1 || command.orderType > 4) return Reject::INVALID_ORDER_TYPE;
+    if (command.selfTrade > 4) return Reject::INVALID_SELF_TRADE;
+    const auto type = OrderType(command.orderType);
+    const auto timeInForce = TimeInForce(command.timeInForce);
+    const bool rests = timeInForce == TimeInForce::Gtc || timeInForce == TimeInForce::Day ||
+                       timeInForce == TimeInForce::Gtd;
+    const uint16_t postOnly = command.flags & kPostOnly;
+    if (command.flags > kCommandFlagsMax || postOnly == kPostOnly ||
+        (postOnly != 0 && !(type == OrderType::Limit && rests))) {
+        return Reject::INVALID_FLAGS;
+    }
+
+    const bool immediate = timeInForce == TimeInForce::Ioc || timeInForce == TimeInForce::Fok;
+    const bool possible = type == OrderType::Limit    ? rests || immediate
+                          : type == OrderType::Market ? immediate
+                                                      : rests;
+    if (!possible) return Reject::INVALID_TIME_IN_FORCE;
+
+    if (command.quantity <= 0) return Reject::INVALID_QUANTITY;
+    if (command.quantity < terms.quantityMin) return Reject::QUANTITY_BELOW_MINIMUM;
+    if (command.quantity > terms.quantityMax) return Reject::QUANTITY_ABOVE_MAXIMUM;
+
+    const bool limited = type == OrderType::Limit || type == OrderType::StopLimit;
+    if (limited ? command.price <= 0 : command.price != 0) return Reject::INVALID_PRICE;
+    const bool stop = type == OrderType::Stop || type == OrderType::StopLimit;
+    if (stop ? second.stopPrice <= 0 : second.stopPrice != 0) return Reject::INVALID_STOP_PRICE;
+
+    if (second.displayQuantity != 0) {
+        const int64_t display = second.displayQuantity;
+        if (type != OrderType::Limit || !rests || display < terms.quantityMin ||
+            display > command.quantity || display < (command.quantity + kClipsMax - 1) / kClipsMax) {
+            return Reject::INVALID_DISPLAY_QUANTITY;
+        }
+    }
+    if (second.minQuantity != 0) {
+        if (stop || postOnly != 0 || timeInForce == TimeInForce::Fok || second.minQuantity < 1 ||
+            second.minQuantity > command.quantity) {
+            return Reject::INVALID_MIN_QUANTITY;
+        }
+    }
+    if (timeInForce == TimeInForce::Gtd ? command.expiry <= time : command.expiry != 0) {
+        return Reject::INVALID_EXPIRY;
+    }
+    if (limited && (command.price < terms.priceMin || command.price > terms.priceMax)) {
+        return Reject::PRICE_OUT_OF_BAND;
+    }
+    if (stop && (second.stopPrice < terms.priceMin || second.stopPrice > terms.priceMax)) {
+        return Reject::PRICE_OUT_OF_BAND;
+    }
+    return Reject::NONE;
+}
+
+}  // namespace
+
+// Checks 5 to 20. Changes nothing; fills the draft.
+Reject Core::State::validate(const Command& command, NewOrderDraft& draft) const {
+    const Account& account = accounts[command.account];
+    const Instrument& instrument = instruments[command.instrument];
+    const Book& book = *books[command.instrument];
+    const SecondLine second = secondLineOf(command);
+
+    if (account.killedInForce) return Reject::KILLED;
+    if (instrument.state != TradingState::Open) return Reject::INSTRUMENT_NOT_OPEN;
+    const Reject fields = checkFields(command, second, instrument.terms, time);
+    if (fields != Reject::NONE) return fields;
+
+    uint32_t rights = 1u << command.orderType;
+    if (second.displayQuantity != 0) rights |= kRightIceberg;
+    if ((rights & ~uint32_t{account.orderTypesInForce}) != 0) return Reject::ORDER_TYPE_NOT_ALLOWED;
+    if (!accounts.instrumentAllowed(command.account, command.instrument)) {
+        return Reject::INSTRUMENT_NOT_ALLOWED;
+    }
+
+    const bool sell = command.side == static_cast<uint8_t>(Side::Sell);
+    const auto type = OrderType(command.orderType);
+    int64_t price = command.price;
+    if (type == OrderType::Market) {
+        const int64_t best = book.bestOpposite(sell);
+        if (best == Ladder::kNone) return Reject::NO_LIQUIDITY;
+        price = instrument.collarPrice(sell, best);
+    } else if (type == OrderType::Stop) {
+        price = instrument.collarPrice(sell, second.stopPrice);
+    }
+
+    draft.value = instrument.value(price, command.quantity);
+    if (account.limitsInForce) {
+        const LimitChange change{command.instrument, instrument.quote,  sell,       1,
+                                 command.quantity,   0,                 draft.value};
+        const Reject limit = limits.check(
+            accounts, command.account,
+            LimitRequest{command.quantity, draft.value, true, true, true, change});
+        if (limit != Reject::NONE) return limit;
+    }
+
+    draft.hold = instrument.hold(sell, price, command.quantity, instrument.schedule);
+    const AssetId asset = sell ? instrument.base : instrument.quote;
+    if (ledger.available(command.account, asset) < draft.hold) return Reject::INSUFFICIENT_FUNDS;
+    if (const Exposure* exposure = ledger.findExposure(command.account, command.instrument)) {
+        const int64_t position =
+            exposure->position < 0 ? -exposure->position : exposure->position;
+        const int64_t open = sell ? exposure->openSell : exposure->openBuy;
+        if (open > kExposureMax - position - command.quantity) return Reject::VALUE_OVERFLOW;
+    }
+    if (slab.full()) return Reject::CAPACITY_ORDERS;
+
+    draft.repriced = false;
+    if ((command.flags & (kCommandPostOnlyReject | kCommandPostOnlyReprice)) != 0 &&
+        book.reaches(sell, price)) {
+        if ((command.flags & kCommandPostOnlyReject) != 0) return Reject::POST_ONLY_WOULD_CROSS;
+        price = book.bestOpposite(sell) + (sell ? 1 : -1);
+        if (price < instrument.terms.priceMin || price > instrument.terms.priceMax) {
+            return Reject::POST_ONLY_WOULD_CROSS;
+        }
+        draft.repriced = true;
+        draft.value = instrument.value(price, command.quantity);
+        draft.hold = instrument.hold(sell, price, command.quantity, instrument.schedule);
+    }
+
+    Order& order = draft.taker.order;
+    order = Order{};
+    order.price = price;
+    order.open = command.quantity;
+    order.orderId = position;
+    order.account = command.account;
+    order.firm = account.firm;
+    order.instrument = command.instrument;
+    order.flags = (sell ? kOrderSell : 0) | uint32_t{command.orderType} << kOrderTypeShift |
+                  uint32_t{command.timeInForce} << kOrderTimeInForceShift |
+                  uint32_t{command.selfTrade} << kOrderSelfTradeShift |
+                  uint32_t{instrument.schedule} << kOrderScheduleShift;
+    if ((command.flags & ~kCommandExtended) != 0) {
+        if ((command.flags & kCommandPostOnlyReject) != 0) order.flags |= kOrderPostOnlyReject;
+        if ((command.flags & kCommandPostOnlyReprice) != 0) order.flags |= kOrderPostOnlyReprice;
+        if ((command.flags & kCommandSelfTradeFirm) != 0) order.flags |= kOrderSelfTradeFirm;
+    }
+    draft.taker.display = second.displayQuantity;
+    draft.taker.stopPrice = second.stopPrice;
+    draft.taker.minQuantity = second.minQuantity;
+    draft.taker.expiry = command.expiry;
+    draft.taker.immediate = command.timeInForce >= static_cast<uint8_t>(TimeInForce::Ioc);
+    return Reject::NONE;
+}
+
+void Core::State::answerAgain(const Command& command, const ClientIdEntry& entry,
+                              const CommandContext& context) {
+    const bool accepted = entry.live() || entry.reject() == Reject::NONE;
+    Event& event = context.emit(accepted ? EventType::Accepted : EventType::Rejected,
+                                command.instrument);
+    event.flags = kEventDuplicate;
+    event.account = command.account;
+    event.id = command.id;
+    event.orderId = entry.live() ? slab[entry.slot()].orderId : entry.orderId();
+    if (accepted) {
+        event.side = command.side;
+        event.kind = command.orderType;
+    } else {
+        event.kind = command.type;
+        event.code = static_cast<uint16_t>(entry.reject());
+    }
+}
+
+void Core::State::newOrder(const Command& command, const CommandContext& context) {
+    if (!accounts.exists(command.account)) return reject(command, Reject::UNKNOWN_ACCOUNT, context);
+    if (command.account == 0) return reject(command, Reject::ACCOUNT_CANNOT_TRADE, context);
+    if (command.id.none()) return reject(command, Reject::INVALID_CLIENT_ORDER_ID, context);
+    if (!knows(command.instrument)) return reject(command, Reject::UNKNOWN_INSTRUMENT, context);
+    const uint32_t fingerprint = fingerprintOf(command);
+    if (const uint32_t known = orderIds.find(command.account, command.id)) {
+        if (orderIds[known].fingerprint == fingerprint) {
+            return answerAgain(command, orderIds[known], context);
+        }
+        return reject(command, Reject::DUPLICATE_CLIENT_ORDER_ID, context);
+    }
+    if (orderIds.full()) return reject(command, Reject::CAPACITY_CLIENT_IDS, context);
+
+    NewOrderDraft draft;
+    const Reject code = validate(command, draft);
+    const uint32_t entry = orderIds.add(command.account, command.id, fingerprint);
+    if (code != Reject::NONE) {
+        orderIds.close(entry, position, code);
+        return reject(command, code, context);
+    }
+
+    Instrument& instrument = instruments[command.instrument];
+    Book& book = *books[command.instrument];
+    Taker& taker = draft.taker;
+    taker.order.entry = entry;
+    const bool sell = taker.order.sell();
+    ledger.hold(command.account, sell ? instrument.base : instrument.quote, draft.hold);
+    ledger.exposure(command.account, command.instrument).open(sell) += command.quantity;
+    ++instrument.scheduleOrders[instrument.schedule];
+    countLimits(command.account, LimitChange{command.instrument, instrument.quote, sell, 1,
+                                             command.quantity, 0, draft.value});
+
+    Event& accepted = context.emit(EventType::Accepted, command.instrument);
+    describeOrder(accepted, taker.order);
+    accepted.quantity = accepted.leaves = command.quantity;
+    if (draft.repriced) accepted.flags |= kEventRepriced;
+    if (taker.stopPrice != 0) {
+        accepted.flags |= kEventStop;
+        accepted.account2 = book.wait(taker);
+    } else {
+        book.enter(taker, accepted, context);
+    }
+    book.runStops(context);
+    settle();
+}
+
+// The entry of the open order that the command names.
+Reject Core::State::findOrder(const Command& command, uint32_t* entry) const {
+    *entry = orderIds.find(command.account, command.id);
+    if (*entry == 0) return Reject::UNKNOWN_ORDER;
+    const ClientIdEntry& found = orderIds[*entry];
+    if (found.live()) return Reject::NONE;
+    return found.reject() == Reject::NONE ? Reject::ORDER_CLOSED : Reject::UNKNOWN_ORDER;
+}
+
+namespace {
+
+bool frozen(TradingState state) {
+    return state == TradingState::Halted || state == TradingState::Closed;
+}
+
+}  // namespace
+
+void Core::State::cancelOrder(const Command& command, const CommandContext& context) {
+    if (!accounts.exists(command.account)) return reject(command, Reject::UNKNOWN_ACCOUNT, context);
+    if (command.id.none()) return reject(command, Reject::INVALID_CLIENT_ORDER_ID, context);
+    uint32_t entry;
+    const Reject code = findOrder(command, &entry);
+    if (code != Reject::NONE) return reject(command, code, context);
+    const OrderSlot slot = orderIds[entry].slot();
+    const InstrumentId instrument = slab[slot].instrument;
+    if (frozen(instruments[instrument].state)) {
+        return reject(command, Reject::INSTRUMENT_FROZEN, context);
+    }
+    books[instrument]->cancel(slot, Cause::Requested, context);
+    settle();
+}
+
+void Core::State::reduceOrder(const Command& command, const CommandContext& context) {
+    if (!accounts.exists(command.account)) return reject(command, Reject::UNKNOWN_ACCOUNT, context);
+    if (command.id.none()) return reject(command, Reject::INVALID_CLIENT_ORDER_ID, context);
+    uint32_t entry;
+    const Reject code = findOrder(command, &entry);
+    if (code != Reject::NONE) return reject(command, code, context);
+    if (command.quantity <= 0) return reject(command, Reject::INVALID_QUANTITY, context);
+    const OrderSlot slot = orderIds[entry].slot();
+    const Order& order = slab[slot];
+    if (frozen(instruments[order.instrument].state)) {
+        return reject(command, Reject::INSTRUMENT_FROZEN, context);
+    }
+    Book& book = *books[order.instrument];
+    if (command.quantity >= order.open) {
+        book.cancel(slot, Cause::Requested, context);
+    } else {
+        book.reduce(slot, command.quantity, Cause::Requested, context);
+    }
+    settle();
+}
+
+}  // namespace verbex

@@ -1,0 +1,211 @@
+// The state in canonical form (docs/state-format.md): equal states give equal bytes. What depends on the
+// history alone (slots, table places, numbers of fee schedules) is left out or put in an order of facts.
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "core/state.h"
+#include "core/state_format.h"
+
+namespace verbex {
+
+namespace {
+
+// Collects small writes, so that the sink sees blocks.
+class StateWriter {
+public:
+    explicit StateWriter(ByteSink& sink) : sink_(sink) {}
+    ~StateWriter() { flush(); }
+    StateWriter(const StateWriter&) = delete;
+    StateWriter& operator=(const StateWriter&) = delete;
+
+    template <typename T>
+    void put(const T& record) {
+        static_assert(std::has_unique_object_representations_v<T>, "no padding may be saved");
+        if (used_ + sizeof(T) > sizeof(buffer_)) flush();
+        std::memcpy(buffer_ + used_, &record, sizeof(T));
+        used_ += sizeof(T);
+    }
+
+private:
+    void flush() {
+        if (used_ > 0) sink_.write(buffer_, used_);
+        used_ = 0;
+    }
+
+    ByteSink& sink_;
+    size_t used_ = 0;
+    unsigned char buffer_[65536];
+};
+
+void saveOrder(StateWriter& out, const Core::State& state, OrderSlot slot) {
+    const Order& order = state.slab[slot];
+    const FeeSchedule& fees = state.instruments[order.instrument].schedules[order.schedule()];
+    SavedOrder saved{};
+    saved.price = order.price;
+    saved.open = order.open;
+    saved.visible = order.visible;
+    saved.orderId = order.orderId;
+    saved.account = order.account;
+    saved.instrument = order.instrument;
+    saved.entry = order.entry;
+    saved.flags = order.flags & ~(15u << kOrderScheduleShift);
+    saved.makerFee = fees.maker;
+    saved.takerFee = fees.taker;
+    if (order.extra != 0) {
+        const OrderExtra& extra = state.slab.extra(order);
+        saved.display = extra.display;
+        saved.stopPrice = extra.stopPrice;
+        saved.expiry = extra.expiry;
+    }
+    out.put(saved);
+}
+
+void saveQueue(StateWriter& out, const Core::State& state, Level level) {
+    for (OrderSlot slot = level.head; slot != 0; slot = state.slab[slot].next) {
+        saveOrder(out, state, slot);
+    }
+}
+
+void saveBook(StateWriter& out, const Core::State& state, const Book& book) {
+    const Ladder& ladder = book.ladder();
+    for (int64_t price = book.bestBid(); price != Ladder::kNone; price = ladder.below(price)) {
+        saveQueue(out, state, ladder.at(price));
+    }
+    for (int64_t price = book.bestAsk(); price != Ladder::kNone; price = ladder.above(price)) {
+        saveQueue(out, state, ladder.at(price));
+    }
+    for (const auto& [price, level] : book.buyStops()) saveQueue(out, state, level);
+    for (auto it = book.sellStops().rbegin(); it != book.sellStops().rend(); ++it) {
+        saveQueue(out, state, it->second);
+    }
+}
+
+template <typename Saved>
+void putSorted(StateWriter& out, std::vector<Saved>& rows) {
+    std::sort(rows.begin(), rows.end(), [](const Saved& a, const Saved& b) {
+        return a.key() < b.key();
+    });
+    for (const Saved& row : rows) out.put(row);
+}
+
+void saveIds(StateWriter& out, const Core::State& state, const ClientIds& ids) {
+    for (uint32_t entry = 1; entry <= ids.size(); ++entry) {
+        const ClientIdEntry& row = ids[entry];
+        SavedId saved{row.id, row.account, row.fingerprint, 0, 0, 0, 0};
+        if (row.live()) {
+            saved.live = 1;
+            saved.orderId = state.slab[row.slot()].orderId;
+        } else {
+            saved.orderId = row.orderId();
+            saved.reject = static_cast<uint16_t>(row.reject());
+            saved.daysAgo = static_cast<uint8_t>((ids.day() - row.day()) & 3);
+        }
+        out.put(saved);
+    }
+}
+
+class HashSink final : public ByteSink {
+public:
+    void write(const void* bytes, size_t size) override { hash_.update(bytes, size); }
+    [[nodiscard]] Digest128 digest() const { return hash_.digest(); }
+
+private:
+    Hash128 hash_;
+};
+
+}  // namespace
+
+void Core::save(ByteSink& sink) const {
+    const State& state = *state_;
+    StateWriter out(sink);
+
+    std::vector<SavedRight> rights;
+    for (AccountId id = 0; id < state.accounts.count(); ++id) {
+        if (state.accounts[id].rightEntries == 0) continue;
+        for (InstrumentId instrument = 1; instrument < state.instruments.size(); ++instrument) {
+            const uint8_t right = state.accounts.instrumentRight(id, instrument);
+            if (right != 0) rights.push_back(SavedRight{id, instrument, right});
+        }
+    }
+    std::vector<SavedLimit> limits;
+    state.limits.forEach(
+        [&](AccountId account, LimitKind kind, uint32_t subject, const Limit& limit) {
+            limits.push_back(SavedLimit{limit.limit, limit.current, limit.openBuy, limit.openSell,
+                                        account, static_cast<uint32_t>(kind), subject, 0});
+        });
+    std::vector<SavedBalance> balances;
+    balances.reserve(state.ledger.balances().size());
+    state.ledger.balances().forEach([&](uint64_t key, const Balance& balance) {
+        balances.push_back(SavedBalance{key, 0, balance.total, balance.held});
+    });
+    std::vector<SavedExposure> exposures;
+    exposures.reserve(state.ledger.exposures().size());
+    state.ledger.exposures().forEach([&](uint64_t key, const Exposure& exposure) {
+        exposures.push_back(
+            SavedExposure{key, exposure.position, exposure.openBuy, exposure.openSell});
+    });
+
+    SavedHead head{};
+    head.magic = kStateMagic;
+    head.version = kStateVersion;
+    head.position = state.position;
+    head.time = state.time;
+    head.assets = static_cast<uint32_t>(state.assets.size() - 1);
+    head.instruments = static_cast<uint32_t>(state.instruments.size() - 1);
+    head.accounts = state.accounts.count();
+    head.rights = static_cast<uint32_t>(rights.size());
+    head.limits = static_cast<uint32_t>(limits.size());
+    head.balances = balances.size();
+    head.exposures = exposures.size();
+    head.orderIds = state.orderIds.size();
+    head.transactionIds = state.transactionIds.size();
+    head.orders = state.slab.live();
+    out.put(head);
+
+    for (size_t i = 1; i < state.assets.size(); ++i) {
+        const Asset& asset = state.assets[i];
+        out.put(SavedAsset{asset.issued, asset.fees, asset.name, asset.decimals, 0});
+    }
+    for (size_t i = 1; i < state.instruments.size(); ++i) {
+        const Instrument& instrument = state.instruments[i];
+        const FeeSchedule& fees = instrument.schedules[instrument.schedule];
+        SavedInstrument saved{};
+        saved.name = instrument.name;
+        saved.base = instrument.base;
+        saved.quote = instrument.quote;
+        saved.lotBase = instrument.lotBase;
+        saved.lotQuote = instrument.lotQuote;
+        saved.priceMin = instrument.terms.priceMin;
+        saved.priceMax = instrument.terms.priceMax;
+        saved.quantityMin = instrument.terms.quantityMin;
+        saved.quantityMax = instrument.terms.quantityMax;
+        saved.collar = instrument.terms.collar;
+        saved.makerFee = fees.maker;
+        saved.takerFee = fees.taker;
+        saved.state = static_cast<uint32_t>(instrument.state);
+        saved.lastPrice = state.books[i]->lastPrice();
+        saved.trades = state.books[i]->trades();
+        out.put(saved);
+    }
+    for (AccountId id = 0; id < state.accounts.count(); ++id) {
+        const Account& account = state.accounts[id];
+        out.put(SavedAccount{account.name, account.parent, account.killed, account.orderTypes,
+                             account.instrumentsDenied, 0});
+    }
+    for (const SavedRight& right : rights) out.put(right);
+    putSorted(out, limits);
+    putSorted(out, balances);
+    putSorted(out, exposures);
+    saveIds(out, state, state.orderIds);
+    saveIds(out, state, state.transactionIds);
+    for (size_t i = 1; i < state.books.size(); ++i) saveBook(out, state, *state.books[i]);
+}
+
+Digest128 Core::hash() const {
+    HashSink sink;
+    save(sink);
+    return sink.digest();
+}
+
+}  // namespace verbex

@@ -1,0 +1,184 @@
+// Engine: the loop that takes commands in, journals and executes them, and lets their events out.
+//
+//   offer ─► [command ring] ─► 1 receive ─► 2 append ─► 3 execute ─► 4 store ─► 5 publish ─► [event ring] ─► consumer
+//                                              │            │           │           │
+//                                           journal       core       journal   publishBarrier()
+//                                          (staging)               (one write)
+//
+// Purpose: everything that changes state passes here, one batch at a time. A batch is what has arrived.
+// Owner: Node, which gives it a thread (run()); a simulation calls step() itself.
+// Thread safety: offer() from one thread; available() and release() of the event ring from one (it may be the
+// same); query(), close(), stop(), fail() and the counters from any; step() and run() from the engine's thread.
+// Invariants:
+//   1. No event is released before its command is executed and, where there is a journal, written (async)
+//      or durable (durable mode): publishBarrier() is the only place that moves the published cursor.
+//   2. After the first failure of the journal nothing more is published, and no further command is taken.
+//   3. A full event ring never loses an event and never blocks a query: the batch is stored, what is complete is
+//      published, and the engine waits; then the command ring fills, and offer() answers 0.
+//   4. Commands are journaled in the order of their positions, each exactly once, the clock's included.
+// Requires: the command ring's producer and the event ring's consumer do not wait for each other in
+// the same thread without looking at both.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/core.h"
+#include "journal/writer.h"
+#include "node/clock_ticker.h"
+#include "node/command_ring.h"
+#include "node/doorbell.h"
+#include "node/event_ring.h"
+#include "node/failure.h"
+#include "node/query_queue.h"
+#include "node/segment_thread.h"
+#include "node/snapshot_thread.h"
+
+namespace verbex::node {
+
+struct EngineOptions {
+    uint32_t ringCells = 1u << 14;
+    uint32_t eventCells = 1u << 16;
+    bool durable = true;
+    uint32_t batchMax = 1024;      // commands, the clock's included
+    uint64_t snapshotEvery = 0;    // commands; 0: only when asked
+    uint64_t epoch = 1;
+    uint64_t spinNs = Doorbell::defaultSpinNs();
+};
+
+// What the engine works with; null where the node does without. All outlive the engine's thread.
+struct EngineSurroundings {
+    journal::JournalWriter* journal = nullptr;
+    SnapshotThread* snapshots = nullptr;
+    SegmentThread* segments = nullptr;
+    Clock* clock = nullptr;  // null: time comes by command only
+    // Called from the engine's thread when the consumer waits and there are events, and once when the node
+    // fails.
+    std::function<void()> onEvents;
+};
+
+struct CloseResult {
+    Failure failure;  // CLOSED where the node was stopped without being closed
+    Position position = 0;
+    Digest128 stateHash;
+};
+using CloseDone = std::function<void(const CloseResult&)>;
+
+enum class EngineState : uint8_t { Running = 0, Closing = 1, Closed = 2, Failed = 3, Stopped = 4 };
+
+struct EngineCounters {
+    std::atomic<uint64_t> commands{0};
+    std::atomic<uint64_t> events{0};
+    std::atomic<uint64_t> batches{0};
+    std::atomic<uint64_t> ticks{0};             // commands that the clock put in
+    std::atomic<uint64_t> backPressureWaits{0};  // times that the event ring was full
+    std::atomic<uint64_t> journalBytes{0};
+    std::atomic<uint64_t> snapshotStallNsMax{0};  // longest that noting a mark has kept the engine
+    std::atomic<Position> position{0};            // executed
+    std::atomic<Position> stored{0};              // written or durable, by mode
+    std::atomic<Position> durable{0};
+    std::atomic<Position> published{0};           // all events of it are out
+};
+
+class Engine final : private RoomMaker {
+public:
+    Engine(const EngineOptions& options, std::unique_ptr<Core> core,
+           const EngineSurroundings& surroundings);
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    // ---- producer
+    // Copies in as many of the `count` command cells as fit and answers how many, or why never again.
+    struct Offered {
+        uint32_t taken = 0;
+        Failure failure;
+    };
+    [[nodiscard]] Offered offer(const void* cells, uint32_t count);
+
+    // ---- consumer
+    [[nodiscard]] EventRing& events() { return ring_; }
+    // Gives cells back; false where fewer are ready.
+    [[nodiscard]] bool release(uint64_t count);
+
+    // ---- any thread
+    Failure query(Query query);
+    // A mark for a snapshot, taken between batches.
+    Failure snapshot(SnapshotDone done);
+    // Takes no further command, finishes everything offered, and then answers.
+    void close(CloseDone done);
+    // Ends the loop where it stands. The journal keeps what it has.
+    void stop();
+    void fail(const Status& why);
+    [[nodiscard]] EngineState state() const { return state_.load(std::memory_order_acquire); }
+    [[nodiscard]] Failure failure() const;
+    [[nodiscard]] const EngineCounters& counters() const { return counters_; }
+
+    // ---- engine's thread
+    void run();
+    // One batch, or one answer; false where there was nothing to do.
+    bool step();
+    // Answers everything that still waits. After it only the counters and rings are of use.
+    void end();
+
+private:
+    // Cells that are kept free before a command is begun, so that a slow consumer stops the engine between
+    // commands, where it can still answer queries; only a command with more events stops in its middle.
+    static constexpr uint64_t kRoomPerCommandMax = 1024;
+
+    size_t receive();
+    bool append();
+    void execute();
+    bool store();
+    void publishBarrier(Position complete);
+    void noteMark();
+    void requestSnapshot(SnapshotDone done);
+
+    void makeRoom() override;
+    void waitForRoom(bool betweenCommands);
+    void answerQuery();
+    bool workWaits();
+    uint64_t sleepNs();
+    void finish();
+    SnapshotOutcome lastSnapshot();
+    bool mayGoOn();
+
+    const EngineOptions options_;
+    const EngineSurroundings with_;
+    const std::unique_ptr<Core> core_;
+    CommandRing input_;
+    EventRing ring_;
+    EventRingWriter writer_;
+    Doorbell bell_;
+    QueryQueue queries_;
+    std::unique_ptr<ClockTicker> ticker_;
+    const uint64_t room_;
+
+    // The batch under way.
+    std::vector<const Command*> batch_;
+    size_t batchSize_ = 0;
+    uint64_t batchFromRing_ = 0;
+    Command tick_{};
+    std::vector<std::byte> payload_;
+    Position batchLast_ = 0;   // position of the batch's last command
+    Position executing_ = 0;   // position of the command in the core
+    Position stored_ = 0;      // see invariant 1
+    uint64_t segmentOffset_ = 0;
+    Position lastMark_ = 0;
+
+    EngineCounters counters_;
+    std::atomic<EngineState> state_{EngineState::Running};
+    std::atomic<bool> stop_{false};
+    std::atomic<bool> closing_{false};
+    std::atomic<bool> failed_{false};
+    mutable std::mutex mutex_;
+    Failure failure_;               // the first one
+    std::vector<CloseDone> closers_;
+    std::unique_ptr<CloseResult> closed_;
+};
+
+}  // namespace verbex::node

@@ -1,0 +1,219 @@
+#include "node/node.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <bit>
+#include <random>
+
+#include "node/data_directory.h"
+
+namespace verbex::node {
+
+namespace {
+
+constexpr uint32_t kBatchMax = 1024;
+
+journal::JournalId drawJournalId() {
+    std::random_device device;
+    const auto word = [&device] {
+        return uint64_t{device()} << 32 | uint64_t{device()};
+    };
+    return {word(), word()};
+}
+
+bool ringFits(uint32_t cells) {
+    return std::has_single_bit(cells) && cells >= kRingCellsMin && cells <= kRingCellsMax;
+}
+
+Failure checkOptions(const NodeOptions& options, const NodeSurroundings& surroundings) {
+    if (!ringFits(options.ringCells) || !ringFits(options.eventCells)) {
+        return Status(StatusCode::InvalidArgument,
+                      "ringCells and eventCells must be powers of two from " +
+                          std::to_string(kRingCellsMin) + " to " + std::to_string(kRingCellsMax));
+    }
+    if (!options.data.empty() && surroundings.storage == nullptr) {
+        return Status(StatusCode::InvalidArgument, "a data directory needs a storage");
+    }
+    if (options.segmentBytes < journal::kSegmentBytesMin ||
+        options.segmentBytes > journal::kSegmentBytesMax) {
+        return Status(StatusCode::InvalidArgument,
+                      "segmentBytes must be from " + std::to_string(journal::kSegmentBytesMin) +
+                          " to " + std::to_string(journal::kSegmentBytesMax));
+    }
+    return {};
+}
+
+// A batch is one record, and must fit the smaller of the segment that is open and those to come.
+uint32_t batchMaxFor(uint64_t segmentBytes) {
+    const uint64_t commands = journal::payloadBytesMax(segmentBytes) / sizeof(Command);
+    return static_cast<uint32_t>(std::min<uint64_t>(kBatchMax, commands));
+}
+
+}  // namespace
+
+Node::Opened Node::open(const NodeOptions& options, const NodeSurroundings& surroundings) {
+    if (Failure wrong = checkOptions(options, surroundings); !wrong.isOk()) {
+        return {nullptr, std::move(wrong)};
+    }
+    std::unique_ptr<Node> node(new Node());
+    RecoveredState recovered;
+    if (options.data.empty()) {
+        CoreLimits limits = options.limits;
+        if (Failure wrong = settleLimits(std::nullopt, limits); !wrong.isOk()) {
+            return {nullptr, std::move(wrong)};
+        }
+        recovered.core = std::make_unique<Core>(limits);
+    } else if (Failure failure = node->recover(options, surroundings, recovered); !failure.isOk()) {
+        return {nullptr, std::move(failure)};
+    }
+    node->opened_.recoveredFrom = recovered.snapshotPosition;
+    node->opened_.replayed = recovered.replayed;
+    node->opened_.recoveryNs = recovered.elapsedNs;
+    node->opened_.tornBytes = recovered.journal.tornBytes;
+    node->opened_.refusedSnapshots = std::move(recovered.refusedSnapshots);
+    node->opened_.stateHash = recovered.core->hash().hex();
+    node->start(options, surroundings, std::move(recovered.core));
+    return {std::move(node), {}};
+}
+
+Failure Node::recover(const NodeOptions& options, const NodeSurroundings& surroundings,
+                      RecoveredState& recovered) {
+    journal::Storage& storage = *surroundings.storage;
+    if (Status made = storage.createDirectory(options.data); !made.isOk()) return made;
+    Result<std::unique_ptr<journal::DirectoryLock>> lock = storage.lockDirectory(options.data);
+    if (!lock.isOk()) return lock.status();
+    lock_ = lock.take();
+
+    Result<std::optional<DirectoryFacts>> stored = readFacts(storage, options.data);
+    if (!stored.isOk()) return stored.status();
+    CoreLimits limits = options.limits;
+    if (Failure differ = settleLimits(stored.value(), limits); !differ.isOk()) return differ;
+    DirectoryFacts facts;
+    if (stored.value().has_value()) {
+        facts = *stored.value();
+    } else {
+        Result<std::vector<journal::SegmentName>> segments =
+            journal::listSegments(storage, journalDirectory(options.data));
+        if (!segments.isOk()) return segments.status();
+        if (!segments.value().empty()) {
+            return Status(StatusCode::JournalDamaged,
+                          options.data + " holds a journal, but its facts file is missing");
+        }
+        facts.limits = limits;
+        facts.journalId =
+            surroundings.journalId.has_value() ? *surroundings.journalId : drawJournalId();
+        if (Status written = writeFacts(storage, options.data, facts); !written.isOk()) {
+            return written;
+        }
+    }
+    for (const std::string& directory :
+         {journalDirectory(options.data), snapshotDirectory(options.data)}) {
+        if (Status made = storage.createDirectory(directory); !made.isOk()) return made;
+    }
+    Result<std::unique_ptr<journal::SnapshotStore>> store =
+        journal::SnapshotStore::open(storage, *lock_, snapshotDirectory(options.data));
+    if (!store.isOk()) return store.status();
+    store_ = store.take();
+    Result<std::string> diverged = readDivergence(storage, options.data);
+    if (!diverged.isOk()) return diverged.status();
+    if (!diverged.value().empty()) {
+        opened_.snapshotStatus =
+            std::string(kCodeSnapshotDiverged) + " in an earlier session: " + diverged.value();
+    }
+
+    recovered = recoverState(storage, lock_.get(), options.data, limits, UINT64_MAX,
+                             StateSource::Newest, facts.journalId);
+    if (!recovered.failure.isOk()) return recovered.failure;
+
+    journal::WriterOptions writer;
+    writer.durability =
+        options.durable ? journal::Durability::Durable : journal::Durability::Async;
+    writer.segmentBytes = options.segmentBytes;
+    writer.journalId = facts.journalId;
+    Result<std::unique_ptr<journal::JournalWriter>> opened = journal::JournalWriter::open(
+        storage, *lock_, journalDirectory(options.data), recovered.journal.end, writer);
+    if (!opened.isOk()) return opened.status();
+    journal_ = opened.take();
+    CHECK(journal_->nextPosition() == recovered.core->position() + 1);
+    directIo_ = journal_->directIo();
+    epoch_ = std::max<uint64_t>(journal_->epoch(), 1);
+    batchMax_ = batchMaxFor(std::min(options.segmentBytes / journal::kBlockBytes * journal::kBlockBytes,
+                                     journal_->segmentBytes()));
+
+    SnapshotSettings settings;
+    settings.data = options.data;
+    settings.limits = limits;
+    settings.syncJournal = !options.durable;
+    settings.prune = options.pruneSegments;
+    settings.journalFailed = [this](const Status& why) { engine_->fail(why); };
+    snapshots_ = std::make_unique<SnapshotThread>(
+        storage, *store_, std::move(settings),
+        SnapshotMark{recovered.core->position(), EventDigest().value()},
+        recovered.snapshotPosition);
+    segments_ = std::make_unique<SegmentThread>(*journal_);
+    return {};
+}
+
+void Node::start(const NodeOptions& options, const NodeSurroundings& surroundings,
+                 std::unique_ptr<Core> core) {
+    EngineOptions engine;
+    engine.ringCells = options.ringCells;
+    engine.eventCells = options.eventCells;
+    engine.durable = options.durable;
+    engine.batchMax = batchMax_;
+    engine.snapshotEvery = options.snapshotEvery;
+    engine.epoch = epoch_;
+    EngineSurroundings with;
+    with.journal = journal_.get();
+    with.snapshots = snapshots_.get();
+    with.segments = segments_.get();
+    with.clock = surroundings.clock;
+    with.onEvents = surroundings.onEvents;
+    engine_ = std::make_unique<Engine>(engine, std::move(core), with);
+    if (segments_ != nullptr) segments_->start();
+    if (snapshots_ != nullptr) snapshots_->start();
+    thread_ = std::thread([this] { engine_->run(); });
+    pthread_setname_np(thread_.native_handle(), "vbx-engine");
+}
+
+Node::~Node() { stop(); }
+
+void Node::stop() {
+    if (engine_ != nullptr) engine_->stop();
+    // First this one: the engine may wait for its last snapshot.
+    if (snapshots_ != nullptr) snapshots_->stop();
+    if (thread_.joinable()) thread_.join();
+    if (segments_ != nullptr) segments_->stop();
+}
+
+NodeStats Node::stats() const {
+    NodeStats stats = opened_;
+    const EngineCounters& counters = engine_->counters();
+    stats.state = engine_->state();
+    if (const Failure failure = engine_->failure(); !failure.isOk()) {
+        stats.failure = failure.code + ": " + failure.message;
+    }
+    stats.position = counters.position.load(std::memory_order_acquire);
+    stats.durablePosition = counters.durable.load(std::memory_order_acquire);
+    stats.publishedPosition = counters.published.load(std::memory_order_acquire);
+    stats.commands = counters.commands.load(std::memory_order_relaxed);
+    stats.events = counters.events.load(std::memory_order_relaxed);
+    stats.batches = counters.batches.load(std::memory_order_relaxed);
+    stats.ticks = counters.ticks.load(std::memory_order_relaxed);
+    stats.backPressureWaits = counters.backPressureWaits.load(std::memory_order_relaxed);
+    stats.journalBytes = counters.journalBytes.load(std::memory_order_relaxed);
+    stats.directIo = directIo_;
+    stats.snapshotStallNsMax = counters.snapshotStallNsMax.load(std::memory_order_relaxed);
+    if (snapshots_ != nullptr) {
+        stats.durablePosition = std::max(stats.durablePosition, snapshots_->journalDurable());
+        stats.snapshots = snapshots_->snapshots();
+        stats.snapshotPosition = snapshots_->position();
+        if (const std::string status = snapshots_->status(); !status.empty()) {
+            stats.snapshotStatus = status;
+        }
+    }
+    return stats;
+}
+
+}  // namespace verbex::node

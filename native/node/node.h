@@ -1,0 +1,125 @@
+// Node: one exchange node; wires core, journal, snapshots and rings, and gives the engine its thread.
+//
+// Purpose: opens (recovers) a data directory, or starts empty in memory; hands commands in, events out.
+// Owner: the addon, a test, a benchmark.
+// Thread safety: offer() from one thread; available() and release() from one; everything else from any.
+// Invariants:
+//   1. One node per data directory, held by its lock.
+//   2. Events of replayed commands are not published: the ring begins behind the recovered position.
+//   3. Destruction without close() is a stop: what was acknowledged is on disk, the rest may be, and the
+//      next open() says which.
+// Requires: the surroundings outlive the node.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "node/clock.h"
+#include "node/engine.h"
+#include "node/state_recovery.h"
+
+namespace verbex::node {
+
+inline constexpr uint32_t kRingCellsMin = 64;
+inline constexpr uint32_t kRingCellsMax = 1u << 22;
+
+struct NodeOptions {
+    std::string data;  // "": memory only
+    bool durable = true;
+    uint64_t segmentBytes = journal::kSegmentBytesDefault;
+    uint64_t snapshotEvery = 0;  // commands; 0: at close and when asked
+    uint32_t ringCells = 1u << 14;
+    uint32_t eventCells = 1u << 16;
+    CoreLimits limits = {0, 0, 0, 0};  // each 0: as the directory was created, else the default
+    bool pruneSegments = false;        // remove what both kept snapshots cover; ends recovery from genesis
+};
+
+struct NodeSurroundings {
+    journal::Storage* storage = nullptr;  // may be null for memory only
+    Clock* clock = nullptr;               // null: no commands of the node's own
+    std::function<void()> onEvents;       // see EngineSurroundings
+    std::optional<journal::JournalId> journalId;  // of a new journal; drawn at random otherwise
+};
+
+struct NodeStats {
+    EngineState state = EngineState::Running;
+    std::string failure;         // "CODE: message" where the node has failed
+    Position position = 0;
+    Position durablePosition = 0;
+    Position publishedPosition = 0;
+    uint64_t commands = 0;
+    uint64_t events = 0;
+    uint64_t batches = 0;
+    uint64_t ticks = 0;
+    uint64_t backPressureWaits = 0;
+    uint64_t journalBytes = 0;
+    bool directIo = false;
+    uint64_t snapshots = 0;
+    Position snapshotPosition = 0;
+    uint64_t snapshotStallNsMax = 0;
+    std::string snapshotStatus;  // "" or why the last snapshot is missing
+    Position recoveredFrom = 0;  // position of the snapshot that the recovery started from
+    uint64_t replayed = 0;
+    uint64_t recoveryNs = 0;
+    uint64_t tornBytes = 0;
+    std::vector<std::string> refusedSnapshots;
+    std::string stateHash;       // after recovery
+};
+
+class Node {
+public:
+    struct Opened {
+        std::unique_ptr<Node> node;
+        Failure failure;
+    };
+    static Opened open(const NodeOptions& options, const NodeSurroundings& surroundings);
+    ~Node();
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
+
+    [[nodiscard]] Engine::Offered offer(const void* cells, uint32_t count) {
+        return engine_->offer(cells, count);
+    }
+    [[nodiscard]] uint64_t available() { return engine_->events().available(); }
+    [[nodiscard]] bool release(uint64_t count) { return engine_->release(count); }
+    [[nodiscard]] EventRing& events() { return engine_->events(); }
+
+    Failure query(Query query) { return engine_->query(std::move(query)); }
+    Failure snapshot(SnapshotDone done) { return engine_->snapshot(std::move(done)); }
+    // Drains: everything offered is applied, stored and published; then snapshot, closing record, answer. The
+    // consumer must go on taking events until then. Answers on the engine's thread; twice is fine.
+    void close(CloseDone done) { engine_->close(std::move(done)); }
+    // Ends all threads where they stand; idempotent, from one thread at a time.
+    void stop();
+
+    [[nodiscard]] EngineState state() const { return engine_->state(); }
+    [[nodiscard]] Failure failure() const { return engine_->failure(); }
+    [[nodiscard]] NodeStats stats() const;
+
+private:
+    Node() = default;
+    Failure recover(const NodeOptions& options, const NodeSurroundings& surroundings,
+                    RecoveredState& recovered);
+    void start(const NodeOptions& options, const NodeSurroundings& surroundings,
+               std::unique_ptr<Core> core);
+
+    // In the order of need; destroyed the other way round.
+    std::unique_ptr<journal::DirectoryLock> lock_;
+    std::unique_ptr<journal::SnapshotStore> store_;
+    std::unique_ptr<journal::JournalWriter> journal_;
+    std::unique_ptr<SegmentThread> segments_;
+    std::unique_ptr<SnapshotThread> snapshots_;
+    std::unique_ptr<Engine> engine_;
+    std::thread thread_;
+    uint64_t epoch_ = 1;
+    uint32_t batchMax_ = 1024;
+    bool directIo_ = false;
+    NodeStats opened_;  // what recovery found
+};
+
+}  // namespace verbex::node

@@ -1,0 +1,108 @@
+// Rebuilds a core from what lies on disk: a snapshot and the journal behind it, or the journal alone.
+//
+// Purpose: one path for the start of a node, for the shadow that verifies snapshots beside a running one
+// (so that each snapshot is a rehearsed recovery), and for the offline commands.
+// Owner: the caller owns the result.
+// Thread safety: one call at a time per core; Storage may be shared.
+// Invariants:
+//   1. A state is handed out only when its snapshot's bytes, the state hash inside it, the journal's chain
+//      and the digest that ties the two together were all found right.
+//   2. A damaged snapshot is passed over for the one before it, never in silence (refusedSnapshots).
+// Requires: see each function.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/core.h"
+#include "journal/recovery.h"
+#include "journal/snapshot_file.h"
+#include "journal/storage.h"
+#include "node/event_digest.h"
+#include "node/failure.h"
+
+namespace verbex::node {
+
+// Runs journaled commands through a core; what they say goes nowhere but through a digest.
+class Replay {
+public:
+    explicit Replay(Core& core, Position upTo = UINT64_MAX,
+                    const std::atomic<bool>* abandon = nullptr);
+
+    // The record that ends at this position must carry this digest, if it comes by.
+    void expect(Position position, const Digest128& journalDigest);
+    // Events of commands behind `position` pass the digest, which begins as `from`.
+    void digestAfter(Position position, const Digest128& from);
+
+    // Applies the record's commands that lie behind the core's position, up to upTo.
+    Status take(const journal::RecordView& record);
+
+    [[nodiscard]] Digest128 digest() const { return events_.digest.value(); }
+    [[nodiscard]] uint64_t applied() const { return applied_; }
+
+private:
+    class Events final : public EventWriter {
+    public:
+        Events();
+        ~Events() = default;
+        void flush();
+        EventDigest digest;
+        bool digesting = false;
+
+    private:
+        static constexpr size_t kCells = 64;
+        void drain() override { flush(); }
+        std::unique_ptr<Event[]> cells_;
+    };
+
+    Core& core_;
+    const Position upTo_;
+    const std::atomic<bool>* abandon_;
+    Events events_;
+    std::vector<Command> commands_;
+    Position digestAfter_ = UINT64_MAX;
+    Position expectedPosition_ = 0;
+    Digest128 expectedDigest_;
+    uint64_t applied_ = 0;
+};
+
+struct SnapshotState {
+    std::unique_ptr<Core> core;          // a fresh one where there was no snapshot to use
+    journal::SnapshotFacts facts;        // position 0 then
+    Position newestListed = 0;           // also of the damaged ones: the journal must reach that far
+    std::vector<std::string> refused;    // one line for each damaged snapshot that was passed over
+};
+
+// Loads one snapshot into a core and checks everything about it.
+Result<std::unique_ptr<Core>> loadSnapshot(journal::Storage& storage, const std::string& data,
+                                           const std::string& name, const CoreLimits& limits,
+                                           journal::SnapshotFacts& facts);
+
+// The newest good snapshot at or before `upTo`. Needs no lock.
+Result<SnapshotState> loadNewestState(journal::Storage& storage, const std::string& data,
+                                      const CoreLimits& limits, Position upTo);
+
+enum class StateSource : uint8_t { Newest, Genesis };
+
+struct RecoveredState {
+    Failure failure;
+    std::unique_ptr<Core> core;
+    Position snapshotPosition = 0;
+    uint64_t replayed = 0;
+    uint64_t elapsedNs = 0;
+    journal::RecoveryReport journal;
+    std::vector<std::string> refusedSnapshots;
+};
+
+// With the lock of the data directory: as at the start of a node, a torn tail is cut off. Without
+// (nullptr): reads only, and no node may run meanwhile.
+RecoveredState recoverState(journal::Storage& storage, const journal::DirectoryLock* lock,
+                            const std::string& data, const CoreLimits& limits, Position upTo,
+                            StateSource source,
+                            std::optional<journal::JournalId> journalId = std::nullopt);
+
+}  // namespace verbex::node

@@ -1,0 +1,145 @@
+// ClientIds: which ids each account has used, and what the answer was.
+//
+// Purpose: a client's id is unique in its account and idempotent: the same order again gets the first
+// answer. Also the way from an id to its open order, and each account's open orders in order of entry.
+//
+//   index (hash → entry)        entries, in order of arrival
+//   ┌──────────┐                ┌───┬───┬───┬───┬───┬──
+//   │ tag │ 17 │───────────────▶│ 1 │ 2 │ … │17 │   │        an entry never moves until a day ends
+//   └──────────┘                └───┴───┴───┴───┴───┴──
+//
+// Owner: the core's risk. One instance for orders, one for transactions.
+// Thread safety: none.
+// Invariants:
+//   1. Entry 0 is none. Entries lie in order of arrival; so a walk over them is the same on every host.
+//   2. A live entry names its order's slot once the order rests; a closed one remembers the answer.
+//   3. The index grows a little with every insertion, never all at once.
+#pragma once
+
+#include <cstdint>
+
+#include "base/flat_map.h"
+#include "wire/command.h"
+#include "wire/reject.h"
+
+namespace verbex {
+
+struct ClientIdEntry {
+    ClientId id;
+    AccountId account;
+    uint32_t fingerprint;  // of the command that used the id
+    uint32_t next, prev;   // the account's open orders, by order id; 0 ends the list
+    // live: bit 63, slot below. closed: day in bits 60..61, reject code in 48..59, order id (of an accepted
+    // order) or position (of a rejected one) below.
+    uint64_t answer;
+
+    [[nodiscard]] bool live() const { return (answer >> 63) != 0; }
+    [[nodiscard]] OrderSlot slot() const { return static_cast<OrderSlot>(answer); }
+    [[nodiscard]] Reject reject() const { return Reject((answer >> 48) & 0xfff); }
+    [[nodiscard]] uint64_t orderId() const { return answer & ((1ULL << 48) - 1); }
+    [[nodiscard]] uint8_t day() const { return (answer >> 60) & 3; }
+};
+static_assert(sizeof(ClientIdEntry) == 40);
+
+class ClientIds {
+public:
+    // The entries are preallocated (the kernel gives memory as it is touched).
+    explicit ClientIds(uint32_t capacity);
+
+    [[nodiscard]] bool full() const { return used_ >= capacity_; }
+    [[nodiscard]] uint32_t size() const { return used_; }
+    [[nodiscard]] ClientIdEntry& operator[](uint32_t entry) { return entries_[entry]; }
+    [[nodiscard]] const ClientIdEntry& operator[](uint32_t entry) const { return entries_[entry]; }
+
+    // The entry of this id, 0 if it is not remembered.
+    [[nodiscard]] uint32_t find(AccountId account, const ClientId& id) const {
+        return findHashed(account, id, hashOf(account, id));
+    }
+    // Requires: !full(), find() == 0.
+    uint32_t add(AccountId account, const ClientId& id, uint32_t fingerprint);
+
+    void setLive(uint32_t entry, OrderSlot slot) { entries_[entry].answer = kLive | slot; }
+    void close(uint32_t entry, uint64_t orderId, Reject reject) {
+        entries_[entry].answer = uint64_t{day_} << 60 | uint64_t{static_cast<uint16_t>(reject)} << 48 |
+                                 (orderId & ((1ULL << 48) - 1));
+    }
+
+    // Forgets what was closed before this day, and begins the next one. moved(from, to) tells where a live
+    // entry went.
+    template <typename Moved>
+    void endDay(Moved moved) {
+        uint32_t kept = 0;
+        for (uint32_t entry = 1; entry <= used_; ++entry) {
+            const ClientIdEntry& old = entries_[entry];
+            if (!old.live() && old.day() != day_) continue;
+            ++kept;
+            if (kept == entry) continue;
+            entries_[kept] = old;
+            if (old.live()) moved(entry, kept);
+        }
+        day_ = (day_ + 1) & 3;
+        used_ = kept;
+        rebuild();
+    }
+
+    [[nodiscard]] uint8_t day() const { return day_; }
+    void restoreDay(uint8_t day) { day_ = day & 3; }
+
+    void prefetch(AccountId account, const ClientId& id) const {
+        const uint64_t hash = hashOf(account, id);
+        __builtin_prefetch(&index_[hash & mask_]);
+        __builtin_prefetch(&entries_[used_ + 2]);
+    }
+    // The second step of a prefetch: the entry, and where its order lies; 0 if there is none.
+    [[nodiscard]] OrderSlot prefetchEntry(AccountId account, const ClientId& id) const {
+        const uint64_t hash = hashOf(account, id);
+        const Slot& slot = index_[hash & mask_];
+        if (slot.entry == 0 || slot.tag != tagOf(hash)) return 0;
+        const ClientIdEntry& entry = entries_[slot.entry];
+        return entry.live() ? entry.slot() : 0;
+    }
+
+private:
+    struct Slot {
+        uint32_t tag;
+        uint32_t entry;
+    };
+    static constexpr uint64_t kLive = 1ULL << 63;
+
+    [[nodiscard]] static uint64_t hashOf(AccountId account, const ClientId& id) {
+        return mixBits(id.lo ^ mixBits(id.hi ^ uint64_t{account} * 0x9e3779b97f4a7c15ULL));
+    }
+    [[nodiscard]] static uint32_t tagOf(uint64_t hash) { return static_cast<uint32_t>(hash >> 32); }
+
+    [[nodiscard]] uint32_t findHashed(AccountId account, const ClientId& id, uint64_t hash) const {
+        const uint32_t entry = probe(index_.get(), mask_, account, id, hash);
+        if (entry != 0 || oldIndex_ == nullptr) return entry;
+        return probe(oldIndex_.get(), oldMask_, account, id, hash);
+    }
+    [[nodiscard]] uint32_t probe(const Slot* index, uint64_t mask, AccountId account,
+                                 const ClientId& id, uint64_t hash) const {
+        for (uint64_t i = hash & mask;; i = (i + 1) & mask) {
+            const Slot slot = index[i];
+            if (slot.entry == 0) return 0;
+            if (slot.tag != tagOf(hash)) continue;
+            const ClientIdEntry& entry = entries_[slot.entry];
+            if (entry.id == id && entry.account == account) return slot.entry;
+        }
+    }
+    void insert(uint32_t entry, uint64_t hash);
+    void moveSome();
+    void rebuild();
+
+    ZeroedArray<ClientIdEntry> entries_;
+    ZeroedArray<Slot> index_;
+    uint64_t mask_;
+    ZeroedArray<Slot> oldIndex_;  // while the index grows: what is not moved yet is found here
+    uint64_t oldMask_ = 0;
+    uint32_t moved_ = 0;     // entries up to here are in the new index …
+    uint32_t moveUpTo_ = 0;  // … of those that the old one holds
+    uint32_t capacity_;
+    uint32_t used_ = 0;
+    uint8_t day_ = 0;
+};
+
+}  // namespace verbex
