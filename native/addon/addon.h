@@ -24,6 +24,7 @@ struct NodeHandle;
 struct AddonState {
     napi_ref coreConstructor = nullptr;
     napi_ref nodeConstructor = nullptr;
+    napi_ref coverageMap = nullptr;
     // Handed to the constructor that the addon itself calls; null while JavaScript calls it.
     void* constructing = nullptr;
 };

@@ -1,13 +1,16 @@
 // NativeNode: a running node, its rings as ArrayBuffers, its answers as promises.
 //
 //   JS thread                         engine, snapshot thread
-//   offer(), available(), release()   ─ no call between the threads but the rings' cursors
-//   query(), snapshot(), close()      ─► Delivery ─► threadsafe function ─► promise
+//   offer(), available(), release()   ─  nothing passes between the threads but the rings' cursors
+//   query(), snapshot(), close()      ─► … ─► Delivery ─► threadsafe function ─► promise
 //   onEvents()                        ◄─ the same threadsafe function, at most one call under way
+//
+// An open node keeps its JS object and the event loop alive until close() has been answered. An environment
+// that goes away with an open node (process end, worker terminated) stops it as a crash would.
 #include <atomic>
-#include <cstring>
 #include <functional>
 #include <memory>
+#include <mutex>
 
 #include "addon/addon.h"
 #include "journal/posix_storage.h"
@@ -18,8 +21,8 @@ namespace verbex::addon {
 namespace {
 
 constexpr uint32_t kStageCells = 1024;
-constexpr uint64_t kSegmentBytesMostUseful = uint64_t{1} << 32;
 constexpr size_t kPathBytesMax = 4096;
+constexpr uint64_t kSafeIntegerMax = (uint64_t{1} << 53) - 1;
 
 // Runs on the JS thread.
 using Delivery = std::function<void(napi_env)>;
@@ -27,43 +30,61 @@ using Delivery = std::function<void(napi_env)>;
 }  // namespace
 
 // Shared by the JS object, the threadsafe function and the environment's cleanup.
-struct NodeHandle : std::enable_shared_from_this<NodeHandle> {
-    static constexpr const char* kClassName = "NativeNode";
-    static constexpr napi_type_tag kTypeTag = {0x766572626578'0002, 0x5be1d2ff93c04e27};
-
+struct NodeHandle {
     journal::PosixStorage storage;
     node::SystemClock clock;
     // Outlives every ArrayBuffer over it, however JavaScript passes that around.
-    std::shared_ptr<Command[]> stage{new Command[kStageCells]()};
+    const std::shared_ptr<Command[]> stage{new Command[kStageCells]()};
+
+    std::mutex mutex;  // guards the next three while threads of the node run
     std::unique_ptr<node::Node> node;
-    napi_threadsafe_function deliveries = nullptr;  // null after the end
-    std::atomic<bool> told{false};                  // an onEvents call is under way
+    napi_threadsafe_function deliveries = nullptr;
+    bool environmentGone = false;
+
+    std::atomic<bool> told{false};  // an onEvents call is under way
+    napi_ref self = nullptr;        // keeps the JS object while the node is open
     bool hooked = false;
-    bool ended = false;
-    node::CloseResult closed;  // valid where ended
+    bool ended = false;             // JS thread: threads joined, nothing is delivered any more
+    node::CloseResult closed;       // valid where ended
 
     // Any thread. Dropped where the environment is going away: nobody waits there any more.
     void deliver(Delivery delivery) {
         auto boxed = std::make_unique<Delivery>(std::move(delivery));
-        if (napi_call_threadsafe_function(deliveries, boxed.get(), napi_tsfn_nonblocking) ==
-            napi_ok) {
-            (void)boxed.release();
-        }
+        if (call(boxed.get())) (void)boxed.release();
     }
     // Engine's thread.
     void tellConsumer() {
         if (told.exchange(true)) return;  // it will look after this
-        (void)napi_call_threadsafe_function(deliveries, nullptr, napi_tsfn_nonblocking);
+        (void)call(nullptr);
     }
-    // JS thread: all threads are joined, nothing is delivered any more.
+    // JS thread. Joins the node's threads and lets the event loop go.
     void end(napi_env env);
+
+private:
+    bool call(void* data) {
+        const std::lock_guard guard(mutex);
+        if (environmentGone || deliveries == nullptr) return false;
+        return napi_call_threadsafe_function(deliveries, data, napi_tsfn_nonblocking) == napi_ok;
+    }
 };
 
 namespace {
 
+// What the JS object wraps.
+struct NodeObject {
+    static constexpr const char* kClassName = "NativeNode";
+    static constexpr napi_type_tag kTypeTag = {0x766572626578'0002, 0x5be1d2ff93c04e27};
+    std::shared_ptr<NodeHandle> handle;
+};
+
 void onEnvironmentExit(void* data) {
     auto* handle = static_cast<NodeHandle*>(data);
-    handle->hooked = false;
+    {
+        const std::lock_guard guard(handle->mutex);
+        handle->environmentGone = true;
+        handle->hooked = false;
+    }
+    // Where open() is still at work there is none yet, and none of its threads will call anybody.
     if (handle->node != nullptr) handle->node->stop();
 }
 
@@ -89,12 +110,296 @@ void callJs(napi_env env, napi_value onEvents, void* context, void* data) {
     }
 }
 
-void finalizeDeliveries(napi_env, void* data, void*) {
-    delete static_cast<std::shared_ptr<NodeHandle>*>(data);
+// Resolves with what `value` makes.
+void resolve(napi_env env, napi_deferred deferred,
+             const std::function<napi_value(napi_env)>& value) {
+    try {
+        check(env, napi_resolve_deferred(env, deferred, value(env)));
+    } catch (const ThrownFailure& thrown) {
+        reject(env, deferred, thrown.failure);
+    } catch (const PendingException&) {
+        // Only in teardown can making a plain value throw; nobody waits there.
+    }
 }
 
-NodeHandle& running(const Arguments& arguments) {
-    return *arguments.unwrap<std::shared_ptr<NodeHandle>*>()->get();
+NodeHandle& handleOf(const Arguments& arguments) {
+    return *arguments.unwrap<NodeObject>().handle;
+}
+
+napi_value externalBuffer(napi_env env, void* memory, size_t bytes, std::shared_ptr<void> owner) {
+    auto boxed = std::make_unique<std::shared_ptr<void>>(std::move(owner));
+    napi_value buffer;
+    check(env, napi_create_external_arraybuffer(
+                   env, memory, bytes,
+                   [](napi_env, void*, void* hint) {
+                       delete static_cast<std::shared_ptr<void>*>(hint);
+                   },
+                   boxed.get(), &buffer));
+    (void)boxed.release();
+    return buffer;
+}
+
+// Only open() constructs one.
+napi_value construct(const Arguments& arguments) {
+    const napi_env env = arguments.env();
+    AddonState& state = stateOf(env);
+    if (!arguments.constructing() || state.constructing == nullptr) {
+        throwArgument("a NativeNode is made by NativeNode.open()");
+    }
+    auto object = std::make_unique<NodeObject>();
+    object->handle = *static_cast<std::shared_ptr<NodeHandle>*>(state.constructing);
+    state.constructing = nullptr;
+    NodeHandle& handle = *object->handle;
+    const napi_value self = arguments.self();
+    check(env, napi_type_tag_object(env, self, &NodeObject::kTypeTag));
+    check(env, napi_wrap(
+                   env, self, object.get(),
+                   [](napi_env, void* data, void*) { delete static_cast<NodeObject*>(data); },
+                   nullptr, nullptr));
+    (void)object.release();
+    node::EventRing& events = handle.node->events();
+    setProperty(env, self, "stage",
+                externalBuffer(env, handle.stage.get(), kStageCells * sizeof(Command), handle.stage));
+    setProperty(env, self, "stageCells", makeNumber(env, kStageCells));
+    setProperty(env, self, "cells",
+                externalBuffer(env, events.memory().get(), events.cells() * sizeof(Event),
+                               events.memory()));
+    setProperty(env, self, "eventCells", makeNumber(env, events.cells()));
+    check(env, napi_create_reference(env, self, 1, &handle.self));
+    return self;
+}
+
+napi_value makeObject(napi_env env, std::shared_ptr<NodeHandle> handle) {
+    AddonState& state = stateOf(env);
+    napi_value constructor;
+    check(env, napi_get_reference_value(env, state.nodeConstructor, &constructor));
+    napi_value made = nullptr;
+    state.constructing = &handle;
+    const napi_status status = napi_new_instance(env, constructor, 0, nullptr, &made);
+    state.constructing = nullptr;
+    check(env, status);
+    return made;
+}
+
+node::NodeOptions optionsOf(const Arguments& arguments, napi_value object, bool& systemClock) {
+    node::NodeOptions options;
+    options.limits = limitsOf(arguments, object);
+    options.data = arguments.textOf(object, "data", kPathBytesMax);
+    options.durable = arguments.flagOf(object, "durable", true);
+    options.segmentBytes = arguments.numberOf(object, "segmentBytes", journal::kSegmentBytesMin,
+                                              journal::kSegmentBytesMax, options.segmentBytes);
+    options.snapshotEvery =
+        arguments.numberOf(object, "snapshotEvery", 0, kSafeIntegerMax, options.snapshotEvery);
+    options.ringCells = static_cast<uint32_t>(arguments.numberOf(
+        object, "ringCells", node::kRingCellsMin, node::kRingCellsMax, options.ringCells));
+    options.eventCells = static_cast<uint32_t>(arguments.numberOf(
+        object, "eventCells", node::kRingCellsMin, node::kRingCellsMax, options.eventCells));
+    options.pruneSegments = arguments.flagOf(object, "pruneSegments", false);
+    systemClock = arguments.flagOf(object, "systemClock", false);
+    if ((options.ringCells & (options.ringCells - 1)) != 0 ||
+        (options.eventCells & (options.eventCells - 1)) != 0) {
+        throwArgument("ringCells and eventCells must be powers of two");
+    }
+    return options;
+}
+
+// On libuv's pool: recovery may take its time.
+node::Failure openInto(NodeHandle& handle, const node::NodeOptions& options, bool systemClock) {
+    node::NodeSurroundings with;
+    with.storage = &handle.storage;
+    with.clock = systemClock ? &handle.clock : nullptr;
+    with.onEvents = [&handle] { handle.tellConsumer(); };
+    try {
+        node::Node::Opened opened = node::Node::open(options, with);
+        const std::lock_guard guard(handle.mutex);
+        handle.node = std::move(opened.node);
+        return std::move(opened.failure);
+    } catch (const std::bad_alloc&) {
+        return {"OUT_OF_MEMORY", "not enough memory for these limits"};
+    }
+}
+
+napi_value open(const Arguments& arguments) {
+    const napi_env env = arguments.env();
+    bool systemClock = false;
+    const node::NodeOptions options =
+        optionsOf(arguments, arguments.object(0, "options"), systemClock);
+    const napi_value onEvents = arguments.function(1, "onEvents");
+
+    auto handle = std::make_shared<NodeHandle>();
+    auto owner = std::make_unique<std::shared_ptr<NodeHandle>>(handle);
+    check(env, napi_create_threadsafe_function(
+                   env, onEvents, nullptr, makeText(env, "verbex.node"), 0, 1, owner.get(),
+                   [](napi_env, void* data, void*) {
+                       delete static_cast<std::shared_ptr<NodeHandle>*>(data);
+                   },
+                   handle.get(), callJs, &handle->deliveries));
+    (void)owner.release();
+    // Behind the threadsafe function's own hook, so that it runs before it.
+    check(env, napi_add_env_cleanup_hook(env, onEnvironmentExit, handle.get()));
+    handle->hooked = true;
+    return runWork(env, "verbex.open", [handle, options, systemClock]() -> WorkOutcome {
+        const node::Failure failure = openInto(*handle, options, systemClock);
+        return {{}, [handle, failure](napi_env on) {
+                    if (failure.isOk()) return makeObject(on, handle);
+                    handle->end(on);
+                    throw ThrownFailure{failure, false};
+                }};
+    });
+}
+
+napi_value offer(const Arguments& arguments) {
+    NodeHandle& handle = handleOf(arguments);
+    const uint64_t count = arguments.number(0, "count", 0, kStageCells);
+    const node::Engine::Offered offered =
+        handle.node->offer(handle.stage.get(), static_cast<uint32_t>(count));
+    if (!offered.failure.isOk()) throw ThrownFailure{offered.failure, false};
+    return makeNumber(arguments.env(), offered.taken);
+}
+
+napi_value available(const Arguments& arguments) {
+    return makeNumber(arguments.env(), handleOf(arguments).node->available());
+}
+
+napi_value release(const Arguments& arguments) {
+    NodeHandle& handle = handleOf(arguments);
+    const uint64_t count = arguments.number(0, "count", 0, UINT32_MAX);
+    if (!handle.node->release(count)) throwArgument("count is more than there is");
+    return nullptr;
+}
+
+napi_value query(const Arguments& arguments) {
+    const napi_env env = arguments.env();
+    const std::shared_ptr<NodeHandle> handle = arguments.unwrap<NodeObject>().handle;
+    const Question question = questionOf(arguments);
+    napi_deferred deferred;
+    napi_value promise;
+    check(env, napi_create_promise(env, &deferred, &promise));
+    const node::Failure refused = handle->node->query(
+        [handle, question, deferred](const Core* core, const node::Failure& why) {
+            node::Failure failure = why;
+            std::string text;
+            try {
+                if (core != nullptr) text = question(*core);
+            } catch (const std::bad_alloc&) {
+                failure = node::Failure("OUT_OF_MEMORY", "not enough memory for the answer");
+            }
+            handle->deliver([deferred, failure, text = std::move(text)](napi_env on) {
+                if (!failure.isOk()) return reject(on, deferred, failure);
+                resolve(on, deferred, [&text](napi_env in) { return makeText(in, text); });
+            });
+        });
+    if (!refused.isOk()) reject(env, deferred, refused);
+    return promise;
+}
+
+napi_value snapshot(const Arguments& arguments) {
+    const napi_env env = arguments.env();
+    const std::shared_ptr<NodeHandle> handle = arguments.unwrap<NodeObject>().handle;
+    napi_deferred deferred;
+    napi_value promise;
+    check(env, napi_create_promise(env, &deferred, &promise));
+    const node::Failure refused =
+        handle->node->snapshot([handle, deferred](const node::SnapshotOutcome& outcome) {
+            handle->deliver([deferred, outcome](napi_env on) {
+                if (!outcome.failure.isOk()) return reject(on, deferred, outcome.failure);
+                resolve(on, deferred,
+                        [&outcome](napi_env in) { return makeBigint(in, outcome.position); });
+            });
+        });
+    if (!refused.isOk()) reject(env, deferred, refused);
+    return promise;
+}
+
+void settleClose(napi_env env, napi_deferred deferred, const node::CloseResult& closed) {
+    if (!closed.failure.isOk()) return reject(env, deferred, closed.failure);
+    resolve(env, deferred, [&closed](napi_env in) {
+        napi_value result;
+        check(in, napi_create_object(in, &result));
+        setProperty(in, result, "position", makeBigint(in, closed.position));
+        setProperty(in, result, "stateHash", makeText(in, closed.stateHash.hex()));
+        return result;
+    });
+}
+
+napi_value close(const Arguments& arguments) {
+    const napi_env env = arguments.env();
+    const std::shared_ptr<NodeHandle> handle = arguments.unwrap<NodeObject>().handle;
+    napi_deferred deferred;
+    napi_value promise;
+    check(env, napi_create_promise(env, &deferred, &promise));
+    if (handle->ended) {
+        settleClose(env, deferred, handle->closed);
+        return promise;
+    }
+    handle->node->close([handle, deferred](const node::CloseResult& result) {
+        handle->deliver([handle, deferred, result](napi_env on) {
+            if (!handle->ended) {
+                handle->closed = result;
+                handle->end(on);
+            }
+            settleClose(on, deferred, result);
+        });
+    });
+    return promise;
+}
+
+const char* stateName(node::EngineState state) {
+    switch (state) {
+        case node::EngineState::Running: return "running";
+        case node::EngineState::Closing: return "closing";
+        case node::EngineState::Closed: return "closed";
+        case node::EngineState::Failed: return "failed";
+        case node::EngineState::Stopped: return "stopped";
+    }
+    return "";
+}
+
+napi_value stats(const Arguments& arguments) {
+    const napi_env env = arguments.env();
+    const node::NodeStats stats = handleOf(arguments).node->stats();
+    napi_value object;
+    check(env, napi_create_object(env, &object));
+    const auto bigint = [&](const char* name, uint64_t value) {
+        setProperty(env, object, name, makeBigint(env, value));
+    };
+    const auto number = [&](const char* name, uint64_t value) {
+        setProperty(env, object, name, makeNumber(env, value));
+    };
+    const auto text = [&](const char* name, const std::string& value) {
+        setProperty(env, object, name, makeText(env, value));
+    };
+    text("state", stateName(stats.state));
+    text("failure", stats.failure);
+    bigint("position", stats.position);
+    bigint("durablePosition", stats.durablePosition);
+    bigint("publishedPosition", stats.publishedPosition);
+    number("commands", stats.commands);
+    number("events", stats.events);
+    number("batches", stats.batches);
+    number("ticks", stats.ticks);
+    number("backPressureWaits", stats.backPressureWaits);
+    number("journalBytes", stats.journalBytes);
+    setProperty(env, object, "directIo", makeFlag(env, stats.directIo));
+    number("snapshots", stats.snapshots);
+    bigint("snapshotPosition", stats.snapshotPosition);
+    number("snapshotStallNsMax", stats.snapshotStallNsMax);
+    text("snapshotStatus", stats.snapshotStatus);
+    bigint("recoveredFrom", stats.recoveredFrom);
+    number("replayed", stats.replayed);
+    napi_value recoveryMs;
+    check(env, napi_create_double(env, static_cast<double>(stats.recoveryNs) / 1e6, &recoveryMs));
+    setProperty(env, object, "recoveryMs", recoveryMs);
+    number("tornBytes", stats.tornBytes);
+    napi_value refused;
+    check(env, napi_create_array(env, &refused));
+    for (size_t i = 0; i < stats.refusedSnapshots.size(); i++) {
+        check(env, napi_set_element(env, refused, static_cast<uint32_t>(i),
+                                    makeText(env, stats.refusedSnapshots[i])));
+    }
+    setProperty(env, object, "refusedSnapshots", refused);
+    text("stateHash", stats.stateHash);
+    return object;
 }
 
 }  // namespace
@@ -102,12 +407,32 @@ NodeHandle& running(const Arguments& arguments) {
 void NodeHandle::end(napi_env env) {
     if (ended) return;
     ended = true;
-    node->stop();
+    if (node != nullptr) node->stop();
     if (hooked) (void)napi_remove_env_cleanup_hook(env, onEnvironmentExit, this);
     hooked = false;
+    if (self != nullptr) (void)napi_delete_reference(env, self);
+    self = nullptr;
     napi_threadsafe_function last = deliveries;
-    deliveries = nullptr;
+    {
+        const std::lock_guard guard(mutex);
+        deliveries = nullptr;
+    }
+    // What is queued already is still delivered.
     (void)napi_release_threadsafe_function(last, napi_tsfn_release);
+}
+
+void defineNativeNode(napi_env env, napi_value exports) {
+    const napi_value made = defineClass(env, NodeObject::kClassName, entry<construct>,
+                                        {{"offer", entry<offer>},
+                                         {"available", entry<available>},
+                                         {"release", entry<release>},
+                                         {"query", entry<query>},
+                                         {"snapshot", entry<snapshot>},
+                                         {"stats", entry<stats>},
+                                         {"close", entry<close>},
+                                         {"open", entry<open>, true}});
+    check(env, napi_create_reference(env, made, 1, &stateOf(env).nodeConstructor));
+    setProperty(env, exports, NodeObject::kClassName, made);
 }
 
 }  // namespace verbex::addon

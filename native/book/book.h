@@ -37,7 +37,7 @@ struct CommandContext {
     // A new event of this command, all else zero.
     Event& emit(EventType type, InstrumentId instrument) const {
         Event& event = events.claim();
-        event = Event{};
+        clearEvent(event);
         event.type = static_cast<uint8_t>(type);
         event.position = position;
         event.instrument = instrument;

@@ -172,10 +172,13 @@ private:
             SavedId saved;
             if (!get(&saved) || saved.id.none() || !state_.accounts.exists(saved.account) ||
                 table.full() || table.find(saved.account, saved.id) != 0 || saved.daysAgo > 1 ||
-                saved.live > (orderIds ? 1u : 0u) || saved.reject > 0xfff) {
+                saved.live > (orderIds ? 1u : 0u) || saved.reject > kRejectMax ||
+                saved.orderId == 0 || saved.orderId > state_.position ||
+                (saved.live != 0 && (saved.reject != 0 || saved.daysAgo != 0))) {
                 return false;
             }
             const uint32_t entry = table.add(saved.account, saved.id, saved.fingerprint);
+            if (orderIds) orderOf_.push_back(saved.orderId);
             if (saved.live == 0) {
                 table.restoreDay(static_cast<uint8_t>(0 - saved.daysAgo));
                 table.close(entry, saved.orderId, Reject(saved.reject));
@@ -191,7 +194,10 @@ private:
             if (!get(&saved) || !state_.knows(saved.instrument) || state_.slab.full()) return false;
             if (saved.entry == 0 || saved.entry > state_.orderIds.size()) return false;
             const ClientIdEntry& entry = state_.orderIds[saved.entry];
-            if (!entry.live() || entry.slot() != 0 || entry.account != saved.account) return false;
+            if (!entry.live() || entry.slot() != 0 || entry.account != saved.account ||
+                orderOf_[saved.entry - 1] != saved.orderId) {
+                return false;
+            }
             constexpr int64_t kMax = int64_t{1} << 53;
             const bool waiting = (saved.flags & kOrderWaiting) != 0;
             if (saved.orderId == 0 || saved.orderId > state_.position || saved.price < 1 ||
@@ -287,6 +293,7 @@ private:
     Core::State& state_;
     SavedHead head_{};
     std::vector<OrderSlot> slots_;
+    std::vector<OrderId> orderOf_;  // entry − 1 → order id or position
 };
 
 }  // namespace

@@ -143,7 +143,7 @@ void Core::State::replaceOrder(const Command& command, const CommandContext& con
     // Nothing can fail from here on.
     ledger.hold(command.account, asset, hold - holdNow);
     exposure.open(sell) += change.open;
-    countLimits(command.account, change);
+    if (account.limitsInForce) limits.apply(accounts, command.account, change);
     uint32_t newEntry = entry;
     if (renames) {
         newEntry = orderIds.add(command.account, newId, fingerprint);

@@ -89,11 +89,14 @@ void Core::State::settleTrade(Event& event) {
     event.fee2 = instrument.schedules[makerSchedule].maker;
     event.schedules = 0;
 
-    Amount& fees = assets[instrument.quote].fees;
+    const Amount value = instrument.value(event.price, event.quantity);
+    const Amount takerFee = millionthsOf(value, event.fee);
+    const Amount makerFee = millionthsOf(value, event.fee2);
+    assets[instrument.quote].fees += takerFee + makerFee;
     settleSide(instrument, event.instrument, event.account, takerSells, takerSchedule, takerPrice_,
-               event.price, event.quantity, event.leaves, event.fee, &fees);
+               event, event.leaves, value, takerFee);
     settleSide(instrument, event.instrument, event.account2, !takerSells, makerSchedule, event.price,
-               event.price, event.quantity, event.leaves2, event.fee2, &fees);
+               event, event.leaves2, value, makerFee);
 
     const auto taker = static_cast<uint32_t>(event.id.lo);
     const auto maker = static_cast<uint32_t>(event.id2.lo);
@@ -104,34 +107,34 @@ void Core::State::settleTrade(Event& event) {
 }
 
 void Core::State::settleSide(const Instrument& instrument, InstrumentId id, AccountId account,
-                             bool sell, uint8_t schedule, int64_t worstPrice, int64_t price,
-                             int64_t quantity, int64_t openAfter, int32_t feeMillionths,
-                             Amount* fees) {
-    const Amount value = instrument.value(price, quantity);
-    const Amount goods = Amount{quantity} * instrument.lotBase;
-    const Amount fee = millionthsOf(value, feeMillionths);
-    *fees += fee;
+                             bool sell, uint8_t schedule, int64_t worstPrice, const Event& trade,
+                             int64_t openAfter, Amount value, Amount fee) {
+    const Amount goods = Amount{trade.quantity} * instrument.lotBase;
+    Exposure& exposure = ledger.exposure(account, id);
     if (sell) {
+        exposure.position -= trade.quantity;
+        exposure.openSell -= trade.quantity;
         Balance& base = ledger.balance(account, instrument.base);
         base.held -= goods;
         base.total -= goods;
         ledger.balance(account, instrument.quote).total += value - fee;
     } else {
+        exposure.position += trade.quantity;
+        exposure.openBuy -= trade.quantity;
+        const Amount released =
+            instrument.hold(false, worstPrice, openAfter + trade.quantity, schedule) -
+            (openAfter == 0 ? 0 : instrument.hold(false, worstPrice, openAfter, schedule));
         Balance& quote = ledger.balance(account, instrument.quote);
-        quote.held -= instrument.hold(false, worstPrice, openAfter + quantity, schedule) -
-                      instrument.hold(false, worstPrice, openAfter, schedule);
+        quote.held -= released;
         quote.total -= value + fee;
         DCHECK(quote.held >= 0 && quote.total >= quote.held);
         ledger.balance(account, instrument.base).total += goods;
     }
-    Exposure& exposure = ledger.exposure(account, id);
-    exposure.position += sell ? -quantity : quantity;
-    exposure.open(sell) -= quantity;
     if (accounts[account].limitsInForce) {
         limits.apply(accounts, account,
-                     LimitChange{id, instrument.quote, sell, openAfter == 0 ? -1 : 0, -quantity,
-                                 sell ? -quantity : quantity,
-                                 -instrument.value(worstPrice, quantity)});
+                     LimitChange{id, instrument.quote, sell, openAfter == 0 ? -1 : 0,
+                                 -trade.quantity, sell ? -trade.quantity : trade.quantity,
+                                 -instrument.value(worstPrice, trade.quantity)});
     }
 }
 
@@ -140,13 +143,16 @@ void Core::State::releaseOpen(const Event& event, int64_t quantity, int64_t open
     const Instrument& instrument = instruments[event.instrument];
     const bool sell = event.side == static_cast<uint8_t>(Side::Sell);
     const auto schedule = static_cast<uint8_t>(event.schedules);
+    const Amount kept =
+        openAfter == 0 ? 0 : instrument.hold(sell, event.price, openAfter, schedule);
     ledger.release(event.account, sell ? instrument.base : instrument.quote,
-                   instrument.hold(sell, event.price, openAfter + quantity, schedule) -
-                       instrument.hold(sell, event.price, openAfter, schedule));
+                   instrument.hold(sell, event.price, openAfter + quantity, schedule) - kept);
     ledger.exposure(event.account, event.instrument).open(sell) -= quantity;
-    countLimits(event.account, LimitChange{event.instrument, instrument.quote, sell,
-                                           openAfter == 0 ? -1 : 0, -quantity, 0,
-                                           -instrument.value(event.price, quantity)});
+    if (accounts[event.account].limitsInForce) {
+        limits.apply(accounts, event.account,
+                     LimitChange{event.instrument, instrument.quote, sell, openAfter == 0 ? -1 : 0,
+                                 -quantity, 0, -instrument.value(event.price, quantity)});
+    }
 }
 
 // The order may have come to rest, in the book or among the stops: its slot is in account2.

@@ -43,6 +43,8 @@ struct NewOrderDraft {
     Taker taker;
     Amount hold;
     Amount value;
+    Balance* balance;    // where the hold will be
+    Exposure* exposure;  // nullptr: the account's first order in the instrument
     bool repriced;
 };
 
@@ -93,11 +95,6 @@ struct Core::State {
     void begin(EventWriter& events);
     // Settles and completes every event written since the last call.
     void settle();
-    // The limits that this account's orders count against move by this much.
-    void countLimits(AccountId account, const LimitChange& change) {
-        if (accounts[account].limitsInForce) limits.apply(accounts, account, change);
-    }
-
     [[nodiscard]] bool knows(InstrumentId instrument) const {
         return instrument != 0 && instrument < instruments.size();
     }
@@ -111,7 +108,7 @@ struct Core::State {
 
 private:
     // orders.cpp
-    [[nodiscard]] Reject validate(const Command& command, NewOrderDraft& draft) const;
+    [[nodiscard]] Reject validate(const Command& command, NewOrderDraft& draft);
     void answerAgain(const Command& command, const ClientIdEntry& entry,
                      const CommandContext& context);
     [[nodiscard]] Reject findOrder(const Command& command, uint32_t* entry) const;
@@ -128,8 +125,8 @@ private:
     // settlement.cpp
     void settleTrade(Event& event);
     void settleSide(const Instrument& instrument, InstrumentId id, AccountId account, bool sell,
-                    uint8_t schedule, int64_t worstPrice, int64_t price, int64_t quantity,
-                    int64_t openAfter, int32_t fee, Amount* fees);
+                    uint8_t schedule, int64_t worstPrice, const Event& trade, int64_t openAfter,
+                    Amount value, Amount fee);
     void releaseOpen(const Event& event, int64_t quantity, int64_t openAfter);
     void rested(const Event& event, uint32_t entry);
     void finished(uint32_t entry, OrderId orderId, InstrumentId instrument, uint8_t schedule);

@@ -10,7 +10,7 @@ namespace verbex::journal {
 
 namespace {
 
-constexpr uint64_t kWriteBytes = 1u << 20;
+constexpr uint64_t kWriteBytes = 192u << 10;
 constexpr uint64_t kBlockStride = sizeof(SnapshotBlockHeader) + kSnapshotBlockBytes;
 constexpr size_t kHeaderCrcBytes = offsetof(SnapshotHeader, crc);
 constexpr size_t kFooterCrcBytes = offsetof(SnapshotFooter, crc);

@@ -383,6 +383,7 @@ void Engine::end() {
         }
         closers.swap(closers_);
     }
+    core_.reset();  // the rings may be looked at for long; this is the large part
     for (const CloseDone& closer : closers) closer(*closed_);
 }
 

@@ -122,7 +122,7 @@ public:
     void run();
     // One batch, or one answer; false where there was nothing to do.
     bool step();
-    // Answers everything that still waits. After it only the counters and rings are of use.
+    // Answers everything that still waits and drops the core. After it only the counters and rings are of use.
     void end();
 
 private:
@@ -149,7 +149,7 @@ private:
 
     const EngineOptions options_;
     const EngineSurroundings with_;
-    const std::unique_ptr<Core> core_;
+    std::unique_ptr<Core> core_;  // gone after end()
     CommandRing input_;
     EventRing ring_;
     EventRingWriter writer_;

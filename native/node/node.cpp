@@ -185,6 +185,10 @@ void Node::stop() {
     if (snapshots_ != nullptr) snapshots_->stop();
     if (thread_.joinable()) thread_.join();
     if (segments_ != nullptr) segments_->stop();
+    // Nobody writes any more: the directory is free for the next node, however long this object stays.
+    journal_.reset();
+    store_.reset();
+    lock_.reset();
 }
 
 NodeStats Node::stats() const {

@@ -94,7 +94,7 @@ public:
     // Drains: everything offered is applied, stored and published; then snapshot, closing record, answer. The
     // consumer must go on taking events until then. Answers on the engine's thread; twice is fine.
     void close(CloseDone done) { engine_->close(std::move(done)); }
-    // Ends all threads where they stand; idempotent, from one thread at a time.
+    // Ends all threads where they stand and frees the data directory; idempotent, from one thread at a time.
     void stop();
 
     [[nodiscard]] EngineState state() const { return engine_->state(); }

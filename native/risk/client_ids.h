@@ -53,10 +53,25 @@ public:
 
     // The entry of this id, 0 if it is not remembered.
     [[nodiscard]] uint32_t find(AccountId account, const ClientId& id) const {
-        return findHashed(account, id, hashOf(account, id));
+        return find(account, id, hashOf(account, id));
     }
     // Requires: !full(), find() == 0.
-    uint32_t add(AccountId account, const ClientId& id, uint32_t fingerprint);
+    uint32_t add(AccountId account, const ClientId& id, uint32_t fingerprint) {
+        return add(account, id, fingerprint, hashOf(account, id));
+    }
+    // The same with the hash at hand, for callers that look up and then add.
+    [[nodiscard]] static uint32_t hashOf(AccountId account, const ClientId& id) {
+        return static_cast<uint32_t>(
+            mixBits((id.lo ^ (uint64_t{account} * 0x9e3779b97f4a7c15ULL)) +
+                    id.hi * 0xc2b2ae3d27d4eb4fULL) >>
+            32);
+    }
+    [[nodiscard]] uint32_t find(AccountId account, const ClientId& id, uint32_t hash) const {
+        const uint32_t entry = probe(index_.get(), mask_, account, id, hash);
+        if (entry != 0 || oldIndex_ == nullptr) return entry;
+        return probe(oldIndex_.get(), oldMask_, account, id, hash);
+    }
+    uint32_t add(AccountId account, const ClientId& id, uint32_t fingerprint, uint32_t hash);
 
     void setLive(uint32_t entry, OrderSlot slot) { entries_[entry].answer = kLive | slot; }
     void close(uint32_t entry, uint64_t orderId, Reject reject) {
@@ -86,57 +101,36 @@ public:
     void restoreDay(uint8_t day) { day_ = day & 3; }
 
     void prefetch(AccountId account, const ClientId& id) const {
-        const uint64_t hash = hashOf(account, id);
-        __builtin_prefetch(&index_[hash & mask_]);
-        __builtin_prefetch(&entries_[used_ + 2]);
-    }
-    // The second step of a prefetch: the entry, and where its order lies; 0 if there is none.
-    [[nodiscard]] OrderSlot prefetchEntry(AccountId account, const ClientId& id) const {
-        const uint64_t hash = hashOf(account, id);
-        const Slot& slot = index_[hash & mask_];
-        if (slot.entry == 0 || slot.tag != tagOf(hash)) return 0;
-        const ClientIdEntry& entry = entries_[slot.entry];
-        return entry.live() ? entry.slot() : 0;
+        __builtin_prefetch(&index_[hashOf(account, id) & mask_]);
     }
 
 private:
     struct Slot {
-        uint32_t tag;
-        uint32_t entry;
+        uint32_t hash;
+        uint32_t entry;  // 0: free
     };
     static constexpr uint64_t kLive = 1ULL << 63;
 
-    [[nodiscard]] static uint64_t hashOf(AccountId account, const ClientId& id) {
-        return mixBits(id.lo ^ mixBits(id.hi ^ uint64_t{account} * 0x9e3779b97f4a7c15ULL));
-    }
-    [[nodiscard]] static uint32_t tagOf(uint64_t hash) { return static_cast<uint32_t>(hash >> 32); }
-
-    [[nodiscard]] uint32_t findHashed(AccountId account, const ClientId& id, uint64_t hash) const {
-        const uint32_t entry = probe(index_.get(), mask_, account, id, hash);
-        if (entry != 0 || oldIndex_ == nullptr) return entry;
-        return probe(oldIndex_.get(), oldMask_, account, id, hash);
-    }
-    [[nodiscard]] uint32_t probe(const Slot* index, uint64_t mask, AccountId account,
-                                 const ClientId& id, uint64_t hash) const {
-        for (uint64_t i = hash & mask;; i = (i + 1) & mask) {
+    [[nodiscard]] uint32_t probe(const Slot* index, uint32_t mask, AccountId account,
+                                 const ClientId& id, uint32_t hash) const {
+        for (uint32_t i = hash & mask;; i = (i + 1) & mask) {
             const Slot slot = index[i];
             if (slot.entry == 0) return 0;
-            if (slot.tag != tagOf(hash)) continue;
+            if (slot.hash != hash) continue;
             const ClientIdEntry& entry = entries_[slot.entry];
             if (entry.id == id && entry.account == account) return slot.entry;
         }
     }
-    void insert(uint32_t entry, uint64_t hash);
+    void insert(Slot slot);
     void moveSome();
     void rebuild();
 
     ZeroedArray<ClientIdEntry> entries_;
     ZeroedArray<Slot> index_;
-    uint64_t mask_;
+    uint32_t mask_;
     ZeroedArray<Slot> oldIndex_;  // while the index grows: what is not moved yet is found here
-    uint64_t oldMask_ = 0;
-    uint32_t moved_ = 0;     // entries up to here are in the new index …
-    uint32_t moveUpTo_ = 0;  // … of those that the old one holds
+    uint32_t oldMask_ = 0;
+    uint32_t moved_ = 0;  // slots of the old index that have been carried over
     uint32_t capacity_;
     uint32_t used_ = 0;
     uint8_t day_ = 0;

@@ -47,12 +47,19 @@ public:
     [[nodiscard]] Balance& balance(AccountId account, AssetId asset) {
         return balances_.findOrAdd(pairKey(account, asset));
     }
+    // nullptr: never touched.
+    [[nodiscard]] Balance* findBalance(AccountId account, AssetId asset) {
+        return balances_.find(pairKey(account, asset));
+    }
     [[nodiscard]] Amount available(AccountId account, AssetId asset) const {
         const Balance* balance = balances_.find(pairKey(account, asset));
         return balance == nullptr ? 0 : balance->available();
     }
     [[nodiscard]] Exposure& exposure(AccountId account, InstrumentId instrument) {
         return exposures_.findOrAdd(pairKey(account, instrument));
+    }
+    [[nodiscard]] Exposure* findExposure(AccountId account, InstrumentId instrument) {
+        return exposures_.find(pairKey(account, instrument));
     }
     [[nodiscard]] const Exposure* findExposure(AccountId account, InstrumentId instrument) const {
         return exposures_.find(pairKey(account, instrument));

@@ -99,6 +99,22 @@ struct alignas(64) Event {
     uint32_t tradeId;    // Trade: 1, 2, 3 … within the instrument, modulo 2^32
 };
 static_assert(sizeof(Event) == 128 && alignof(Event) == 64);
+
+// Clears a cell with eight plain vector stores: compilers turn `event = Event{}` into a call of memset,
+// which costs as much as the rest of writing an event.
+inline void clearEvent(Event& event) {
+    typedef long long Vector __attribute__((vector_size(16), may_alias));
+    auto* at = reinterpret_cast<Vector*>(&event);
+    const Vector zero{};
+    at[0] = zero;
+    at[1] = zero;
+    at[2] = zero;
+    at[3] = zero;
+    at[4] = zero;
+    at[5] = zero;
+    at[6] = zero;
+    at[7] = zero;
+}
 static_assert(offsetof(Event, position) == 8);
 static_assert(offsetof(Event, account) == 16);
 static_assert(offsetof(Event, orderId) == 24);

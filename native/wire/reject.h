@@ -71,6 +71,8 @@ enum class Reject : uint16_t {
 #undef VERBEX_X
 };
 
+inline constexpr uint16_t kRejectMax = 54;
+
 // The code's name, "" for a number that is none.
 [[nodiscard]] constexpr const char* rejectName(Reject reject) {
     switch (reject) {

@@ -1,0 +1,30 @@
+// npm run build:bench: the native benchmarks, build/bench/<name> from each bench/native/<name>_bench.cpp.
+// CXX, CXXFLAGS and LDFLAGS are honoured, as by build:native.
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { bringUpToDate } from './steps/compile.mjs';
+import { main, root, StepFailed, say } from './steps/console.mjs';
+import { withSetupLock } from './steps/lock.mjs';
+import { readSources } from './steps/sources.mjs';
+import { findCompiler, installCompiler, toolchain } from './steps/toolchain.mjs';
+
+await main(async () => {
+  const compiler = findCompiler();
+  if (compiler === undefined) throw new StepFailed(`no C++20 compiler found; run: ${installCompiler}`);
+  const tools = toolchain('bench', compiler);
+  const folder = `build/obj/bench-${tools.key}`;
+  const engine = readSources()
+    .filter((source) => !source.startsWith('addon/'))
+    .map((source) => ({ source, path: `native/${source}`, object: `${folder}/${source.replace(/\.cpp$/, '.o')}` }));
+  await withSetupLock(async () => {
+    for (const file of readdirSync(join(root, 'bench', 'native')).sort()) {
+      if (!file.endsWith('_bench.cpp')) continue;
+      const name = file.replace(/\.cpp$/, '');
+      const path = `bench/native/${file}`;
+      const units = [...engine, { source: path, path, object: `${folder}/${name}.o` }];
+      const output = `build/bench/${name}`;
+      const compiled = await bringUpToDate({ label: `bench ${name}`, compiler, tools, units, output });
+      say(`bench ${name}: ${output} ${compiled === undefined ? 'is up to date' : 'built'}`);
+    }
+  });
+});

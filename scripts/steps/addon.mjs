@@ -1,0 +1,37 @@
+// Builds the Node-API addon from native/sources.txt.
+import { join } from 'node:path';
+import { bringUpToDate } from './compile.mjs';
+import { mustRun, root, StepFailed, say, seconds } from './console.mjs';
+import { readSources } from './sources.mjs';
+import { findCompiler, installCompiler, toolchain } from './toolchain.mjs';
+
+/** Loads the fresh addon once in a process of its own: a symbol left undefined shows here, not later. */
+async function tryLoad(output) {
+  const code = 'process.dlopen({ exports: {} }, process.argv[1])';
+  await mustRun(process.execPath, ['-e', code, join(root, output)], { output: 'keep' });
+}
+
+/** @returns what was done: { did: 'nothing' | 'built' | 'no sources', file, compiled } */
+export async function buildAddon(variantName) {
+  const started = performance.now();
+  const sources = readSources();
+  // Without its entry point there is nothing that Node could load.
+  if (!sources.some((source) => source.startsWith('addon/'))) {
+    return { did: 'no sources', file: undefined, compiled: 0 };
+  }
+  const compiler = findCompiler();
+  if (compiler === undefined) throw new StepFailed(`no C++20 compiler found; run: ${installCompiler}`);
+  const tools = toolchain(variantName, compiler);
+  const output = tools.variant.file;
+  const folder = `build/obj/${variantName}-${tools.key}`;
+  const units = sources.map((source) => ({
+    source,
+    path: `native/${source}`,
+    object: `${folder}/${source.replace(/\.cpp$/, '.o')}`,
+  }));
+  const label = `addon (${variantName})`;
+  const compiled = await bringUpToDate({ label, compiler, tools, units, output, tryOut: tryLoad });
+  if (compiled === undefined) return { did: 'nothing', file: output, compiled: 0 };
+  say(`${label}: ${output} in ${seconds(started)}`);
+  return { did: 'built', file: output, compiled };
+}

@@ -1,0 +1,99 @@
+// Compiles sources into objects: each on its own, in parallel, only when it or a header it read has changed.
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { mustRun, root, run, StepFailed, say } from './console.mjs';
+
+export function stamp(path) {
+  const file = statSync(join(root, path), { throwIfNoEntry: false });
+  return file === undefined ? undefined : `${file.size}:${file.mtimeMs}`;
+}
+
+export function readJson(path) {
+  if (!existsSync(join(root, path))) return undefined;
+  try {
+    return JSON.parse(readFileSync(join(root, path), 'utf8'));
+  } catch {
+    // Cut short by a stopped build: the same as not there, the file is made again.
+    return undefined;
+  }
+}
+
+/** The prerequisites that `-MMD` wrote, as make would read them. */
+export function parseDependencies(text) {
+  const list = text.slice(text.indexOf(':') + 1).replaceAll('\\\n', ' ');
+  return [...list.matchAll(/(?:\\.|[^\s\\])+/g)].map(([path]) => path.replace(/\\(.)/g, '$1'));
+}
+
+function isCurrent(object, stamps) {
+  const record = readJson(`${object}.json`);
+  if (record === undefined || !existsSync(join(root, object))) return false;
+  return Object.entries(record.inputs).every(([path, known]) => {
+    if (!stamps.has(path)) stamps.set(path, stamp(path));
+    return stamps.get(path) === known;
+  });
+}
+
+async function compile(compiler, tools, { source, path, object }) {
+  const startedAt = Date.now();
+  const dependencies = `${object}.d`;
+  const args = ['-MMD', '-MF', dependencies, '-c', path, '-o', object];
+  mkdirSync(dirname(join(root, object)), { recursive: true });
+  const result = await run(compiler.path, [...tools.compileArgs(source), ...args], { output: 'keep' });
+  if (result.code === 0) {
+    const inputs = {};
+    for (const path of parseDependencies(readFileSync(join(root, dependencies), 'utf8'))) {
+      const file = statSync(join(root, path), { throwIfNoEntry: false });
+      // Saved while the compiler was reading: no stamp is right, so the next build does it again.
+      const steady = file !== undefined && file.mtimeMs < startedAt;
+      inputs[path] = steady ? stamp(path) : 'changed while compiling';
+    }
+    writeFileSync(join(root, `${object}.json`), JSON.stringify({ inputs }));
+  }
+  return result;
+}
+
+async function compileAll(compiler, tools, stale) {
+  const jobs = Math.max(1, Number(process.env.VERBEX_JOBS ?? availableParallelism()));
+  const queue = [...stale];
+  const failed = [];
+  let done = 0;
+  const worker = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const result = await compile(compiler, tools, next);
+      done += 1;
+      const place = `[${String(done).padStart(String(stale.length).length)}/${stale.length}]`;
+      say(`  ${place} ${next.source} ${(result.elapsedMs / 1000).toFixed(1)} s`);
+      if (result.text !== '') say(result.text.trimEnd());
+      if (result.code !== 0) failed.push(next.source);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(jobs, stale.length) }, worker));
+  if (failed.length > 0) throw new StepFailed(`these sources do not compile: ${failed.join(', ')}`);
+}
+
+/**
+ * Brings `output` up to date with its units ({ source: as named in messages, path, object }).
+ * The link goes to a new file that is renamed into place, so that a process that has the old one open keeps it.
+ * @returns how many files were compiled, undefined if nothing was to do
+ */
+export async function bringUpToDate({ label, compiler, tools, units, output, tryOut }) {
+  const stamps = new Map();
+  const stale = units.filter(({ object }) => !isCurrent(object, stamps));
+  const objects = units.map(({ object }) => object);
+  const linkRecord = `${output}.json`;
+  const linkInputs = () => JSON.stringify(objects.map((object) => [object, stamp(object)]));
+  if (stale.length === 0) {
+    const known = readJson(linkRecord);
+    if (known?.inputs === linkInputs() && known.output === stamp(output)) return undefined;
+  }
+  say(`${label}: ${stale.length} of ${units.length} files to compile with ${compiler.path}`);
+  await compileAll(compiler, tools, stale);
+  mkdirSync(dirname(join(root, output)), { recursive: true });
+  const fresh = `${output}.new`;
+  await mustRun(compiler.path, tools.linkArgs(objects, fresh), { output: 'keep' });
+  if (!tools.sanitized) await tryOut?.(fresh);
+  renameSync(join(root, fresh), join(root, output));
+  writeFileSync(join(root, linkRecord), JSON.stringify({ inputs: linkInputs(), output: stamp(output) }));
+  return stale.length;
+}

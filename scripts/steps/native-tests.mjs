@@ -1,0 +1,145 @@
+// The GoogleTest binaries: configured and built by CMake in build/native, one per folder of test/native.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findProgram, mustRun, root, run, StepFailed, say, seconds } from './console.mjs';
+import { withSetupLock } from './lock.mjs';
+import { findCompiler } from './toolchain.mjs';
+
+const binaryTimeoutMs = 5 * 60_000;
+const folder = 'build/native';
+
+export function testFolders() {
+  const base = join(root, 'test', 'native');
+  if (!existsSync(base)) return [];
+  return readdirSync(base, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
+    .filter((name) => readdirSync(join(base, name)).some((file) => file.endsWith('_test.cpp')))
+    .sort();
+}
+
+/** CMake remembers the first compiler for ever, so another one means another start. */
+async function configure() {
+  const compiler = findCompiler();
+  const generator = findProgram('ninja') === undefined ? 'Unix Makefiles' : 'Ninja';
+  const args = [
+    ['-S', 'native', '-B', folder, '-G', generator],
+    [
+      `-DCMAKE_CXX_COMPILER=${[compiler.path, ...compiler.args].join(';')}`,
+      '-DCMAKE_BUILD_TYPE=RelWithDebInfo',
+    ],
+    [`-DCMAKE_CXX_FLAGS=${process.env.CXXFLAGS ?? ''}`],
+    process.env.VERBEX_WERROR === '1' ? ['-DVERBEX_WERROR=ON'] : [],
+  ].flat();
+  const record = join(root, folder, 'configured.json');
+  const wanted = JSON.stringify(args);
+  if (existsSync(record) && readFileSync(record, 'utf8') === wanted) {
+    // Ninja looks for new folders by itself; make would not know their targets.
+    if (generator !== 'Ninja') await mustRun('cmake', args, { output: 'keep' });
+    return;
+  }
+  rmSync(join(root, folder), { recursive: true, force: true });
+  await mustRun('cmake', args, { output: 'keep', label: 'cmake' });
+  writeFileSync(record, wanted);
+}
+
+/** Builds the folders' binaries, past the first failure; returns those that could not be built. */
+async function build(folders) {
+  const base = ['--build', folder, '-j', process.env.VERBEX_JOBS ?? '2', '--target'];
+  const keepGoing = findProgram('ninja') === undefined ? ['-k'] : ['-k', '0'];
+  const all = [...base, ...folders.map((name) => `${name}_test`), '--', ...keepGoing];
+  if ((await run('cmake', all, { label: 'building native tests' })).code === 0) return [];
+  const broken = [];
+  for (const name of folders) {
+    const { code } = await run('cmake', [...base, `${name}_test`], { output: 'keep' });
+    if (code !== 0) broken.push(name);
+  }
+  return broken;
+}
+
+/** Counts of one binary from GoogleTest's JSON. A binary that died before writing it has failed once. */
+export function countResults(json) {
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const suite of json.testsuites) {
+    for (const test of suite.testsuite) {
+      if (test.failures !== undefined) counts.failed += 1;
+      else if (test.result === 'SKIPPED' || test.status === 'NOTRUN') counts.skipped += 1;
+      else counts.passed += 1;
+    }
+  }
+  return counts;
+}
+
+/** GoogleTest's output without the tests that passed: a test that crashed is the last RUN line. */
+export function withoutPassed(text) {
+  const lines = [];
+  for (const line of text.trimEnd().split('\n')) {
+    if (line.startsWith('[       OK ]')) {
+      const begun = lines.findLastIndex((earlier) => earlier.startsWith('[ RUN      ]'));
+      if (begun >= 0) lines.length = begun;
+    } else if (!line.startsWith('[-------') && line !== '') {
+      lines.push(line);
+    }
+  }
+  return lines.join('\n');
+}
+
+async function runBinary(name) {
+  const resultPath = join(root, folder, 'results', `${name}-${process.pid}.json`);
+  rmSync(resultPath, { force: true });
+  const args = [`--gtest_output=json:${resultPath}`];
+  const result = await run(join(root, folder, 'tests', `${name}_test`), args, {
+    output: 'keep',
+    label: `${name} tests`,
+    timeoutMs: binaryTimeoutMs,
+  });
+  const written = existsSync(resultPath);
+  const counts = written
+    ? countResults(JSON.parse(readFileSync(resultPath, 'utf8')))
+    : { passed: 0, failed: 1, skipped: 0 };
+  // A sanitizer's report at exit, say: no test failed, yet the binary did.
+  if (written && result.code !== 0 && counts.failed === 0) counts.failed = 1;
+  rmSync(resultPath, { force: true });
+  const took = (result.elapsedMs / 1000).toFixed(1);
+  const mark = counts.failed === 0 ? '✓' : '✗';
+  say(` ${mark} native ${name}: ${counts.passed} passed, ${counts.failed} failed (${took} s)`);
+  if (counts.failed > 0) {
+    const end = result.timedOut ? 'took too long' : `ended with ${result.signal ?? result.code}`;
+    say(`${withoutPassed(result.text)}\n   ${name}_test ${end}`);
+  }
+  return counts;
+}
+
+/** @param only the folders of test/native wanted; none named means all */
+export async function runNativeTests(only = []) {
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  const known = testFolders();
+  const strange = only.filter((name) => !known.includes(name));
+  if (strange.length > 0) {
+    throw new StepFailed(`no tests in test/native/${strange.join(', ')}; there are: ${known.join(', ')}`);
+  }
+  const folders = only.length > 0 ? only : known;
+  if (folders.length === 0) {
+    say('native tests: none');
+    return total;
+  }
+  const started = performance.now();
+  const broken = await withSetupLock(async () => {
+    say(`native tests: building ${folders.join(', ')}`);
+    await configure();
+    return build(folders);
+  });
+  mkdirSync(join(root, folder, 'results'), { recursive: true });
+  say(`native tests: built in ${seconds(started)}`);
+  for (const name of folders) {
+    if (broken.includes(name)) {
+      total.failed += 1;
+      say(` ✗ native ${name}: does not build`);
+      continue;
+    }
+    const counts = await runBinary(name);
+    for (const key of Object.keys(total)) total[key] += counts[key];
+  }
+  say(`native tests: ${total.passed} passed, ${total.failed} failed in ${seconds(started)}`);
+  return total;
+}

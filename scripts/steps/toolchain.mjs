@@ -1,0 +1,112 @@
+// The C++ compiler and its flags: the one place that knows them for the addon.
+import { createHash } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { findProgram, root, StepFailed } from './console.mjs';
+
+export const installCompiler = 'apt-get update && apt-get install -y g++';
+
+function words(text) {
+  return (text ?? '').split(/\s+/).filter((word) => word !== '');
+}
+
+/** CXX (it may carry arguments, as in "ccache g++"), else the first compiler found. */
+export function findCompiler() {
+  const wanted = words(process.env.CXX);
+  if (wanted.length > 0) {
+    const path = findProgram(wanted[0]);
+    if (path === undefined) throw new StepFailed(`CXX names ${wanted[0]}, which is not on PATH`);
+    return { path, args: wanted.slice(1) };
+  }
+  for (const name of ['g++', 'clang++', 'c++']) {
+    const path = findProgram(name);
+    if (path !== undefined) return { path, args: [] };
+  }
+  return undefined;
+}
+
+export const variants = {
+  release: { file: 'build/Release/verbex.node', name: 'verbex', flags: ['-O3', '-DNDEBUG'], traced: [] },
+  debug: { file: 'build/Debug/verbex.node', name: 'verbex', flags: ['-O0', '-g'], traced: [] },
+  // Coverage-guided differential fuzzing from JavaScript: the rooms under test report every edge to
+  // __sanitizer_cov_trace_pc, which the addon room defines when VERBEX_COVERAGE is set.
+  fuzz: {
+    file: 'build/Fuzz/verbex_fuzz.node',
+    name: 'verbex_fuzz',
+    flags: ['-O2', '-g1', '-DVERBEX_COVERAGE=1'],
+    traced: ['core', 'book', 'risk', 'wire'],
+  },
+  // Benchmarks without Node: programs of their own.
+  bench: { file: 'build/bench', name: 'bench', flags: ['-O3', '-DNDEBUG'], traced: [], program: true },
+};
+
+function packageVersion(name) {
+  return JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version;
+}
+
+/**
+ * Everything that decides what an object file looks like, with a key that changes whenever it does.
+ *
+ * Node-API's headers come from npm, so that the build is the same whether or not Node's own headers
+ * lie beside the running executable, and needs neither a download nor make nor Python.
+ */
+export function toolchain(variantName, compiler) {
+  const variant = variants[variantName];
+  const compile = [
+    '-std=c++20',
+    '-fPIC',
+    '-pthread',
+    '-fvisibility=hidden',
+    '-fvisibility-inlines-hidden',
+    '-fno-plt',
+    // A fused multiply-add rounds once where two operations round twice: results must not depend on the host.
+    '-ffp-contract=off',
+    '-Wall',
+    '-Wextra',
+    ...(process.env.VERBEX_WERROR === '1' ? ['-Werror'] : []),
+    '-Inative',
+    ...(variant.program ? ['-Ibench/native'] : []),
+    ...variant.flags,
+  ];
+  const addonOnly = [
+    '-isystem',
+    'node_modules/node-api-headers/include',
+    '-isystem',
+    'node_modules/node-addon-api',
+    '-DNAPI_VERSION=9',
+    '-DNODE_ADDON_API_CPP_EXCEPTIONS',
+    `-DNODE_GYP_MODULE_NAME=${variant.name}`,
+  ];
+  const extra = words(process.env.CXXFLAGS);
+  const link = [...(variant.program ? [] : ['-shared']), '-pthread', '-Wl,-z,now', '-Wl,-z,relro', ...words(process.env.LDFLAGS)];
+  const compilerFile = statSync(compiler.path);
+  const key = createHash('sha256')
+    .update(
+      JSON.stringify([
+        [compiler.path, compiler.args, compilerFile.size, compilerFile.mtimeMs],
+        [compile, addonOnly, extra, link, variant],
+        ['node-api-headers', 'node-addon-api'].map(packageVersion),
+        process.arch,
+      ]),
+    )
+    .digest('hex')
+    .slice(0, 12);
+  return {
+    variant,
+    key,
+    sanitized: extra.some((flag) => flag.startsWith('-fsanitize=')),
+    compileArgs(source) {
+      const room = source.slice(0, source.indexOf('/'));
+      return [
+        ...compiler.args,
+        ...compile,
+        ...(room === 'addon' ? addonOnly : []),
+        ...(variant.traced.includes(room) ? ['-fsanitize-coverage=trace-pc'] : []),
+        ...extra,
+      ];
+    },
+    linkArgs(objects, output) {
+      return [...compiler.args, ...variant.flags, ...extra, ...objects, ...link, '-o', output];
+    },
+  };
+}
