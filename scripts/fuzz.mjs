@@ -6,7 +6,7 @@
 // A difference is shrunk, printed and kept in test/fuzz/found/. See docs/testing-the-core.md.
 import { fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -161,6 +161,9 @@ async function campaign({ commands, seed, minutes, workers, build }) {
   for (const difference of differences) {
     const file = keep(difference.json);
     say(`\ndifference, seed ${difference.seed}, kept in ${file.slice(root.length + 1)}\n${difference.text}`);
+  }
+  for (const { share } of running) {
+    for (const file of [share.runningFile, `${share.runningFile}.trial`]) rmSync(file, { force: true });
   }
   const maps = states.flatMap((state) => (state.maps === undefined ? [] : [state.maps]));
   const sum = (field) => states.reduce((total, state) => total + state[field], 0);

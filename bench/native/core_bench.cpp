@@ -160,7 +160,7 @@ class CoreMachine {
 public:
     CoreMachine(const Workload& work, const std::vector<Command>& commands)
         : commands_(commands),
-          core_(CoreLimits{1u << 20, work.accounts + 8, work.symbols + 8, work.orders + 8}) {
+          core_(CoreLimits{1u << 17, work.accounts + 8, work.symbols + 8, work.orders + 8, true}) {
         Command command{};
         const auto add = [&](CommandType type) {
             command.type = static_cast<uint8_t>(type);

@@ -1,7 +1,7 @@
 // The parts of the addon, and what they share per environment.
 //
-// Purpose: each worker thread of a Node process loads the addon into an environment of its own. Nothing
-// here is global: what is shared within an environment hangs on it.
+// Purpose: each worker thread of a Node process loads the addon into an environment of its own.
+// Nothing here is global: what is shared within an environment hangs on it.
 // Owner: the environment (AddonState is its instance data).
 // Thread safety: the JS thread of the environment.
 // Invariants: none.
@@ -61,8 +61,8 @@ CoreLimits withDefaults(const CoreLimits& limits);
 using Question = std::function<std::string(const Core&)>;
 Question questionOf(const Arguments& arguments);
 
-// Runs `work` on libuv's pool and settles the promise that this answers. Work that failed says so; otherwise
-// `value` makes the answer, on the JS thread.
+// Runs `work` on libuv's pool and settles the promise that this answers. Work that failed says so;
+// otherwise `value` makes the answer, on the JS thread.
 struct WorkOutcome {
     node::Failure failure;
     std::function<napi_value(napi_env)> value;
@@ -70,7 +70,8 @@ struct WorkOutcome {
 napi_value runWork(napi_env env, const char* name, std::function<WorkOutcome()> work);
 WorkOutcome textOutcome(std::string text);
 
-// Settles a promise on the JS thread; a failure to do so leaves it unsettled, which happens in teardown only.
+// Settles a promise on the JS thread; a failure to do so leaves it unsettled, which happens in
+// teardown only.
 void reject(napi_env env, napi_deferred deferred, const node::Failure& failure);
 
 }  // namespace verbex::addon

@@ -1,14 +1,16 @@
 // What comes in from JavaScript, checked.
 //
-// Purpose: every function of the addon reads its arguments through this class, so that garbage ends as a
-// JavaScript error and never as a wild read. Exceptions live in this room only: they unwind to guarded().
+// Purpose: every function of the addon reads its arguments through this class, so that garbage ends
+// as a JavaScript error and never as a wild read. Exceptions live in this room only: they unwind to
+// guarded().
 // Owner: one call.
 // Thread safety: the JS thread of its environment.
 // Invariants:
 //   1. A getter either answers a value of the asked kind and range, or throws.
-//   2. Native objects are recognised by their type tag before they are unwrapped: a method that is called on
-//      another class's object throws.
-//   3. Pointers into JS memory (bytes()) are taken last: reading a property may run code that detaches them.
+//   2. Native objects are recognised by their type tag before they are unwrapped: a method that is
+//      called on another class's object throws.
+//   3. Pointers into JS memory (bytes()) are taken last: reading a property may run code that
+//      detaches them.
 // Requires: a current handle scope.
 #pragma once
 

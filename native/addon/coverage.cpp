@@ -1,8 +1,9 @@
 // Which edges of the core ran: the feedback of the coverage-guided differential fuzzer.
 //
-// The build marks every edge of the rooms under test with a call of __sanitizer_cov_trace_pc (-fsanitize-coverage=
-// trace-pc). An edge is the pair of the previous and this return address, hashed into a 64 KiB map of hit
-// counts that JavaScript sees as an ArrayBuffer. Without VERBEX_COVERAGE none of this exists.
+// The build marks every edge of the rooms under test with a call of __sanitizer_cov_trace_pc
+// (-fsanitize-coverage= trace-pc). An edge is the pair of the previous and this return address,
+// hashed into a 64 KiB map of hit counts that JavaScript sees as an ArrayBuffer. Without
+// VERBEX_COVERAGE none of this exists.
 #include "addon/addon.h"
 
 #ifdef VERBEX_COVERAGE

@@ -1,5 +1,6 @@
-// The offline functions: verify, read, recover, explain. They read only and take no lock, so no node may run
-// on the directory meanwhile; but journalRead() may, up to a position that the node has published.
+// The offline functions: verify, read, recover, explain. They read only and take no lock, so no
+// node may run on the directory meanwhile; but journalRead() may, up to a position that the node
+// has published.
 #include <memory>
 #include <vector>
 
@@ -94,7 +95,8 @@ WorkOutcome verify(const std::string& data) {
     std::vector<std::string> snapshots;
     bool snapshotsGood = true;
     const std::string directory = node::snapshotDirectory(data);
-    Result<std::vector<journal::SnapshotListing>> found = journal::listSnapshots(storage, directory);
+    Result<std::vector<journal::SnapshotListing>> found =
+        journal::listSnapshots(storage, directory);
     if (!found.isOk() && found.status().code() != StatusCode::NotFound) return {found.status(), {}};
     if (found.isOk()) {
         for (const journal::SnapshotListing& snapshot : found.value()) {
@@ -165,8 +167,9 @@ WorkOutcome read(const std::string& data, uint64_t from, uint64_t most, Position
         }
         return found->commands.size() == most ? enough : Status();
     });
-    // A reader that was not told where to end finds no record there. Whether that is the end or damage,
-    // the whole verification knows; what was read before it is good in either case, and comes first.
+    // A reader that was not told where to end finds no record there. Whether that is the end or
+    // damage, the whole verification knows; what was read before it is good in either case, and
+    // comes first.
     if (!status.isOk() && status.code() != enough.code() && found->commands.empty()) {
         const journal::RecoveryReport report = journal::verifyJournal(storage, directory);
         if (!report.status.isOk()) return {failureOf(report), {}};

@@ -1,4 +1,5 @@
-// The layouts and numbers of native/wire as JavaScript values: a test proves the TypeScript ones equal.
+// The layouts and numbers of native/wire as JavaScript values: a test proves the TypeScript ones
+// equal.
 #include <cstddef>
 
 #include "addon/addon.h"
@@ -33,9 +34,11 @@ constexpr NamedNumber kCommandFields[] = {
 constexpr NamedNumber kEventFields[] = {
     FIELD(Event, type),     FIELD(Event, flags),      FIELD(Event, side),     FIELD(Event, kind),
     FIELD(Event, code),     FIELD(Event, schedules),  FIELD(Event, position), FIELD(Event, account),
-    FIELD(Event, instrument), FIELD(Event, orderId),  FIELD(Event, price),    FIELD(Event, quantity),
+    FIELD(Event, instrument), FIELD(Event, orderId),  FIELD(Event, price),
+    FIELD(Event, quantity),
     FIELD(Event, leaves),   FIELD(Event, token),      FIELD(Event, id),       FIELD(Event, id2),
-    FIELD(Event, orderId2), FIELD(Event, leaves2),    FIELD(Event, amount),   FIELD(Event, account2),
+    FIELD(Event, orderId2), FIELD(Event, leaves2),    FIELD(Event, amount),
+    FIELD(Event, account2),
     FIELD(Event, fee),      FIELD(Event, fee2),       FIELD(Event, tradeId),
 };
 #undef FIELD
@@ -95,7 +98,8 @@ constexpr NamedNumber kCommandFlags[] = {{"Extended", kCommandExtended},
                                          {"SelfTradeFirm", kCommandSelfTradeFirm}};
 constexpr NamedNumber kEventFlags[] = {
     {"Last", kEventLast},       {"Duplicate", kEventDuplicate}, {"Booked", kEventBooked},
-    {"Repriced", kEventRepriced}, {"Reload", kEventReload},     {"KeptPriority", kEventKeptPriority},
+    {"Repriced", kEventRepriced}, {"Reload", kEventReload},
+    {"KeptPriority", kEventKeptPriority},
     {"Stop", kEventStop}};
 constexpr NamedNumber kRights[] = {{"Iceberg", kRightIceberg}, {"All", kRightsAll}};
 

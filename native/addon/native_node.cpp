@@ -5,8 +5,9 @@
 //   query(), snapshot(), close()      ─► … ─► Delivery ─► threadsafe function ─► promise
 //   onEvents()                        ◄─ the same threadsafe function, at most one call under way
 //
-// An open node keeps its JS object and the event loop alive until close() has been answered. An environment
-// that goes away with an open node (process end, worker terminated) stops it as a crash would.
+// An open node keeps its JS object and the event loop alive until close() has been answered. An
+// environment that goes away with an open node (process end, worker terminated) stops it as a crash
+// would.
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -159,7 +160,8 @@ napi_value construct(const Arguments& arguments) {
     (void)object.release();
     node::EventRing& events = handle.node->events();
     setProperty(env, self, "stage",
-                externalBuffer(env, handle.stage.get(), kStageCells * sizeof(Command), handle.stage));
+                externalBuffer(env, handle.stage.get(), kStageCells * sizeof(Command),
+                               handle.stage));
     setProperty(env, self, "stageCells", makeNumber(env, kStageCells));
     setProperty(env, self, "cells",
                 externalBuffer(env, events.memory().get(), events.cells() * sizeof(Event),

@@ -172,7 +172,8 @@ Question questionOf(const Arguments& arguments) {
     } else if (kind == "explain") {
         write = [](const Core& core, std::string& out) { core.explain(out); };
     } else {
-        throwArgument("kind must be levels, orders, account, order, market, accounts, hash or explain");
+        throwArgument(
+            "kind must be levels, orders, account, order, market, accounts, hash or explain");
     }
     return [write](const Core& core) {
         std::string out;

@@ -57,4 +57,12 @@ template <typename T>
     return ZeroedArray<T>(static_cast<T*>(memory), FreeZeroed{bytes});
 }
 
+// Writes to every page, so that no later access takes a page fault.
+template <typename T>
+void touchPages(ZeroedArray<T>& array) {
+    const size_t bytes = array.get_deleter().bytes;
+    auto* at = reinterpret_cast<volatile unsigned char*>(array.get());
+    for (size_t i = 0; i < bytes; i += 4096) at[i] = at[i];
+}
+
 }  // namespace verbex

@@ -68,10 +68,13 @@ static_assert(sizeof(OrderExtra) == 32);
 // All open orders of a core.
 class OrderSlab {
 public:
-    explicit OrderSlab(uint32_t capacity)
+    // warm: all memory is touched at once, so that trading takes no page fault.
+    explicit OrderSlab(uint32_t capacity, bool warm = false)
         : orders_(zeroedArray<Order>(size_t{capacity} + 2)),
           extras_(zeroedArray<OrderExtra>(size_t{capacity} + 2)),
-          capacity_(capacity) {}
+          capacity_(capacity) {
+        if (warm) touchPages(orders_);
+    }
 
     [[nodiscard]] Order& operator[](OrderSlot slot) { return orders_[slot]; }
     [[nodiscard]] const Order& operator[](OrderSlot slot) const { return orders_[slot]; }

@@ -6,12 +6,12 @@ namespace verbex {
 
 Core::State::State(const CoreLimits& coreLimits)
     : capacity(coreLimits),
-      slab(coreLimits.maxOrders),
+      slab(coreLimits.maxOrders, coreLimits.warm),
       assets(1),
       instruments(1),
       books(1),
       accounts(coreLimits.maxAccounts),
-      orderIds(coreLimits.maxClientIds),
+      orderIds(coreLimits.maxClientIds, coreLimits.warm),
       transactionIds(coreLimits.maxClientIds),
       assetNames(coreLimits.maxInstruments),
       instrumentNames(coreLimits.maxInstruments),

@@ -30,6 +30,7 @@ struct CoreLimits {
     uint32_t maxAccounts = 1u << 20;
     uint32_t maxInstruments = 1u << 16;  // and as many assets
     uint32_t maxClientIds = 1u << 23;    // remembered at once
+    bool warm = false;  // touch the memory of orders and ids at start: no page faults later
 };
 
 // Receives a byte stream (snapshot file, hasher).

@@ -1,7 +1,7 @@
 // Clock: where the node takes the time from.
 //
-// Purpose: time is an input. The engine turns what the clock says into AdvanceTime commands, which are
-// journaled like any other; the core and every replay know only those.
+// Purpose: time is an input. The engine turns what the clock says into AdvanceTime commands, which
+// are journaled like any other; the core and every replay know only those.
 // Owner: the surroundings; it outlives the node.
 // Thread safety: now() may be called from any thread.
 // Invariants: none. The clock may stand still or run backwards; the engine never passes that on.

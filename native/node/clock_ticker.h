@@ -1,14 +1,15 @@
 // ClockTicker: when the engine puts an AdvanceTime command into its batch.
 //
-// Purpose: time moves in whole milliseconds, in front of the first command that comes in a new one; with
-// nothing to do it moves once a second, and in the millisecond in which a GTD order that passed by expires.
+// Purpose: time moves in whole milliseconds, in front of the first command that comes in a new one;
+// with nothing to do it moves once a second, and in the millisecond in which a GTD order that
+// passed by expires.
 // Owner: the engine.
 // Thread safety: none; engine thread only.
 // Invariants:
 //   1. Never asks for a time at or before the core's.
 //   2. Without commands, at most one tick a second and one for each remembered expiry.
-//   3. What is not remembered (kExpiriesMax are; none survives a restart) expires with the next tick:
-//      at most a second late, and never after a later command.
+//   3. What is not remembered (kExpiriesMax are; none survives a restart) expires with the next
+//      tick: at most a second late, and never after a later command.
 #pragma once
 
 #include <algorithm>

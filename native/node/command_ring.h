@@ -2,14 +2,16 @@
 //
 //      producer (JS thread) --offer--> [ cell | cell | cell | … ] --next/release--> engine
 //
-// Purpose: a ring of 128-byte cells between one producer and one consumer, each with one cursor of its own.
+// Purpose: a ring of 128-byte cells between one producer and one consumer, each with one cursor of
+// its own.
 // Owner: the engine.
 // Thread safety: offer() from one thread, size(), at() and release() from one other.
 // Invariants:
 //   1. released ≤ offered ≤ released + cells; cursors count up for ever, the cell is index % cells.
 //   2. A cell belongs to the producer until offer() has counted it, to the engine until release().
 //   3. A full ring is an answer (fewer taken than offered), never a wait.
-//   4. Cells are copied in, so that nobody can change a command between its journaling and its execution.
+//   4. Cells are copied in, so that nobody can change a command between its journaling and its
+//      execution.
 // Requires: cells is a power of two.
 #pragma once
 

@@ -42,9 +42,9 @@ Result<size_t> readWhole(journal::Storage& storage, const std::string& path,
 }
 
 std::string number(const char* name, uint32_t asked, uint32_t stored) {
-    return asked == stored ? ""
-                           : std::string(" ") + name + " " + std::to_string(asked) + " instead of " +
-                                 std::to_string(stored);
+    if (asked == stored) return "";
+    return std::string(" ") + name + " " + std::to_string(asked) + " instead of " +
+           std::to_string(stored);
 }
 
 uint32_t settle(uint32_t asked, uint32_t otherwise) { return asked != 0 ? asked : otherwise; }
@@ -104,10 +104,11 @@ Failure settleLimits(const std::optional<DirectoryFacts>& stored, CoreLimits& as
     asked.maxInstruments = settle(asked.maxInstruments, other.maxInstruments);
     asked.maxClientIds = settle(asked.maxClientIds, other.maxClientIds);
     if (!stored.has_value()) return {};
-    const std::string differences = number("maxOrders", asked.maxOrders, other.maxOrders) +
-                                    number("maxAccounts", asked.maxAccounts, other.maxAccounts) +
-                                    number("maxInstruments", asked.maxInstruments, other.maxInstruments) +
-                                    number("maxClientIds", asked.maxClientIds, other.maxClientIds);
+    const std::string differences =
+        number("maxOrders", asked.maxOrders, other.maxOrders) +
+        number("maxAccounts", asked.maxAccounts, other.maxAccounts) +
+        number("maxInstruments", asked.maxInstruments, other.maxInstruments) +
+        number("maxClientIds", asked.maxClientIds, other.maxClientIds);
     if (differences.empty()) return {};
     return Failure(kCodeLimitsDiffer,
                    "the data directory was created with other limits:" + differences);

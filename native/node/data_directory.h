@@ -7,8 +7,8 @@
 //      <data>/diverged    text; only after SNAPSHOT_DIVERGED, removed by the operator
 //
 // Purpose: capacities decide which commands are rejected, and no command carries them. A node that
-// replayed its journal with other capacities would rebuild another state; so they are kept here and a
-// difference refuses (LIMITS_DIFFER).
+// replayed its journal with other capacities would rebuild another state; so they are kept here and
+// a difference refuses (LIMITS_DIFFER).
 // Owner: Node; the offline functions read.
 // Thread safety: one writer, under the lock of the directory.
 // Invariants:
@@ -56,8 +56,8 @@ static_assert(offsetof(FactsFile, crc) == 60);
 Result<std::optional<DirectoryFacts>> readFacts(journal::Storage& storage, const std::string& data);
 Status writeFacts(journal::Storage& storage, const std::string& data, const DirectoryFacts& facts);
 
-// `asked`, with each 0 replaced by what is stored, else by the default. Fails with LIMITS_DIFFER where
-// something else is stored than was asked for.
+// `asked`, with each 0 replaced by what is stored, else by the default. Fails with LIMITS_DIFFER
+// where something else is stored than was asked for.
 Failure settleLimits(const std::optional<DirectoryFacts>& stored, CoreLimits& asked);
 
 // A note that outlives the process: a shadow replay contradicted the live engine.

@@ -1,14 +1,15 @@
 // Doorbell: one thread waits, any other wakes it.
 //
-// Purpose: the engine's only place to wait. It looks for work for a bounded time and then sleeps on a
-// futex, so that a busy node answers within nanoseconds and an idle one costs nothing.
+// Purpose: the engine's only place to wait. It looks for work for a bounded time and then sleeps on
+// a futex, so that a busy node answers within nanoseconds and an idle one costs nothing.
 // Owner: the engine; producers hold a reference.
 // Thread safety: wait() from one thread; ring() from any.
 // Invariants:
-//   1. No wake-up is lost: what was stored before ring() is seen by ready(), or the sleeper is woken. Both
-//      sides change sleeping_ by an atomic exchange, and exchanges on one variable have one order: if
-//      ring()'s comes second it finds 1 and wakes; if it comes first the waiter's exchange synchronises
-//      with it, and ready(), which is asked once more behind that exchange, sees the store.
+//   1. No wake-up is lost: what was stored before ring() is seen by ready(), or the sleeper is
+//      woken. Both sides change sleeping_ by an atomic exchange, and exchanges on one variable
+//      have one order: if ring()'s comes second it finds 1 and wakes; if it comes first the
+//      waiter's exchange synchronises with it, and ready(), which is asked once more behind that
+//      exchange, sees the store.
 //   2. ring() costs one uncontended atomic exchange while the other side is awake.
 // Requires: ready() reads with acquire what the ringing thread stored before ring().
 #pragma once
@@ -42,8 +43,8 @@ public:
         sleeping_.exchange(0, std::memory_order_acq_rel);
     }
 
-    // A bound for spinning that suits this machine: on two cores a spinning thread takes the time of those
-    // that it waits for.
+    // A bound for spinning that suits this machine: on two cores a spinning thread takes the time
+    // of those that it waits for.
     [[nodiscard]] static uint64_t defaultSpinNs();
 
 private:

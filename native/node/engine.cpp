@@ -157,9 +157,9 @@ bool Engine::store() {
     return true;
 }
 
-// THE PUBLISH BARRIER. No event leaves before its command is executed and stored; nothing else moves the
-// published cursor. What will also be awaited here (replication, the vote) is awaited before this line.
-// `complete`: the last position all of whose events are written.
+// THE PUBLISH BARRIER. No event leaves before its command is executed and stored; nothing else
+// moves the published cursor. What will also be awaited here (replication, the vote) is awaited
+// before this line. `complete`: the last position all of whose events are written.
 void Engine::publishBarrier(Position complete) {
     CHECK(complete <= executing_ && executing_ <= stored_);
     const bool consumerWaits = ring_.publish(writer_.written());
@@ -255,7 +255,8 @@ Failure Engine::snapshot(SnapshotDone done) {
         if (core == nullptr) {
             done({failure, 0, {}});
         } else if (executing_ != batchLast_) {
-            // In the middle of a batch whose events the consumer does not take: no record ends here.
+            // In the middle of a batch whose events the consumer does not take: no record ends
+            // here.
             done({Failure(kCodeBusy, "the consumer does not take its events"), executing_, {}});
         } else {
             requestSnapshot(done);

@@ -1,21 +1,27 @@
 // Engine: the loop that takes commands in, journals and executes them, and lets their events out.
 //
-//   offer ─► [command ring] ─► 1 receive ─► 2 append ─► 3 execute ─► 4 store ─► 5 publish ─► [event ring] ─► consumer
-//                                              │            │           │           │
-//                                           journal       core       journal   publishBarrier()
-//                                          (staging)               (one write)
+//   offer ─► ring ─► 1 receive ─► 2 append ─► 3 execute ─► 4 store ─► 5 publish ─► ring ─► consumer
+//                                  │            │           │          │
+//                               journal       core       journal  publishBarrier()
+//                              (staging)                (one write)
 //
-// Purpose: everything that changes state passes here, one batch at a time. A batch is what has arrived.
+// Purpose: everything that changes state passes here, one batch at a time. A batch is what has
+// arrived.
 // Owner: Node, which gives it a thread (run()); a simulation calls step() itself.
-// Thread safety: offer() from one thread; available() and release() of the event ring from one (it may be the
-// same); query(), close(), stop(), fail() and the counters from any; step() and run() from the engine's thread.
+// Thread safety: offer() from one thread; available() and release() of the event ring from one (it
+// may be the same); query(), close(), stop(), fail() and the counters from any; step() and run()
+// from the engine's thread.
 // Invariants:
-//   1. No event is released before its command is executed and, where there is a journal, written (async)
-//      or durable (durable mode): publishBarrier() is the only place that moves the published cursor.
-//   2. After the first failure of the journal nothing more is published, and no further command is taken.
-//   3. A full event ring never loses an event and never blocks a query: the batch is stored, what is complete is
-//      published, and the engine waits; then the command ring fills, and offer() answers 0.
-//   4. Commands are journaled in the order of their positions, each exactly once, the clock's included.
+//   1. No event is released before its command is executed and, where there is a journal, written
+//      (async) or durable (durable mode): publishBarrier() is the only place that moves the
+//      published cursor.
+//   2. After the first failure of the journal nothing more is published, and no further command is
+//      taken.
+//   3. A full event ring loses no event: the batch is stored, what is complete is published, and
+//      the engine waits, between commands wherever it can, so that queries are answered all the
+//      same; then the command ring fills, and offer() answers 0.
+//   4. Commands are journaled in the order of their positions, each exactly once, the clock's
+//      included.
 // Requires: the command ring's producer and the event ring's consumer do not wait for each other in
 // the same thread without looking at both.
 #pragma once
@@ -57,8 +63,8 @@ struct EngineSurroundings {
     SnapshotThread* snapshots = nullptr;
     SegmentThread* segments = nullptr;
     Clock* clock = nullptr;  // null: time comes by command only
-    // Called from the engine's thread when the consumer waits and there are events, and once when the node
-    // fails.
+    // Called from the engine's thread when the consumer waits and there are events, and once when
+    // the node fails.
     std::function<void()> onEvents;
 };
 
@@ -93,7 +99,8 @@ public:
     Engine& operator=(const Engine&) = delete;
 
     // ---- producer
-    // Copies in as many of the `count` command cells as fit and answers how many, or why never again.
+    // Copies in as many of the `count` command cells as fit and answers how many, or why never
+    // again.
     struct Offered {
         uint32_t taken = 0;
         Failure failure;
@@ -122,12 +129,14 @@ public:
     void run();
     // One batch, or one answer; false where there was nothing to do.
     bool step();
-    // Answers everything that still waits and drops the core. After it only the counters and rings are of use.
+    // Answers everything that still waits and drops the core. After it only the counters and rings
+    // are of use.
     void end();
 
 private:
-    // Cells that are kept free before a command is begun, so that a slow consumer stops the engine between
-    // commands, where it can still answer queries; only a command with more events stops in its middle.
+    // Cells that are kept free before a command is begun, so that a slow consumer stops the engine
+    // between commands, where it can still answer queries; only a command with more events stops in
+    // its middle.
     static constexpr uint64_t kRoomPerCommandMax = 1024;
 
     size_t receive();

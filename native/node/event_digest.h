@@ -1,9 +1,9 @@
 // EventDigest: 128 bits that stand for every event so far, in order.
 //
-// Purpose: the live engine and the shadow core of the snapshot thread compare what they said. Costs a few
-// nanoseconds an event: eight folded 64 × 64 → 128 bit products over the cell's sixteen words (the mixing
-// step of Wang Yi's wyhash), folded into two chained halves. It tells accidental differences apart; it is
-// no defence against somebody who forges.
+// Purpose: the live engine and the shadow core of the snapshot thread compare what they said. Costs
+// a few nanoseconds an event: eight folded 64 × 64 → 128 bit products over the cell's sixteen words
+// (the mixing step of Wang Yi's wyhash), folded into two chained halves. It tells accidental
+// differences apart; it is no defence against somebody who forges.
 // Owner: whoever writes the events.
 // Thread safety: none.
 // Invariants:

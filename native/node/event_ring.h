@@ -3,15 +3,17 @@
 //      core --claim--> [ cell | cell | cell | … ] --available/release--> consumer (JS thread)
 //                      ^ consumed   ^ published   ^ written
 //
-// Purpose: the output ring and the writer that lets the core fill its free cells. Written cells stay
-// invisible until the engine's publish barrier moves the published cursor past them.
-// Owner: the engine owns ring and writer; the memory is shared with whoever looks at it (a JS ArrayBuffer),
-// and lives as long as the longest of them.
-// Thread safety: EventRingWriter and publish() from the engine thread; available() and release() from
-// one other thread.
+// Purpose: the output ring and the writer that lets the core fill its free cells. Written cells
+// stay invisible until the engine's publish barrier moves the published cursor past them.
+// Owner: the engine owns ring and writer; the memory is shared with whoever looks at it (a JS
+// ArrayBuffer), and lives as long as the longest of them.
+// Thread safety: EventRingWriter and publish() from the engine thread; available() and release()
+// from one other thread.
 // Invariants:
-//   1. consumed ≤ published ≤ written ≤ consumed + cells; cursors count up for ever, the cell is index % cells.
-//   2. The engine never reads a cell again that it has published: its reader may have scribbled on it.
+//   1. consumed ≤ published ≤ written ≤ consumed + cells; cursors count up for ever, the cell is
+//      index % cells.
+//   2. The engine never reads a cell again that it has published: its reader may have scribbled on
+//      it.
 //   3. A consumer that was told 0 by available() is told once when that has changed.
 //   4. Every event passes the digest exactly once, in order, before it can be published.
 // Requires: cells is a power of two.
@@ -33,7 +35,8 @@ public:
     explicit EventRing(uint32_t cells);
 
     // ---- consumer
-    // Cells that are ready from the consumer's place on. 0: the next publish() answers that somebody waits.
+    // Cells that are ready from the consumer's place on. 0: the next publish() answers that
+    // somebody waits.
     [[nodiscard]] uint64_t available();
     // Gives the oldest cells back. False, and nothing done, where fewer than `count` are ready.
     [[nodiscard]] bool release(uint64_t count);
@@ -61,8 +64,8 @@ private:
 // Makes room in the ring; the engine implements it.
 class RoomMaker {
 public:
-    // Called in the middle of a command, with the ring full. Must return with at least one free cell,
-    // or after EventRingWriter::discard().
+    // Called in the middle of a command, with the ring full. Must return with at least one free
+    // cell, or after EventRingWriter::discard().
     virtual void makeRoom() = 0;
 
 protected:
@@ -74,8 +77,8 @@ public:
     EventRingWriter(EventRing& ring, RoomMaker& roomMaker);
     ~EventRingWriter() = default;
 
-    // Takes the events since the last call into the digest. Called after every command, while they are in
-    // the nearest cache.
+    // Takes the events since the last call into the digest. Called after every command, while they
+    // are in the nearest cache.
     void absorb() {
         digest_.add(begin() + absorbed_, static_cast<size_t>(cursor() - begin()) - absorbed_);
         absorbed_ = static_cast<size_t>(cursor() - begin());
@@ -90,7 +93,9 @@ public:
     }
     [[nodiscard]] uint64_t freeCells() const { return ring_.freeCells(written()); }
     // Free cells as far as known without looking at the consumer's cursor: a lower bound.
-    [[nodiscard]] uint64_t regionRoom() const { return static_cast<uint64_t>(regionEnd_ - cursor()); }
+    [[nodiscard]] uint64_t regionRoom() const {
+        return static_cast<uint64_t>(regionEnd_ - cursor());
+    }
     [[nodiscard]] Digest128 digest() const { return digest_.value(); }
 
 private:

@@ -1,7 +1,8 @@
-// Failure: what a node answers when it cannot, with a stable code and, for a journal, the exact place.
+// Failure: what a node answers when it cannot, with a stable code and, for a journal, the exact
+// place.
 //
-// Purpose: Status of the rooms below carries their codes; the node adds its own, which are texts here so
-// that each layer names what it knows. docs/node.md lists them.
+// Purpose: Status of the rooms below carries their codes; the node adds its own, which are texts
+// here so that each layer names what it knows. docs/node.md lists them.
 // Owner: the caller; a plain value.
 // Thread safety: a value.
 // Invariants: ok exactly when the code is empty.

@@ -138,8 +138,8 @@ Failure Node::recover(const NodeOptions& options, const NodeSurroundings& surrou
     CHECK(journal_->nextPosition() == recovered.core->position() + 1);
     directIo_ = journal_->directIo();
     epoch_ = std::max<uint64_t>(journal_->epoch(), 1);
-    batchMax_ = batchMaxFor(std::min(options.segmentBytes / journal::kBlockBytes * journal::kBlockBytes,
-                                     journal_->segmentBytes()));
+    const uint64_t segments = options.segmentBytes / journal::kBlockBytes * journal::kBlockBytes;
+    batchMax_ = batchMaxFor(std::min(segments, journal_->segmentBytes()));
 
     SnapshotSettings settings;
     settings.data = options.data;
@@ -185,7 +185,8 @@ void Node::stop() {
     if (snapshots_ != nullptr) snapshots_->stop();
     if (thread_.joinable()) thread_.join();
     if (segments_ != nullptr) segments_->stop();
-    // Nobody writes any more: the directory is free for the next node, however long this object stays.
+    // Nobody writes any more: the directory is free for the next node, however long this object
+    // stays.
     journal_.reset();
     store_.reset();
     lock_.reset();

@@ -1,13 +1,17 @@
-// Node: one exchange node; wires core, journal, snapshots and rings, and gives the engine its thread.
+// Node: one exchange node; wires core, journal, snapshots and rings, and gives the engine its
+// thread.
 //
-// Purpose: opens (recovers) a data directory, or starts empty in memory; hands commands in, events out.
+// Purpose: opens (recovers) a data directory, or starts empty in memory; hands commands in, events
+// out.
 // Owner: the addon, a test, a benchmark.
-// Thread safety: offer() from one thread; available() and release() from one; everything else from any.
+// Thread safety: offer() from one thread; available() and release() from one; everything else from
+// any.
 // Invariants:
 //   1. One node per data directory, held by its lock.
-//   2. Events of replayed commands are not published: the ring begins behind the recovered position.
-//   3. Destruction without close() is a stop: what was acknowledged is on disk, the rest may be, and the
-//      next open() says which.
+//   2. Events of replayed commands are not published: the ring begins behind the recovered
+//      position.
+//   3. Destruction without close() is a stop: what was acknowledged is on disk, the rest may be,
+//      and the next open() says which.
 // Requires: the surroundings outlive the node.
 #pragma once
 
@@ -36,7 +40,8 @@ struct NodeOptions {
     uint32_t ringCells = 1u << 14;
     uint32_t eventCells = 1u << 16;
     CoreLimits limits = {0, 0, 0, 0};  // each 0: as the directory was created, else the default
-    bool pruneSegments = false;        // remove what both kept snapshots cover; ends recovery from genesis
+    // Remove what both kept snapshots cover; ends recovery from the journal alone.
+    bool pruneSegments = false;
 };
 
 struct NodeSurroundings {
@@ -91,10 +96,12 @@ public:
 
     Failure query(Query query) { return engine_->query(std::move(query)); }
     Failure snapshot(SnapshotDone done) { return engine_->snapshot(std::move(done)); }
-    // Drains: everything offered is applied, stored and published; then snapshot, closing record, answer. The
-    // consumer must go on taking events until then. Answers on the engine's thread; twice is fine.
+    // Drains: everything offered is applied, stored and published; then snapshot, closing record,
+    // answer. The consumer must go on taking events until then. Answers on the engine's thread;
+    // twice is fine.
     void close(CloseDone done) { engine_->close(std::move(done)); }
-    // Ends all threads where they stand and frees the data directory; idempotent, from one thread at a time.
+    // Ends all threads where they stand and frees the data directory; idempotent, from one thread
+    // at a time.
     void stop();
 
     [[nodiscard]] EngineState state() const { return engine_->state(); }

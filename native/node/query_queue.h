@@ -1,7 +1,7 @@
 // QueryQueue: questions to the engine, answered between its batches.
 //
-// Purpose: queries read the live core on the engine's thread, so they need no lock on the state and cost the
-// engine nothing while there are none.
+// Purpose: queries read the live core on the engine's thread, so they need no lock on the state and
+// cost the engine nothing while there are none.
 // Owner: the engine.
 // Thread safety: push() and waiting() from any thread; pop() and close() from the engine's.
 // Invariants:

@@ -1,10 +1,12 @@
 // SegmentThread: has the journal's next segment zeroed before the engine needs it.
 //
-// Purpose: filling a segment with zeros takes tens of milliseconds that the engine must not wait for.
+// Purpose: filling a segment with zeros takes tens of milliseconds that the engine must not wait
+// for.
 // Owner: Node.
 // Thread safety: rolled() from the engine; the work runs on its own thread.
 // Invariants:
-//   1. A failure to prepare is the writer's business: it is poisoned, or (no space yet) tries for itself.
+//   1. A failure to prepare is the writer's business: it is poisoned, or (no space yet) tries for
+//      itself.
 // Requires: the writer outlives stop().
 #pragma once
 

@@ -53,14 +53,19 @@ void SnapshotThread::start() {
 }
 
 void SnapshotThread::request(const SnapshotMark& mark, SnapshotDone done) {
+    bool accepted = false;
     {
         const std::lock_guard guard(mutex_);
         if (!stopped_) {
             waiting_.fetch_add(1, std::memory_order_acq_rel);
             requests_.push_back({mark, std::move(done)});
-            arrived_.notify_one();
-            return;
+            accepted = true;
         }
+    }
+    if (accepted) {
+        // Not under the lock: the engine must not wait for the thread that it wakes.
+        arrived_.notify_one();
+        return;
     }
     if (done) done({Failure(kCodeClosed, "the node stops"), mark.position, {}});
 }
@@ -129,7 +134,8 @@ SnapshotOutcome SnapshotThread::replayAndWrite(const SnapshotMark& mark) {
     if (!loaded.isOk()) return {loaded.status(), 0, {}};
     SnapshotState base = loaded.take();
     for (const std::string& refused : base.refused) {
-        // A file that was read back right is unreadable now: said by status(), repaired by going on.
+        // A file that was read back right is unreadable now: said by status(), repaired by going
+        // on.
         remember(Failure("SNAPSHOT_DAMAGED", refused));
     }
     if (base.facts.position == mark.position) {
@@ -139,7 +145,8 @@ SnapshotOutcome SnapshotThread::replayAndWrite(const SnapshotMark& mark) {
 
     Replay replay(*base.core, mark.position, &abandon_);
     replay.expect(base.facts.position, base.facts.journalDigest);
-    // The last known point of the digest chain that the shadow passes. Before the session's start there is none.
+    // The last known point of the digest chain that the shadow passes. Before the session's start
+    // there is none.
     const auto known = std::find_if(marks_.rbegin(), marks_.rend(), [&](const SnapshotMark& one) {
         return one.position == base.facts.position || &one == &marks_.front();
     });
@@ -195,8 +202,8 @@ SnapshotOutcome SnapshotThread::replayAndWrite(const SnapshotMark& mark) {
     return outcome;
 }
 
-// The snapshot may name nothing that a power cut could take out of the journal again. A segment is left
-// only when all of it is durable, so it is the segment that holds the position which matters.
+// The snapshot may name nothing that a power cut could take out of the journal again. A segment is
+// left only when all of it is durable, so it is the segment that holds the position which matters.
 Status SnapshotThread::makeJournalDurable(Position position) {
     if (!settings_.syncJournal) return {};
     const std::string directory = journalDirectory(settings_.data);
@@ -240,8 +247,9 @@ Failure SnapshotThread::readBack(Position position, const Digest128& stateHash) 
     }
     journal::SnapshotFacts facts;
     // Compares the hash of the loaded core with the file's own.
+    const std::string& name = listed.value().front().name;
     Result<std::unique_ptr<Core>> core =
-        loadSnapshot(storage_, settings_.data, listed.value().front().name, settings_.limits, facts);
+        loadSnapshot(storage_, settings_.data, name, settings_.limits, facts);
     if (!core.isOk()) return core.status();
     if (facts.stateHash == stateHash) return {};
     return diverge("the snapshot at position " + std::to_string(position) +

@@ -5,19 +5,21 @@
 //      newest good snapshot ──► shadow core ◄── journal up to the mark
 //                                   │ event digest equal to the mark's? else SNAPSHOT_DIVERGED
 //                                   ▼
-//                               snapshot file ──► read back ──► loaded ──► hash equal? ──► published
+//                            snapshot file ──► read back ──► loaded ──► hash equal? ──► published
 //
-// Purpose: the engine never serialises its state. A shadow is rebuilt from the disk each time, from the
-// snapshot before and the journal behind it, and must have said exactly what the engine said; so each
-// snapshot proves the one before it, the journal, and the determinism of the core on this machine.
+// Purpose: the engine never serialises its state. A shadow is rebuilt from the disk each time, from
+// the snapshot before and the journal behind it, and must have said exactly what the engine said;
+// so each snapshot proves the one before it, the journal, and the determinism of the core on this
+// machine.
 // Owner: Node.
-// Thread safety: request(), busy() and the counters from any thread; the rest runs on its own thread.
+// Thread safety: request(), busy() and the counters from any thread; the rest runs on its own
+// thread.
 // Invariants:
 //   1. No state is kept between two snapshots.
-//   2. No snapshot is published before the journal up to it is durable, so that a recovery never finds a
-//      snapshot ahead of its journal.
-//   3. A divergence publishes nothing, is remembered in status() and on disk, and refuses every later snapshot
-//      of this session: which of the two was wrong is for an operator to find out.
+//   2. No snapshot is published before the journal up to it is durable, so that a recovery never
+//      finds a snapshot ahead of its journal.
+//   3. A divergence publishes nothing, is remembered in status() and on disk, and refuses every
+//      later snapshot of this session: which of the two was wrong is for an operator to find out.
 //   4. Each request is answered exactly once, on this thread or, after stop(), on the caller's.
 // Requires: marks in rising order, each at the end of a written journal record.
 #pragma once

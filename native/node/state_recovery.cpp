@@ -113,7 +113,7 @@ Result<std::unique_ptr<Core>> loadSnapshot(journal::Storage& storage, const std:
     VERBEX_RETURN_IF_FAILED(source.failure());
     if (!loaded) {
         return Status(StatusCode::SnapshotDamaged,
-                      name + " holds no state that this core reads, or one too large for its limits");
+                      name + " holds no state that this core reads, or one too large for it");
     }
     // At the end of the content the reader checks the digest over all of it.
     std::byte rest[1];

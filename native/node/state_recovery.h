@@ -1,13 +1,15 @@
-// Rebuilds a core from what lies on disk: a snapshot and the journal behind it, or the journal alone.
+// Rebuilds a core from what lies on disk: a snapshot and the journal behind it, or the journal
+// alone.
 //
-// Purpose: one path for the start of a node, for the shadow that verifies snapshots beside a running one
-// (so that each snapshot is a rehearsed recovery), and for the offline commands.
+// Purpose: one path for the start of a node, for the shadow that verifies snapshots beside a
+// running one (so that each snapshot is a rehearsed recovery), and for the offline commands.
 // Owner: the caller owns the result.
 // Thread safety: one call at a time per core; Storage may be shared.
 // Invariants:
-//   1. A state is handed out only when its snapshot's bytes, the state hash inside it, the journal's chain
-//      and the digest that ties the two together were all found right.
-//   2. A damaged snapshot is passed over for the one before it, never in silence (refusedSnapshots).
+//   1. A state is handed out only when its snapshot's bytes, the state hash inside it, the
+//      journal's chain and the digest that ties the two together were all found right.
+//   2. A damaged snapshot is passed over for the one before it, never in silence
+//      (refusedSnapshots).
 // Requires: see each function.
 #pragma once
 
@@ -73,7 +75,7 @@ private:
 struct SnapshotState {
     std::unique_ptr<Core> core;          // a fresh one where there was no snapshot to use
     journal::SnapshotFacts facts;        // position 0 then
-    Position newestListed = 0;           // also of the damaged ones: the journal must reach that far
+    Position newestListed = 0;           // damaged ones too: the journal must reach that far
     std::vector<std::string> refused;    // one line for each damaged snapshot that was passed over
 };
 

@@ -1,6 +1,6 @@
 #include "risk/client_ids.h"
 
-#include <bit>
+#include <algorithm>
 #include <utility>
 
 namespace verbex {
@@ -10,14 +10,26 @@ constexpr uint32_t kIndexSlotsMin = 1u << 10;
 // Old slots carried over per insertion. The old index is 5/8 full when it is replaced, and the new one
 // needs as many insertions again to fill up, so 2 would be enough.
 constexpr uint32_t kMovesPerInsertion = 8;
+
+uint32_t slotsFor(uint32_t entries) {
+    uint32_t slots = kIndexSlotsMin;
+    while (entries > slots / 8 * 5) slots *= 2;
+    return slots;
+}
+
 }  // namespace
 
-ClientIds::ClientIds(uint32_t capacity)
+ClientIds::ClientIds(uint32_t capacity, bool warm)
     : entries_(zeroedArray<ClientIdEntry>(size_t{capacity} + 3)),
       index_(zeroedArray<Slot>(kIndexSlotsMin)),
       mask_(kIndexSlotsMin - 1),
       capacity_(capacity) {
     CHECK(capacity <= 1u << 30);
+    if (!warm) return;
+    index_ = zeroedArray<Slot>(slotsFor(capacity));
+    mask_ = slotsFor(capacity) - 1;
+    touchPages(entries_);
+    touchPages(index_);
 }
 
 void ClientIds::insert(Slot slot) {
@@ -51,8 +63,7 @@ void ClientIds::moveSome() {
 
 void ClientIds::rebuild() {
     oldIndex_.reset();
-    uint32_t slots = kIndexSlotsMin;
-    while (used_ > slots / 8 * 5) slots *= 2;
+    const uint32_t slots = std::max(slotsFor(used_), mask_ + 1);
     index_ = zeroedArray<Slot>(slots);
     mask_ = slots - 1;
     for (uint32_t entry = 1; entry <= used_; ++entry) {

@@ -43,8 +43,9 @@ static_assert(sizeof(ClientIdEntry) == 40);
 
 class ClientIds {
 public:
-    // The entries are preallocated (the kernel gives memory as it is touched).
-    explicit ClientIds(uint32_t capacity);
+    // The entries are preallocated (the kernel gives memory as it is touched); warm: the index too, and all
+    // memory is touched at once.
+    explicit ClientIds(uint32_t capacity, bool warm = false);
 
     [[nodiscard]] bool full() const { return used_ >= capacity_; }
     [[nodiscard]] uint32_t size() const { return used_; }

@@ -1,12 +1,12 @@
 // The bytes of a batch of commands: what the journal keeps and recovery reads.
 //
-// Purpose: a command travels as its first line, and as its second one too where flag Extended says so.
-// A batch is its commands one behind the other; docs/node.md states the same.
+// Purpose: a command travels as its first line, and as its second one too where flag Extended says
+// so. A batch is its commands one behind the other; docs/node.md states the same.
 // Owner: pure functions over the caller's memory.
 // Thread safety: pure.
 // Invariants:
-//   1. decodeBatch(encodeBatch(commands)) gives the same commands, byte for byte, provided that they
-//      keep invariant 2 of command.h (loadCommand() makes any 128 bytes keep it).
+//   1. decodeBatch(encodeBatch(commands)) gives the same commands, byte for byte, provided that
+//      they keep invariant 2 of command.h (loadCommand() makes any 128 bytes keep it).
 //   2. decodeBatch() accepts exactly the payloads that `count` commands fill to the last byte.
 // Requires: nothing of the bytes to decode.
 #pragma once
@@ -25,8 +25,8 @@ inline constexpr size_t kCommandLineBytes = 64;
 inline constexpr size_t kCommandBytesMax = 128;
 static_assert(kCommandBytesMax == sizeof(Command));
 
-// A command from a cell that somebody else filled: what lies in a second line that does not count is
-// dropped, so that the core sees now exactly what a replay of the journal will show it.
+// A command from a cell that somebody else filled: what lies in a second line that does not count
+// is dropped, so that the core sees now exactly what a replay of the journal will show it.
 inline void loadCommand(const void* cell, Command& into) {
     auto* bytes = reinterpret_cast<std::byte*>(&into);
     std::memcpy(bytes, cell, kCommandLineBytes);
@@ -54,7 +54,8 @@ inline void encodeBatch(std::span<const Command> commands, std::vector<std::byte
     }
 }
 
-// The `count` commands of a payload. False: these bytes are not that many commands; `into` is empty then.
+// The `count` commands of a payload. False: these bytes are not that many commands; `into` is empty
+// then.
 [[nodiscard]] inline bool decodeBatch(std::span<const std::byte> payload, uint32_t count,
                                       std::vector<Command>& into) {
     into.clear();

@@ -1,0 +1,16 @@
+// The errors of the public API. They live in the ground room, since decimals and the addon's loader throw them too.
+export { type ErrorCode, errorCodes } from '../errors/codes.ts';
+export {
+  BackPressureError,
+  ClosedError,
+  DecimalError,
+  type ErrorExtras,
+  EventsGoneError,
+  fromNative,
+  InvalidRequestError,
+  NativeError,
+  RejectError,
+  SlowConsumerError,
+  UnknownNameError,
+  VerbexError,
+} from '../errors/errors.ts';

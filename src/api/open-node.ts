@@ -1,0 +1,130 @@
+// From the options of the public API to a native node.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fromNative, InvalidRequestError } from '../errors/errors.ts';
+import { shown } from '../errors/shown.ts';
+import { cellBytes } from '../wire/layout.ts';
+import type { EngineNode } from './engine-node.ts';
+import { type JournalSource, PastEvents } from './past-events.ts';
+import type { ExchangeOptions } from './types.ts';
+
+export interface OpenedNode {
+  readonly node: EngineNode;
+  readonly historyCells: number;
+  readonly past: PastEvents;
+}
+interface EngineLimits {
+  readonly maxOrders: number;
+  readonly maxAccounts: number;
+  readonly maxInstruments: number;
+  readonly maxClientIds: number;
+}
+export type OpenNode = (options: ExchangeOptions, onEvents: () => void) => Promise<OpenedNode>;
+
+const mebibyte = 1 << 20;
+const segmentBytesDefault = 64 * mebibyte;
+const snapshotEveryDefault = 1_000_000;
+const ringCellsDefault = 1 << 14;
+const eventCellsDefault = 1 << 16;
+const historyCellsDefault = 1 << 16;
+const ringCellsMax = 1 << 22;
+const countMax = 2 ** 32 - 1;
+
+/** The history's size alone: what tests that bring their own node need. Throws INVALID_OPTION. */
+export function historyCellsOf(options: ExchangeOptions): number {
+  return powerOfTwo('eventHistory', options.eventHistory ?? historyCellsDefault, 1 << 10, ringCellsMax);
+}
+
+/** Opens the native node. Throws INVALID_OPTION and NativeError. */
+export async function openNode(options: ExchangeOptions, onEvents: () => void): Promise<OpenedNode> {
+  const data = options.data ?? '';
+  if (typeof data !== 'string') throw invalid('data', data, 'the path of a folder');
+  const durability = oneOf('durability', options.durability ?? 'async', ['async', 'durable']);
+  const clock = oneOf('clock', options.clock ?? 'system', ['system', 'manual']);
+  // 0: as the folder was created, otherwise the engine's defaults.
+  const limits: EngineLimits = {
+    maxOrders: integer('maxOrders', options.maxOrders ?? 0, 0, countMax),
+    maxAccounts: integer('maxAccounts', options.maxAccounts ?? 0, 0, countMax),
+    maxInstruments: integer('maxInstruments', options.maxInstruments ?? 0, 0, countMax),
+    maxClientIds: integer('maxClientIds', options.maxClientIds ?? 0, 0, countMax),
+  };
+  const nodeOptions = {
+    ...limits,
+    data,
+    durable: durability === 'durable',
+    segmentBytes: integer(
+      'segmentBytes',
+      options.segmentBytes ?? segmentBytesDefault,
+      1,
+      Number.MAX_SAFE_INTEGER,
+    ),
+    snapshotEvery: integer(
+      'snapshotEvery',
+      options.snapshotEvery ?? snapshotEveryDefault,
+      0,
+      Number.MAX_SAFE_INTEGER,
+    ),
+    ringCells: powerOfTwo('ringCells', options.ringCells ?? ringCellsDefault, 64, ringCellsMax),
+    eventCells: powerOfTwo('eventCells', options.eventCells ?? eventCellsDefault, 64, ringCellsMax),
+    systemClock: clock === 'system',
+  };
+  const historyCells = historyCellsOf(options);
+  try {
+    // Loaded here, so that the package can be imported, and say what is wrong, where the addon is missing.
+    const { NativeCore, NativeNode, journalRead } = await import('../native/binding.ts');
+    const node = await NativeNode.open(nodeOptions, onEvents);
+    const journal: JournalSource | undefined =
+      data === ''
+        ? undefined
+        : {
+            read: async (from, maxCommands) => {
+              // Only as far as everything is written: the engine goes on behind that.
+              const upTo = node.stats().publishedPosition;
+              const { next, commands } = await journalRead(data, from, maxCommands, upTo);
+              return { next, commands, count: commands.byteLength / cellBytes };
+            },
+            core: () => new NativeCore(storedLimits(data)),
+          };
+    return { node, historyCells, past: new PastEvents(journal) };
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+/** The capacities that the folder was created with: they decide what is rejected, so a replay must have the same (native/node/data_directory.h). */
+function storedLimits(data: string): EngineLimits {
+  const facts = readFileSync(join(data, 'facts'));
+  return {
+    maxOrders: facts.readUInt32LE(12),
+    maxAccounts: facts.readUInt32LE(16),
+    maxInstruments: facts.readUInt32LE(20),
+    maxClientIds: facts.readUInt32LE(24),
+  };
+}
+
+function invalid(field: string, value: unknown, expected: string): InvalidRequestError {
+  return new InvalidRequestError('INVALID_OPTION', `${field}: expected ${expected}, got ${shown(value)}`, {
+    field,
+  });
+}
+
+function oneOf<const Choice extends string>(
+  field: string,
+  value: Choice,
+  choices: readonly Choice[],
+): Choice {
+  if (!choices.includes(value)) throw invalid(field, value, choices.join(' or '));
+  return value;
+}
+
+function integer(field: string, value: number, min: number, max: number): number {
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw invalid(field, value, `an integer from ${min} to ${max}`);
+  return value;
+}
+
+function powerOfTwo(field: string, value: number, min: number, max: number): number {
+  integer(field, value, min, max);
+  if ((value & (value - 1)) !== 0) throw invalid(field, value, `a power of two from ${min} to ${max}`);
+  return value;
+}

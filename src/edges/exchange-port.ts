@@ -1,0 +1,21 @@
+// What the edges need of an Exchange.
+import type { Exchange } from '../api/exchange.ts';
+
+export type ExchangePort = Pick<
+  Exchange,
+  | 'execute'
+  | 'onEvents'
+  | 'book'
+  | 'orders'
+  | 'order'
+  | 'account'
+  | 'accounts'
+  | 'instruments'
+  | 'assets'
+  | 'stateHash'
+  | 'explain'
+  | 'stats'
+  | 'snapshot'
+  | 'price'
+  | 'quantity'
+>;

@@ -1,0 +1,98 @@
+// One family of errors. Catch VerbexError and look at `code`: codes are stable, messages are for people.
+
+/** What an error may carry beside its code and its sentence. */
+export interface ErrorExtras {
+  readonly cause?: unknown;
+  /** The offending field of a request, as the API names it. */
+  readonly field?: string;
+  /** Facts for logs: plain values only. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** The root of the family. Every code is listed in docs/errors.md, but for reject codes, which docs/reject-codes.md lists. */
+export class VerbexError extends Error {
+  /** Stable and fit for `switch`. */
+  readonly code: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly field?: string;
+  /** Where in the offered batch the offending request stands; set by `offer`. */
+  index?: number;
+
+  constructor(code: string, message: string, extras: ErrorExtras = {}) {
+    super(message, extras.cause === undefined ? undefined : { cause: extras.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.details = extras.details ?? {};
+    if (extras.field !== undefined) this.field = extras.field;
+  }
+}
+
+/** A price, quantity or amount that cannot be taken as it is. */
+export class DecimalError extends VerbexError {}
+
+/** A request or an option that never reached the core. */
+export class InvalidRequestError extends VerbexError {}
+
+/** A name that the exchange does not know (yet). */
+export class UnknownNameError extends VerbexError {}
+
+/** A full buffer of the caller's side; the input ring's own back-pressure is what `offer` answers. */
+export class BackPressureError extends VerbexError {}
+
+/** A consumer of events that was overtaken. Nothing was skipped in silence: all events before `resumeFrom` were delivered. */
+export class SlowConsumerError extends VerbexError {
+  /** Position to pass as `events({ from })`. Events of this command may have been delivered in part. */
+  readonly resumeFrom: bigint;
+
+  constructor(resumeFrom: bigint, message: string) {
+    super('SLOW_CONSUMER', message, { details: { resumeFrom } });
+    this.resumeFrom = resumeFrom;
+  }
+}
+
+/** Events that can no longer be had. */
+export class EventsGoneError extends VerbexError {}
+
+/** The exchange is closing or closed. */
+export class ClosedError extends VerbexError {
+  constructor(message = 'the exchange is closed', extras: ErrorExtras = {}) {
+    super('EXCHANGE_CLOSED', message, extras);
+  }
+}
+
+/** `execute()` was answered by a reject. `code` is the core's reject code. */
+export class RejectError<
+  E extends { readonly code: string } = { readonly code: string },
+> extends VerbexError {
+  /** The rejected event. */
+  readonly event: E;
+
+  constructor(event: E, message: string) {
+    super(event.code, message);
+    this.event = event;
+  }
+}
+
+/** An error of the native engine: journal damage, a failed write, a state that cannot be loaded. `code` is the engine's. */
+export class NativeError extends VerbexError {
+  /** Where in the journal, if the engine said so. */
+  readonly place?: Readonly<Record<string, unknown>>;
+
+  constructor(
+    code: string,
+    message: string,
+    extras: ErrorExtras & { readonly place?: Readonly<Record<string, unknown>> } = {},
+  ) {
+    super(code, message, extras);
+    if (extras.place !== undefined) this.place = extras.place;
+  }
+}
+
+/** The engine's error as one of ours; errors that are ours already pass through. */
+export function fromNative(error: unknown): VerbexError {
+  if (error instanceof VerbexError) return error;
+  if (!(error instanceof Error)) return new NativeError('NATIVE_ERROR', String(error), { cause: error });
+  const { code, place } = error as Error & { code?: unknown; place?: Record<string, unknown> };
+  const extras = place === undefined ? { cause: error } : { cause: error, place };
+  return new NativeError(typeof code === 'string' ? code : 'NATIVE_ERROR', error.message, extras);
+}

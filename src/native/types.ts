@@ -1,0 +1,167 @@
+/**
+ * What the addon exports (native/addon), as TypeScript sees it. Positions are bigint, counts are numbers; errors are JavaScript Errors
+ * with a stable `code` (docs/node.md lists them) and, where a journal is damaged, a `place`.
+ */
+
+/** What is preallocated at most. 0 or absent: as the folder was created, else the engine's default. */
+export interface Limits {
+  readonly maxOrders?: number;
+  readonly maxAccounts?: number;
+  readonly maxInstruments?: number;
+  readonly maxClientIds?: number;
+}
+
+export type QueryKind =
+  | 'levels'
+  | 'orders'
+  | 'account'
+  | 'order'
+  | 'market'
+  | 'accounts'
+  | 'hash'
+  | 'explain';
+
+/** The pure core alone. */
+export interface NativeCore {
+  /** The events of the first `count` commands, 128 bytes each, in memory of their own. */
+  apply(commands: Uint8Array, count: number): Uint8Array;
+  explain(): string;
+  hash(): string;
+  position(): bigint;
+  /** The same answers as a node's query(), at once. */
+  query(kind: QueryKind, a: number, b: number, id: Uint8Array | null): string;
+  save(): Uint8Array;
+}
+
+export interface NativeCoreConstructor {
+  new (limits: Limits): NativeCore;
+  /** Throws STATE_INVALID. */
+  load(bytes: Uint8Array, limits: Limits): NativeCore;
+  readonly prototype: NativeCore;
+  /** Only in the fuzz build: 64 KiB of hit counts, live. */
+  coverage?(): Uint8Array;
+  resetCoverage?(): void;
+}
+
+export interface NodeOptions extends Limits {
+  /** '': memory only. */
+  readonly data: string;
+  /** Default true. False: written before it is published, durable some time later. */
+  readonly durable?: boolean;
+  readonly segmentBytes?: number;
+  /** Commands between snapshots; 0 (default): at close and when asked. */
+  readonly snapshotEvery?: number;
+  /** Powers of two from 64. */
+  readonly ringCells?: number;
+  readonly eventCells?: number;
+  /** The node puts AdvanceTime commands in. */
+  readonly systemClock?: boolean;
+  /** Removes journal segments that both kept snapshots cover. Default false: a recovery from the journal alone stays possible. */
+  readonly pruneSegments?: boolean;
+}
+
+export type NodeState = 'running' | 'closing' | 'closed' | 'failed' | 'stopped';
+
+export interface NodeStats {
+  readonly state: NodeState;
+  /** "CODE: message" once the node has failed, otherwise "". */
+  readonly failure: string;
+  readonly position: bigint;
+  readonly durablePosition: bigint;
+  readonly publishedPosition: bigint;
+  readonly commands: number;
+  readonly events: number;
+  readonly batches: number;
+  /** Commands that the clock put in. */
+  readonly ticks: number;
+  /** Times that the engine waited for room in the output ring. */
+  readonly backPressureWaits: number;
+  readonly journalBytes: number;
+  /** Durable writes bypass the page cache. */
+  readonly directIo: boolean;
+  readonly snapshots: number;
+  readonly snapshotPosition: bigint;
+  /** The longest that a snapshot kept the engine. */
+  readonly snapshotStallNsMax: number;
+  /** Why the last snapshot is missing, or "". SNAPSHOT_DIVERGED stays. */
+  readonly snapshotStatus: string;
+  readonly recoveredFrom: bigint;
+  readonly replayed: number;
+  readonly recoveryMs: number;
+  readonly tornBytes: number;
+  /** Damaged snapshots that recovery passed over. */
+  readonly refusedSnapshots: readonly string[];
+  /** After recovery. */
+  readonly stateHash: string;
+}
+
+/** A running node. `offer` from one thread, `available` and `release` too; all of JavaScript's are. */
+export interface NativeNode {
+  readonly stage: ArrayBuffer;
+  readonly stageCells: number;
+  /** Copies the first `count` cells of the stage into the input ring; answers how many found room. Throws once the node has failed or closes. */
+  offer(count: number): number;
+  readonly cells: ArrayBuffer;
+  readonly eventCells: number;
+  /** Cells that are ready. Once it has answered 0, the next event calls onEvents. */
+  available(): number;
+  release(count: number): void;
+  query(kind: QueryKind, a: number, b: number, id: Uint8Array | null): Promise<string>;
+  snapshot(): Promise<bigint>;
+  stats(): NodeStats;
+  /** Go on taking events until it is settled. */
+  close(): Promise<{ position: bigint; stateHash: string }>;
+}
+
+export interface NativeNodeConstructor {
+  /** `onEvents` is also called once when the node fails: stats() then says why. */
+  open(options: NodeOptions, onEvents: () => void): Promise<NativeNode>;
+  readonly prototype: NativeNode;
+}
+
+export interface JournalCommands {
+  /** Where to read on. */
+  readonly next: bigint;
+  /** 128-byte cells. */
+  readonly commands: Uint8Array;
+  readonly positions: BigUint64Array;
+  readonly epochs: BigUint64Array;
+}
+
+export type Numbers = Readonly<Record<string, number>>;
+
+export interface Layout {
+  readonly command: { readonly size: number; readonly offsets: Numbers };
+  readonly event: { readonly size: number; readonly offsets: Numbers };
+  readonly commandTypes: Numbers;
+  readonly eventTypes: Numbers;
+  readonly sides: Numbers;
+  readonly orderTypes: Numbers;
+  readonly timesInForce: Numbers;
+  readonly selfTrades: Numbers;
+  readonly tradingStates: Numbers;
+  readonly limitKinds: Numbers;
+  readonly causes: Numbers;
+  readonly commandFlags: Numbers;
+  readonly eventFlags: Numbers;
+  readonly rights: Numbers;
+  readonly limits: Numbers;
+  readonly rejects: readonly (readonly [number: number, name: string, sentence: string])[];
+}
+
+export interface Addon {
+  readonly NativeCore: NativeCoreConstructor;
+  readonly NativeNode: NativeNodeConstructor;
+  /** A JSON report; rejects with JOURNAL_DAMAGED and its place. No node may run on the folder. */
+  journalVerify(dir: string): Promise<string>;
+  /** Beside a running node only up to a position that it has published. */
+  journalRead(dir: string, from: bigint, maxCommands: number, upTo?: bigint): Promise<JournalCommands>;
+  /** JSON; upTo 0n: all of it. 'both' rejects with SOURCES_DISAGREE. */
+  recover(dir: string, limits: Limits, upTo: bigint, source: 'both' | 'journal'): Promise<string>;
+  explainAt(dir: string, limits: Limits, upTo: bigint): Promise<string>;
+  readonly layout: Layout;
+  readonly version: string;
+  readonly compiler: string;
+  /** The fuzz build. */
+  readonly coverage: boolean;
+}

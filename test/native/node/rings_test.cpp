@@ -1,0 +1,137 @@
+#include <atomic>
+
+#include "node/command_ring.h"
+#include "node/doorbell.h"
+#include "node/event_ring.h"
+#include "node_fixture.h"
+
+namespace verbex::node {
+
+TEST(CommandRing, AnswersHowManyItTookAndNeverWaits) {
+    CommandRing ring(64);
+    Flow flow(1);
+    const std::vector<Command> commands = flow.take(100);
+    EXPECT_EQ(ring.offer(commands.data(), 100), 64u);
+    EXPECT_EQ(ring.offer(commands.data(), 1), 0u);
+    EXPECT_EQ(ring.size(), 64u);
+    EXPECT_EQ(ring.at(63).token, 64u);
+    ring.release(10);
+    EXPECT_EQ(ring.offer(commands.data() + 64, 36), 10u);
+    EXPECT_EQ(ring.at(0).token, 11u);
+    EXPECT_EQ(ring.at(63).token, 74u);
+}
+
+class NoRoom final : public RoomMaker {
+public:
+    void makeRoom() override { FAIL() << "there is room"; }
+    ~NoRoom() = default;
+};
+
+TEST(EventRing, ShowsNothingThatIsNotPublished) {
+    EventRing ring(16);
+    NoRoom never;
+    EventRingWriter writer(ring, never);
+    for (uint64_t i = 0; i < 40; i++) {
+        Event& event = writer.claim();
+        std::memset(reinterpret_cast<char*>(&event), 0, sizeof(event));
+        event.position = i;
+        EXPECT_EQ(ring.available(), 0u);
+        EXPECT_EQ(writer.written(), i + 1);
+        EXPECT_TRUE(ring.publish(writer.written())) << "it was told 0, so it must be told now";
+        EXPECT_FALSE(ring.publish(writer.written()));
+        EXPECT_EQ(ring.available(), 1u);
+        EXPECT_EQ(ring.memory()[i % 16].position, i);
+        EXPECT_FALSE(ring.release(2));
+        EXPECT_TRUE(ring.release(1));
+    }
+}
+
+TEST(EventRing, HandsOverBetweenThreadsWithoutLosingAWakeUp) {
+    constexpr uint64_t kEvents = 200'000;
+    EventRing ring(64);
+    Doorbell room;
+    Doorbell arrived;
+    std::atomic<bool> told{false};
+
+    class Waits final : public RoomMaker {
+    public:
+        explicit Waits(std::function<void()> wait) : wait_(std::move(wait)) {}
+        ~Waits() = default;
+        void makeRoom() override { wait_(); }
+
+    private:
+        std::function<void()> wait_;
+    };
+    EventRingWriter* written = nullptr;
+    const auto publish = [&] {
+        if (ring.publish(written->written())) {
+            told.store(true, std::memory_order_release);
+            arrived.ring();
+        }
+    };
+    Waits waits([&] {
+        publish();
+        while (written->freeCells() == 0) {
+            room.wait(0, 5'000'000'000, [&] { return written->freeCells() != 0; });
+        }
+    });
+    EventRingWriter writer(ring, waits);
+    written = &writer;
+
+    std::thread engine([&] {
+        for (uint64_t i = 0; i < kEvents; i++) {
+            Event& event = writer.claim();
+            std::memset(reinterpret_cast<char*>(&event), 0, sizeof(event));
+            event.position = i;
+            if (i % 7 == 0 || i + 1 == kEvents) publish();
+        }
+    });
+    uint64_t seen = 0;
+    while (seen < kEvents) {
+        const uint64_t ready = ring.available();
+        if (ready == 0) {
+            const auto before = std::chrono::steady_clock::now();
+            arrived.wait(0, 5'000'000'000, [&] { return told.load(std::memory_order_acquire); });
+            ASSERT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(4))
+                << "a wake-up was lost at " << seen;
+            told.store(false, std::memory_order_release);
+            continue;
+        }
+        for (uint64_t i = 0; i < ready; i++) {
+            ASSERT_EQ(ring.memory()[(seen + i) % 64].position, seen + i);
+        }
+        seen += ready;
+        ASSERT_TRUE(ring.release(ready));
+        room.ring();
+    }
+    engine.join();
+}
+
+TEST(Doorbell, PingPongNeverSleepsThroughARing) {
+    Doorbell left;
+    Doorbell right;
+    std::atomic<uint64_t> ball{0};
+    constexpr uint64_t kRounds = 20'000;
+    const auto play = [&](Doorbell& own, Doorbell& other, uint64_t parity) {
+        for (;;) {
+            const uint64_t at = ball.load(std::memory_order_acquire);
+            if (at >= kRounds) break;
+            if (at % 2 == parity) {
+                ball.store(at + 1, std::memory_order_release);
+                other.ring();
+            } else {
+                own.wait(0, Doorbell::kForEver, [&] {
+                    const uint64_t now = ball.load(std::memory_order_acquire);
+                    return now % 2 == parity || now >= kRounds;
+                });
+            }
+        }
+        other.ring();
+    };
+    std::thread opponent([&] { play(right, left, 1); });
+    play(left, right, 0);
+    opponent.join();
+    EXPECT_GE(ball.load(), kRounds);
+}
+
+}  // namespace verbex::node
