@@ -108,14 +108,14 @@ public:
         eventsBefore_ = books_.events();
     }
     void run(size_t i) {
-        if (i + kAhead < work_.steps.size()) books_.prefetch(work_.steps[i + kAhead]);
+        if (i % kBatch == 0) books_.warm(&work_.steps[i], std::min(kBatch, work_.steps.size() - i));
         books_.run(work_.steps[i], ++position_);
     }
     uint64_t trades() const { return books_.trades() - tradesBefore_; }
     uint64_t events() const { return books_.events() - eventsBefore_; }
 
 private:
-    static constexpr size_t kAhead = 6;
+    static constexpr size_t kBatch = 16;
     const Workload& work_;
     BareBooks books_;
     Position position_;
@@ -200,14 +200,18 @@ public:
         eventsBefore_ = events_.count();
     }
     void run(size_t i) {
-        if (i + kAhead < commands_.size()) core_.prefetch(commands_[i + kAhead]);
+        if (i % Core::kWarmMax == 0) {
+            const Command* batch[Core::kWarmMax];
+            const size_t count = std::min(Core::kWarmMax, commands_.size() - i);
+            for (size_t k = 0; k < count; ++k) batch[k] = &commands_[i + k];
+            core_.warm(batch, count);
+        }
         core_.apply(commands_[i], events_);
     }
     uint64_t trades() const { return 0; }
     uint64_t events() const { return events_.count() - eventsBefore_; }
 
 private:
-    static constexpr size_t kAhead = 8;
     const std::vector<Command>& commands_;
     Core core_;
     Discard events_;

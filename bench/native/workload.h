@@ -96,27 +96,25 @@ public:
                 const auto timeInForce = step.kind == StepKind::New   ? TimeInForce::Gtc
                                          : step.kind == StepKind::Ioc ? TimeInForce::Ioc
                                                                       : TimeInForce::Fok;
-                Taker taker;
-                taker.order = Order{step.price,
-                                    step.quantity,
-                                    0,
-                                    0,
-                                    0,
-                                    position,
-                                    step.account,
-                                    1,
-                                    step.symbol + 1u,
-                                    step.order,
-                                    (step.sell ? kOrderSell : 0) | 1u << kOrderTypeShift |
-                                        static_cast<uint32_t>(timeInForce) << kOrderTimeInForceShift,
-                                    0};
-                taker.display = taker.stopPrice = taker.minQuantity = 0;
-                taker.expiry = 0;
-                taker.immediate = step.kind != StepKind::New;
+                const OrderSlot slot = slab_.claim();
+                Order& order = slab_[slot];
+                order.price = step.price;
+                order.open = step.quantity;
+                order.visible = 0;
+                order.next = order.prev = 0;
+                order.orderId = position;
+                order.account = step.account;
+                order.firm = 1;
+                order.instrument = step.symbol + 1u;
+                order.entry = step.order;
+                order.flags = (step.sell ? kOrderSell : 0) | 1u << kOrderTypeShift |
+                              static_cast<uint32_t>(timeInForce) << kOrderTimeInForceShift |
+                              (step.kind == StepKind::New ? 0 : kOrderImmediate);
+                order.extra = 0;
                 Event& head = context.emit(EventType::Accepted, step.symbol + 1u);
-                describeOrder(head, taker.order);
+                describeOrder(head, order);
                 head.quantity = head.leaves = step.quantity;
-                slots_[step.order] = book.enter(taker, head, context);
+                slots_[step.order] = book.enter(slot, 0, head, context) ? slot : 0;
                 break;
             }
             case StepKind::Cancel: book.cancel(slots_[step.order], Cause::Requested, context); break;
@@ -124,23 +122,37 @@ public:
                 book.reduce(slots_[step.order], step.quantity, Cause::Requested, context);
                 break;
             case StepKind::Move: {
-                Taker taker = book.withdraw(slots_[step.order]);
-                taker.order.price = step.price;
+                const OrderSlot slot = slots_[step.order];
+                Order& order = slab_[slot];
+                book.withdraw(slot);
+                order.price = step.price;
                 Event& head = context.emit(EventType::Replaced, step.symbol + 1u);
-                describeOrder(head, taker.order);
-                head.quantity = head.leaves = taker.order.open;
-                slots_[step.order] = book.enter(taker, head, context);
+                describeOrder(head, order);
+                head.quantity = head.leaves = order.open;
+                slots_[step.order] = book.enter(slot, 0, head, context) ? slot : 0;
                 break;
             }
         }
     }
 
-    // Brings what the step will touch towards the caches.
-    void prefetch(const Step& step) const {
-        if (step.kind >= StepKind::Cancel) {
-            __builtin_prefetch(&slab_[slots_[step.order]]);
-        } else {
-            books_[step.symbol]->prefetch(step.price);
+    // Brings close what the next steps will touch, as Core::warm does for commands.
+    void warm(const Step* steps, size_t count) const {
+        if (slab_.live() < 8192) return;
+        for (size_t i = 0; i < count; ++i) {
+            if (steps[i].kind >= StepKind::Cancel) {
+                touch(&slots_[steps[i].order]);
+            } else {
+                books_[steps[i].symbol]->warm(steps[i].price);
+            }
+        }
+        for (size_t i = 0; i < count; ++i) {
+            if (steps[i].kind >= StepKind::Cancel) touch(&slab_[slots_[steps[i].order]]);
+        }
+        for (size_t i = 0; i < count; ++i) {
+            if (steps[i].kind < StepKind::Cancel) continue;
+            const Book& book = *books_[steps[i].symbol];
+            book.warmAround(slab_[slots_[steps[i].order]]);
+            if (steps[i].kind == StepKind::Move) book.warm(steps[i].price);
         }
     }
 

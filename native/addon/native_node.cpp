@@ -188,6 +188,10 @@ node::NodeOptions optionsOf(const Arguments& arguments, napi_value object, bool&
     options.limits = limitsOf(arguments, object);
     options.data = arguments.textOf(object, "data", kPathBytesMax);
     options.durable = arguments.flagOf(object, "durable", true);
+    // In milliseconds here: JavaScript has no use for finer ones.
+    options.syncEveryNs =
+        1'000'000 * arguments.numberOf(object, "syncEvery", 0, node::kSyncEveryNsMax / 1'000'000,
+                                       options.syncEveryNs / 1'000'000);
     options.segmentBytes = arguments.numberOf(object, "segmentBytes", journal::kSegmentBytesMin,
                                               journal::kSegmentBytesMax, options.segmentBytes);
     options.snapshotEvery =

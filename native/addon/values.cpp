@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <memory>
 
@@ -13,6 +14,8 @@ constexpr uint64_t kAccountsMax = 1u << 24;
 constexpr uint64_t kInstrumentsMax = 1u << 20;
 constexpr uint64_t kClientIdsMax = 1u << 28;
 constexpr uint64_t kAnswerRowsMax = 1u << 20;
+// An answer of about a megabyte: what an account of thousands of orders asks often.
+constexpr uint32_t kAccountOrdersMax = 10'000;
 
 struct Work {
     napi_deferred deferred = nullptr;
@@ -141,7 +144,8 @@ Question questionOf(const Arguments& arguments) {
     const auto b = static_cast<uint32_t>(arguments.number(2, "b", 0, UINT32_MAX));
     const uint32_t rows = b < kAnswerRowsMax ? b : kAnswerRowsMax;
     ClientId id{};
-    if (!arguments.isNullish(3)) {
+    const bool withId = !arguments.isNullish(3);
+    if (withId) {
         const std::span<const std::byte> bytes = arguments.bytes(3, "id");
         if (bytes.size() != sizeof(id)) throwArgument("id must be 16 bytes long");
         std::memcpy(&id, bytes.data(), sizeof(id));
@@ -161,6 +165,11 @@ Question questionOf(const Arguments& arguments) {
         write = [a, rows](const Core& core, std::string& out) { core.explainOrders(a, rows, out); };
     } else if (kind == "account") {
         write = [a](const Core& core, std::string& out) { core.explainAccount(a, out); };
+    } else if (kind == "account-orders") {
+        const uint32_t orders = std::min(b, kAccountOrdersMax);
+        write = [a, orders, id, withId](const Core& core, std::string& out) {
+            core.explainAccountOrders(a, withId ? &id : nullptr, orders, out);
+        };
     } else if (kind == "order") {
         write = [a, id](const Core& core, std::string& out) { core.explainOrder(a, id, out); };
     } else if (kind == "market") {
@@ -173,7 +182,8 @@ Question questionOf(const Arguments& arguments) {
         write = [](const Core& core, std::string& out) { core.explain(out); };
     } else {
         throwArgument(
-            "kind must be levels, orders, account, order, market, accounts, hash or explain");
+            "kind must be levels, orders, account, account-orders, order, market, accounts, hash or "
+            "explain");
     }
     return [write](const Core& core) {
         std::string out;

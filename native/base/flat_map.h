@@ -17,6 +17,7 @@
 #include <type_traits>
 
 #include "base/check.h"
+#include "base/touch.h"
 #include "base/zeroed_array.h"
 
 namespace verbex {
@@ -91,7 +92,8 @@ public:
         --size_;
     }
 
-    void prefetch(uint64_t key) const { __builtin_prefetch(&slots_[home(key)]); }
+    // Brings the key's home close, before find().
+    void warm(uint64_t key) const { touch(&slots_[home(key)]); }
 
     // visit(key, value) in no particular order.
     template <typename Visit>
@@ -102,7 +104,9 @@ public:
     }
 
 private:
-    struct Slot {
+    // No slot straddles two cache lines: a lookup that misses waits once.
+    static constexpr size_t kPayload = sizeof(uint64_t) + sizeof(Value);
+    struct alignas(kPayload > 32 ? 64 : alignof(Value) > 8 ? alignof(Value) : 8) Slot {
         uint64_t key;
         Value value;
     };

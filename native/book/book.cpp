@@ -40,79 +40,65 @@ Event& Book::emitOrder(EventType type, const Order& order, const CommandContext&
 
 // ---- entering
 
-OrderSlot Book::enter(Taker& taker, Event& head, const CommandContext& context) {
-    Order& order = taker.order;
+bool Book::enter(OrderSlot slot, int64_t minQuantity, Event& head, const CommandContext& context) {
+    Order& order = slab_[slot];
+    DCHECK(order.visible == 0);
     const bool meets = reaches(order.sell(), order.price);
-    if (!meets && !taker.immediate && taker.minQuantity == 0) {
-        const OrderSlot slot = rest(taker);
+    if (!meets && !order.immediate() && minQuantity == 0) {
+        rest(slot);
         head.flags |= kEventBooked;
-        head.leaves2 = slab_[slot].visible;
+        head.leaves2 = order.visible;
         head.account2 = slot;
-        return slot;
+        return true;
     }
-    if (order.timeInForce() == TimeInForce::Fok || taker.minQuantity != 0) {
-        const int64_t quantity = meets ? fillable(taker) : 0;
-        if (order.timeInForce() == TimeInForce::Fok && quantity < order.open) {
-            cancelRest(taker, Cause::FillOrKill, context);
-            return 0;
-        }
-        if (taker.minQuantity > quantity) {
-            cancelRest(taker, Cause::MinQuantity, context);
-            return 0;
+    const bool fillOrKill = order.timeInForce() == TimeInForce::Fok;
+    if (fillOrKill || minQuantity != 0) {
+        const int64_t quantity = meets ? fillable(order) : 0;
+        if (fillOrKill && quantity < order.open) {
+            cancelRest(order, Cause::FillOrKill, context);
+        } else if (minQuantity > quantity) {
+            cancelRest(order, Cause::MinQuantity, context);
         }
     }
-    if (meets) match(taker, context);
-    if (order.open == 0) return 0;
-    if (taker.immediate) {
-        cancelRest(taker, Cause::Immediate, context);
-        return 0;
+    if (meets && order.open > 0) match(order, context);
+    if (order.open > 0 && order.immediate()) cancelRest(order, Cause::Immediate, context);
+    if (order.open == 0) {
+        slab_.release(slot);
+        return false;
     }
-    const OrderSlot slot = rest(taker);
+    rest(slot);
     Event& event = emitOrder(EventType::Booked, order, context);
-    event.quantity = event.leaves2 = slab_[slot].visible;
+    event.quantity = event.leaves2 = order.visible;
     event.leaves = order.open;
     event.account2 = slot;
-    return slot;
+    return true;
 }
 
-void Book::cancelRest(Taker& taker, Cause cause, const CommandContext& context) {
-    Event& event = emitOrder(EventType::Cancelled, taker.order, context);
+void Book::cancelRest(Order& taker, Cause cause, const CommandContext& context) {
+    Event& event = emitOrder(EventType::Cancelled, taker, context);
     event.code = static_cast<uint16_t>(cause);
-    event.quantity = taker.order.open;
-    taker.order.open = 0;
+    event.quantity = taker.open;
+    taker.open = 0;
 }
 
-OrderSlot Book::store(const Taker& taker) {
-    const OrderSlot slot = slab_.claim();
+void Book::rest(OrderSlot slot) {
     Order& order = slab_[slot];
-    order = taker.order;
-    order.extra = 0;
-    if ((taker.display | taker.stopPrice) != 0 || taker.expiry != 0) {
-        OrderExtra& extra = slab_.needExtra(order);
-        extra.display = taker.display;
-        extra.stopPrice = taker.stopPrice;
-        extra.expiry = taker.expiry;
+    order.visible = order.open;
+    if (order.extra != 0) {
+        const int64_t display = slab_.extra(order).display;
+        if (display != 0) order.visible = std::min(display, order.open);
     }
-    return slot;
-}
-
-OrderSlot Book::rest(const Taker& taker) {
-    const OrderSlot slot = store(taker);
-    Order& order = slab_[slot];
-    order.visible = taker.display == 0 ? order.open : std::min(taker.display, order.open);
     append(ladder_.join(order.price), order, slot, slab_);
     if (order.sell()) {
         if (bestAsk_ == Ladder::kNone || order.price < bestAsk_) bestAsk_ = order.price;
     } else if (order.price > bestBid_) {
         bestBid_ = order.price;
     }
-    return slot;
 }
 
 // ---- matching
 
-void Book::match(Taker& taker, const CommandContext& context) {
-    Order& order = taker.order;
+void Book::match(Order& order, const CommandContext& context) {
     const bool sell = order.sell();
     const bool prevent = order.selfTrade() != SelfTrade::None;
     while (order.open > 0 && reaches(sell, order.price)) {
@@ -121,7 +107,7 @@ void Book::match(Taker& taker, const CommandContext& context) {
         const OrderSlot makerSlot = level.head;
         Order& maker = slab_[makerSlot];
         if (prevent && isSelf(order, maker)) {
-            if (preventSelfTrade(taker, makerSlot, context) == Step::TakerGone) return;
+            if (preventSelfTrade(order, makerSlot, context) == Step::TakerGone) return;
             continue;
         }
         const int64_t quantity = std::min(order.open, maker.visible);
@@ -178,20 +164,19 @@ void Book::levelVacated(int64_t price, bool sell) {
     }
 }
 
-Book::Step Book::preventSelfTrade(Taker& taker, OrderSlot makerSlot,
+Book::Step Book::preventSelfTrade(Order& order, OrderSlot makerSlot,
                                   const CommandContext& context) {
-    Order& order = taker.order;
     switch (order.selfTrade()) {
         case SelfTrade::None: break;
         case SelfTrade::CancelNewest:
-            cancelRest(taker, Cause::SelfTrade, context);
+            cancelRest(order, Cause::SelfTrade, context);
             return Step::TakerGone;
         case SelfTrade::CancelOldest:
             cancel(makerSlot, Cause::SelfTrade, context);
             return Step::GoOn;
         case SelfTrade::CancelBoth:
             cancel(makerSlot, Cause::SelfTrade, context);
-            cancelRest(taker, Cause::SelfTrade, context);
+            cancelRest(order, Cause::SelfTrade, context);
             return Step::TakerGone;
         case SelfTrade::Decrement: {
             const int64_t makerOpen = slab_[makerSlot].open;
@@ -202,7 +187,7 @@ Book::Step Book::preventSelfTrade(Taker& taker, OrderSlot makerSlot,
                 reduce(makerSlot, quantity, Cause::SelfTrade, context);
             }
             if (quantity == order.open) {
-                cancelRest(taker, Cause::SelfTrade, context);
+                cancelRest(order, Cause::SelfTrade, context);
                 return Step::TakerGone;
             }
             order.open -= quantity;
@@ -217,15 +202,14 @@ Book::Step Book::preventSelfTrade(Taker& taker, OrderSlot makerSlot,
 }
 
 // What the taker could trade at once, at most its open quantity (docs/rules.md section 6).
-int64_t Book::fillable(const Taker& taker) const {
-    const Order& order = taker.order;
+int64_t Book::fillable(const Order& order) const {
     const bool sell = order.sell();
     int64_t sum = 0;
     int64_t price = bestOpposite(sell);
     while (price != Ladder::kNone && (sell ? price >= order.price : price <= order.price)) {
         const Level level = ladder_.at(price);
         bool own = false;
-        const int64_t here = fillableAtOwnLevel(taker, level, &own);
+        const int64_t here = fillableAt(level, order, &own);
         // Both are at most 2^53 × 2^32: stop as soon as there is enough, so nothing overflows.
         sum = here >= order.open - sum ? order.open : sum + here;
         if (own || sum == order.open) return sum;
@@ -235,8 +219,7 @@ int64_t Book::fillable(const Taker& taker) const {
 }
 
 // What one level offers. *own: matching would end at an own order here.
-int64_t Book::fillableAtOwnLevel(const Taker& taker, Level level, bool* own) const {
-    const Order& order = taker.order;
+int64_t Book::fillableAt(Level level, const Order& order, bool* own) const {
     const SelfTrade mode = order.selfTrade();
     int64_t whole = 0;
     int64_t shown = 0;
@@ -305,31 +288,19 @@ void Book::reduce(OrderSlot slot, int64_t by, Cause cause, const CommandContext&
     event.leaves2 = order.visible;
 }
 
-Taker Book::withdraw(OrderSlot slot) {
-    const Order& order = slab_[slot];
-    Taker taker{};
-    taker.order = order;
-    if (order.extra != 0) {
-        const OrderExtra& extra = slab_.extra(order);
-        taker.display = extra.display;
-        taker.stopPrice = extra.stopPrice;
-        taker.expiry = extra.expiry;
-    }
+void Book::withdraw(OrderSlot slot) {
     unlink(slot);
-    slab_.release(slot);
-    return taker;
+    slab_[slot].visible = 0;
 }
 
 // ---- stops
 
-OrderSlot Book::wait(const Taker& taker) {
-    const OrderSlot slot = store(taker);
+void Book::wait(OrderSlot slot) {
     Order& order = slab_[slot];
     order.visible = 0;
     order.flags |= kOrderWaiting;
-    append((order.sell() ? sellStops_ : buyStops_)[taker.stopPrice], order, slot, slab_);
+    append((order.sell() ? sellStops_ : buyStops_)[slab_.extra(order).stopPrice], order, slot, slab_);
     ++stops_;
-    return slot;
 }
 
 OrderSlot Book::nextTriggered() const {
@@ -345,24 +316,25 @@ OrderSlot Book::nextTriggered() const {
 
 void Book::runTriggeredStops(const CommandContext& context) {
     for (OrderSlot slot = nextTriggered(); slot != 0; slot = nextTriggered()) {
-        Taker taker = withdraw(slot);
-        taker.order.flags &= ~kOrderWaiting;
-        taker.immediate = taker.order.type() == OrderType::Stop;
-        Event& head = emitOrder(EventType::Triggered, taker.order, context);
-        head.quantity = head.leaves = taker.order.open;
-        enter(taker, head, context);
+        withdraw(slot);
+        Order& order = slab_[slot];
+        order.flags &= ~kOrderWaiting;
+        if (order.type() == OrderType::Stop) order.flags |= kOrderImmediate;
+        Event& head = emitOrder(EventType::Triggered, order, context);
+        head.quantity = head.leaves = order.open;
+        (void)enter(slot, 0, head, context);
     }
 }
 
-bool Book::restore(const Taker& taker, int64_t visible, OrderSlot* slot) {
-    const Order& order = taker.order;
+bool Book::restore(OrderSlot slot, int64_t visible) {
+    Order& order = slab_[slot];
     if (order.waiting()) {
-        *slot = wait(taker);
+        wait(slot);
         return true;
     }
     if (reaches(order.sell(), order.price)) return false;
-    *slot = rest(taker);
-    slab_[*slot].visible = visible;
+    rest(slot);
+    order.visible = visible;
     return true;
 }
 

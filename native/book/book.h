@@ -46,16 +46,6 @@ struct CommandContext {
     }
 };
 
-// An order on its way in: not in the slab yet, since most that never rest never need a slot.
-struct Taker {
-    Order order;
-    int64_t display;      // 0: no iceberg
-    int64_t stopPrice;    // 0: never was a stop
-    uint64_t expiry;      // 0: none
-    int64_t minQuantity;  // 0: none
-    bool immediate;       // what can't trade at once is cancelled
-};
-
 class Book {
 public:
     Book(InstrumentId instrument, OrderSlab& slab, int64_t priceMin, int64_t priceMax)
@@ -78,12 +68,13 @@ public:
         return lastPrice_ != 0 && (sell ? lastPrice_ <= stopPrice : lastPrice_ >= stopPrice);
     }
 
-    // Matches the order and rests what is left. `head` is the event that announced it, the last one
-    // claimed: flag Booked, leaves2 and account2 are set in it if the order rests without a match.
-    // Answers the slot of what rests, 0 if nothing does.
-    OrderSlot enter(Taker& taker, Event& head, const CommandContext& context);
-    // Puts a stop among those that wait; answers its slot.
-    OrderSlot wait(const Taker& taker);
+    // Matches the order in this slot and rests what is left; if nothing rests, the slot is released.
+    // `head` is the event that announced it, the last one claimed: flag Booked, leaves2 and account2 are
+    // set in it if the order rests without a match. minQuantity: less than that at once, and it is cancelled.
+    // Answers whether it rests. Requires: visible is 0; the order is in no queue.
+    bool enter(OrderSlot slot, int64_t minQuantity, Event& head, const CommandContext& context);
+    // Puts a stop among those that wait. Requires: its extra holds the stop price.
+    void wait(OrderSlot slot);
     // Matches every waiting stop that the last price has triggered (docs/rules.md section 7).
     void runStops(const CommandContext& context) {
         if (stops_ != 0) runTriggeredStops(context);
@@ -94,8 +85,8 @@ public:
     void reduce(OrderSlot slot, int64_t by, Cause cause, const CommandContext& context);
     // Lowers the open quantity in place. Requires: 0 < open ≤ the order's.
     void lower(OrderSlot slot, int64_t open);
-    // Takes the order out, without an event, to be entered again.
-    [[nodiscard]] Taker withdraw(OrderSlot slot);
+    // Takes the order out of its queue, without an event, to be entered again or put to wait.
+    void withdraw(OrderSlot slot);
 
     // For queries, snapshots and recovery.
     using StopLevels = std::map<int64_t, Level>;
@@ -104,24 +95,29 @@ public:
     [[nodiscard]] const StopLevels& sellStops() const { return sellStops_; }
     // Rests an order as it was saved, at the tail of its level or among the stops.
     // False: it would cross the book.
-    [[nodiscard]] bool restore(const Taker& taker, int64_t visible, OrderSlot* slot);
+    [[nodiscard]] bool restore(OrderSlot slot, int64_t visible);
     void restoreTrades(int64_t lastPrice, uint64_t trades) {
         lastPrice_ = lastPrice;
         trades_ = trades;
     }
 
-    void prefetch(int64_t price) const { ladder_.prefetch(price); }
+    // Brings close what a command will touch: the level at a price; the neighbours and level of an order.
+    void warm(int64_t price) const { ladder_.warm(price); }
+    void warmAround(const Order& order) const {
+        touch(&slab_[order.prev]);
+        touch(&slab_[order.next]);
+        ladder_.warm(order.price);
+    }
 
 private:
     enum class Step : uint8_t { GoOn, TakerGone };
 
-    [[nodiscard]] int64_t fillable(const Taker& taker) const;
-    [[nodiscard]] int64_t fillableAtOwnLevel(const Taker& taker, Level level, bool* own) const;
-    void match(Taker& taker, const CommandContext& context);
-    Step preventSelfTrade(Taker& taker, OrderSlot makerSlot, const CommandContext& context);
-    void cancelRest(Taker& taker, Cause cause, const CommandContext& context);
-    OrderSlot rest(const Taker& taker);
-    OrderSlot store(const Taker& taker);
+    [[nodiscard]] int64_t fillable(const Order& taker) const;
+    [[nodiscard]] int64_t fillableAt(Level level, const Order& taker, bool* own) const;
+    void match(Order& taker, const CommandContext& context);
+    Step preventSelfTrade(Order& taker, OrderSlot makerSlot, const CommandContext& context);
+    void cancelRest(Order& taker, Cause cause, const CommandContext& context);
+    void rest(OrderSlot slot);
     void unlink(OrderSlot slot);
     void unlinkFromLevel(OrderSlot slot);
     void reload(Order& maker, OrderSlot slot, const CommandContext& context);

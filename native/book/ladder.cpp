@@ -9,7 +9,8 @@ namespace verbex {
 namespace {
 
 // Moving the window visits every word of its bitmap and every level; it is paid for by as many joins
-// that had to go through the map.
+// that had to go through the map. An empty window moves sooner, but must still pay for the map: otherwise
+// one order, cancelled and placed far away again and again, would have every level carried each time.
 constexpr uint64_t kJoinsBeforeMove = 4096;
 
 uint64_t windowTicks(int64_t priceMin, int64_t priceMax) {
@@ -28,8 +29,8 @@ Ladder::Ladder(int64_t priceMin, int64_t priceMax)
       storey1_(zeroedArray<uint64_t>(64)) {}
 
 Level& Ladder::joinOutside(int64_t price) {
-    const bool empty = storey2_ == 0;
-    if (empty || ++joinsOutside_ > kJoinsBeforeMove + outside_.size()) {
+    const uint64_t window = storey2_ == 0 ? 0 : kJoinsBeforeMove;
+    if (++joinsOutside_ > window + outside_.size()) {
         moveWindow(price);
         return join(price);
     }

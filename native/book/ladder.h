@@ -21,6 +21,7 @@
 #include <map>
 
 #include "base/check.h"
+#include "base/touch.h"
 #include "base/zeroed_array.h"
 #include "book/order.h"
 
@@ -82,9 +83,9 @@ public:
         return belowInWindow(price);
     }
 
-    void prefetch(int64_t price) const {
+    void warm(int64_t price) const {
         const uint64_t index = indexOf(price);
-        if (index < size_) __builtin_prefetch(&levels_[index]);
+        if (index < size_) touch(&levels_[index]);
     }
 
 private:

@@ -6,7 +6,8 @@
 // Thread safety: none.
 // Invariants:
 //   1. Slot 0 is no order: link 0 ends a list.
-//   2. 0 < visible ≤ open while the order rests in a level; visible is 0 while it waits as a stop.
+//   2. 0 < visible ≤ open while the order rests in a level; visible is 0 while it waits as a stop or is
+//      being matched.
 //   3. Slots are an address, no fact: nothing that leaves the core depends on which slot an order got.
 #pragma once
 
@@ -26,7 +27,8 @@ inline constexpr uint32_t kOrderSelfTradeShift = 7;    // SelfTrade, 3 bits
 inline constexpr uint32_t kOrderSelfTradeFirm = 1u << 10;
 inline constexpr uint32_t kOrderPostOnlyReject = 1u << 11;
 inline constexpr uint32_t kOrderPostOnlyReprice = 1u << 12;
-inline constexpr uint32_t kOrderWaiting = 1u << 13;      // a stop that was not triggered
+inline constexpr uint32_t kOrderWaiting = 1u << 13;    // a stop that was not triggered
+inline constexpr uint32_t kOrderImmediate = 1u << 14;  // what can't trade at once is cancelled
 inline constexpr uint32_t kOrderScheduleShift = 16;      // fee schedule, 4 bits
 
 struct Order {
@@ -54,6 +56,7 @@ struct Order {
     }
     [[nodiscard]] uint8_t schedule() const { return (flags >> kOrderScheduleShift) & 15; }
     [[nodiscard]] bool waiting() const { return (flags & kOrderWaiting) != 0; }
+    [[nodiscard]] bool immediate() const { return (flags & kOrderImmediate) != 0; }
 };
 static_assert(sizeof(Order) == 64);
 

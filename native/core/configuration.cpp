@@ -74,6 +74,9 @@ void Core::State::changeInstrument(const Command& command, const CommandContext&
     if (!termsPossible(terms, fees, instrument.lotBase, instrument.lotQuote)) {
         return reject(command, Reject::INVALID_INSTRUMENT, context);
     }
+    if (!instrument.coversRebates(fees)) {
+        return reject(command, Reject::FEES_BELOW_REBATES, context);
+    }
     const uint8_t slot = instrument.slotFor(fees, true);
     if (slot == Instrument::kSchedules) {
         return reject(command, Reject::CAPACITY_FEE_SCHEDULES, context);

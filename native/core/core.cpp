@@ -1,5 +1,7 @@
 #include "core/core.h"
 
+#include <algorithm>
+
 #include "core/state.h"
 
 namespace verbex {
@@ -12,7 +14,7 @@ Core::State::State(const CoreLimits& coreLimits)
       books(1),
       accounts(coreLimits.maxAccounts),
       orderIds(coreLimits.maxClientIds, coreLimits.warm),
-      transactionIds(coreLimits.maxClientIds),
+      transactionIds(kTransactionIdsMax),
       assetNames(coreLimits.maxInstruments),
       instrumentNames(coreLimits.maxInstruments),
       accountNames(coreLimits.maxAccounts) {}
@@ -62,26 +64,75 @@ void Core::apply(const Command& command, EventWriter& events) {
     events.cursor()[-1].flags |= kEventLast;
 }
 
-void Core::prefetch(const Command& command) const {
+namespace {
+
+// Below so many, a table lies in the second-level cache anyway and warming it costs more than it saves.
+constexpr uint32_t kWarmFromOrders = 8192;  // 512 KiB of orders
+constexpr uint32_t kWarmFromIds = 8192;
+constexpr size_t kWarmFromBalances = 8192;
+
+bool names(const Command& command) {
+    return command.type >= static_cast<uint8_t>(CommandType::CancelOrder) &&
+           command.type <= static_cast<uint8_t>(CommandType::ReplaceOrder);
+}
+
+bool enters(const Command& command) {
+    return command.type == static_cast<uint8_t>(CommandType::NewOrder);
+}
+
+}  // namespace
+
+void Core::warm(const Command* const* commands, size_t count) const {
     const State& state = *state_;
-    state.accounts.prefetch(command.account);
-    switch (CommandType(command.type)) {
-        case CommandType::NewOrder:
-            state.orderIds.prefetch(command.account, command.id);
-            if (state.knows(command.instrument)) {
-                const Instrument& instrument = state.instruments[command.instrument];
-                state.ledger.prefetch(command.account,
-                                      command.side == 2 ? instrument.base : instrument.quote,
-                                      command.instrument);
-                state.books[command.instrument]->prefetch(command.price);
-            }
-            break;
-        case CommandType::CancelOrder:
-        case CommandType::ReduceOrder:
-        case CommandType::ReplaceOrder:
-            state.orderIds.prefetch(command.account, command.id);
-            break;
-        default: break;
+    count = std::min(count, kWarmMax);
+    if (state.orderIds.size() < kWarmFromIds) return;
+    // Rounds over the batch, each asking for what the round before has brought: index → entry → order →
+    // its surroundings. Within a round all loads are independent, so that they overlap.
+    for (size_t i = 0; i < count; ++i) {
+        if (enters(*commands[i]) || names(*commands[i])) {
+            state.orderIds.warm(commands[i]->account, commands[i]->id);
+        }
+    }
+    const bool manyOrders = state.slab.live() >= kWarmFromOrders;
+    const bool manyBalances = state.ledger.balances().size() >= kWarmFromBalances;
+    if (manyOrders || manyBalances) {
+        for (size_t i = 0; i < count; ++i) {
+            const Command& command = *commands[i];
+            if (!enters(command) || !state.knows(command.instrument)) continue;
+            const Instrument& instrument = state.instruments[command.instrument];
+            state.accounts.warm(command.account);
+            state.ledger.warm(command.account,
+                              command.side == 2 ? instrument.base : instrument.quote,
+                              command.instrument);
+            state.books[command.instrument]->warm(command.price);
+        }
+    }
+    uint32_t entries[kWarmMax];
+    for (size_t i = 0; i < count; ++i) {
+        entries[i] = names(*commands[i])
+                         ? state.orderIds.warmEntry(commands[i]->account, commands[i]->id)
+                         : 0;
+    }
+    if (!manyOrders) return;
+    OrderSlot slots[kWarmMax];
+    for (size_t i = 0; i < count; ++i) {
+        const bool open = entries[i] != 0 && state.orderIds[entries[i]].live();
+        slots[i] = open ? state.orderIds[entries[i]].slot() : 0;
+        touch(&state.slab[slots[i]]);
+    }
+    for (size_t i = 0; i < count; ++i) {
+        if (slots[i] == 0) continue;
+        const Order& order = state.slab[slots[i]];
+        const Instrument& instrument = state.instruments[order.instrument];
+        const Book& book = *state.books[order.instrument];
+        book.warmAround(order);
+        if (manyBalances) {
+            state.ledger.warm(order.account, order.sell() ? instrument.base : instrument.quote,
+                              order.instrument);
+        }
+        if (commands[i]->type == static_cast<uint8_t>(CommandType::ReplaceOrder)) {
+            book.warm(commands[i]->price);
+        }
     }
 }
 

@@ -59,8 +59,10 @@ public:
     // Applies the command as position() + 1. Never fails: bad input is an event.
     void apply(const Command& command, EventWriter& events);
 
-    // Loads into the caches what apply(command) will touch first; changes nothing.
-    void prefetch(const Command& command) const;
+    // Brings close what the next commands will touch, so that their waits for memory overlap; changes
+    // nothing. Call it with up to kWarmMax commands, wherever they lie, then apply them.
+    static constexpr size_t kWarmMax = 32;
+    void warm(const Command* const* commands, size_t count) const;
 
     [[nodiscard]] Position position() const;
     [[nodiscard]] uint64_t time() const;  // nanoseconds since 1970, as AdvanceTime gave it
@@ -81,6 +83,11 @@ public:
     void explainOrders(InstrumentId instrument, uint32_t levels, std::string& out) const;
     // One account as in section 11, or null.
     void explainAccount(AccountId account, std::string& out) const;
+    // What an account has, and a page of what it has open, at one position; or null:
+    // {"position":…,"id":…,"parent":…,"name":…,"killed":…,"balances":[…],"exposures":[…],"openOrders":…,"after":…,"orders":[{"orderId":…,
+    // "instrument":…,"visible":…,"waiting":…,"order":[…]},…]}: balances, exposures and order as in section 11, by order id, from the order
+    // behind `after` on (nullptr: the first), whose order id "after" is; at most `count` orders. "orders" is null where `after` is not open any more.
+    void explainAccountOrders(AccountId account, const ClientId* after, uint32_t count, std::string& out) const;
     // {"orderId":…,"open":…, …} or {"closed":…} or null where the id is not remembered.
     void explainOrder(AccountId account, const ClientId& id, std::string& out) const;
     // {"position":…,"time":…,"assets":[…],"instruments":[… without books …]}

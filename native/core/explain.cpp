@@ -191,6 +191,51 @@ void orderRow(std::string& out, const Core::State& state, const ClientIdEntry& e
     out += ']';
 }
 
+// {"orderId":…,"instrument":…,"visible":…,"waiting":…,"order":[…]}
+void openOrder(std::string& out, const Core::State& state, const ClientIdEntry& entry) {
+    const Order& order = state.slab[entry.slot()];
+    out += "{\"orderId\":";
+    number(out, order.orderId);
+    member(out, "instrument", order.instrument);
+    member(out, "visible", order.visible);
+    member(out, "waiting", order.waiting() ? 1 : 0);
+    out += ",\"order\":";
+    orderRow(out, state, entry);
+    out += '}';
+}
+
+// visit(asset, balance) for one account, by asset.
+template <typename Visit>
+void eachBalance(const Core::State& state, AccountId account, Visit visit) {
+    for (AssetId asset = 1; asset < state.assets.size(); ++asset) {
+        const Balance* found = state.ledger.balances().find(pairKey(account, asset));
+        if (found != nullptr) visit(asset, *found);
+    }
+}
+
+// visit(instrument, exposure) for one account, by instrument.
+template <typename Visit>
+void eachExposure(const Core::State& state, AccountId account, Visit visit) {
+    for (InstrumentId id = 1; id < state.instruments.size(); ++id) {
+        const Exposure* found = state.ledger.exposures().find(pairKey(account, id));
+        if (found != nullptr) visit(id, *found);
+    }
+}
+
+void balanceOf(std::string& out, const Balance& balance) {
+    out += ',';
+    amount(out, balance.total);
+    out += ',';
+    amount(out, balance.held);
+}
+
+void exposureOf(std::string& out, const Exposure& exposure) {
+    for (const int64_t lots : {exposure.position, exposure.openBuy, exposure.openSell}) {
+        out += ',';
+        number(out, lots);
+    }
+}
+
 // Balances and exposures of every account, sorted, so that one pass over the accounts finds its own.
 struct SortedLedger {
     std::vector<std::pair<uint64_t, Balance>> balances;
@@ -208,18 +253,12 @@ struct SortedLedger {
                 exposures.emplace_back(key, exposure);
             });
         } else {
-            for (AssetId asset = 1; asset < state.assets.size(); ++asset) {
-                const uint64_t key = pairKey(only, asset);
-                if (const Balance* found = state.ledger.balances().find(key)) {
-                    balances.emplace_back(key, *found);
-                }
-            }
-            for (InstrumentId id = 1; id < state.instruments.size(); ++id) {
-                const uint64_t key = pairKey(only, id);
-                if (const Exposure* found = state.ledger.exposures().find(key)) {
-                    exposures.emplace_back(key, *found);
-                }
-            }
+            eachBalance(state, only, [&](AssetId asset, const Balance& balance) {
+                balances.emplace_back(pairKey(only, asset), balance);
+            });
+            eachExposure(state, only, [&](InstrumentId id, const Exposure& exposure) {
+                exposures.emplace_back(pairKey(only, id), exposure);
+            });
         }
         state.limits.forEach(
             [&](AccountId account, LimitKind kind, uint32_t subject, const Limit& limit) {
@@ -283,19 +322,11 @@ void wholeAccount(std::string& out, const Core::State& state, AccountId id,
         amount(out, limit.second);
     });
     out += ",\"balances\":";
-    SortedLedger::print(out, sorted.balances, id, [&out](const Balance& balance) {
-        out += ',';
-        amount(out, balance.total);
-        out += ',';
-        amount(out, balance.held);
-    });
+    SortedLedger::print(out, sorted.balances, id,
+                        [&out](const Balance& balance) { balanceOf(out, balance); });
     out += ",\"exposures\":";
-    SortedLedger::print(out, sorted.exposures, id, [&out](const Exposure& exposure) {
-        for (const int64_t lots : {exposure.position, exposure.openBuy, exposure.openSell}) {
-            out += ',';
-            number(out, lots);
-        }
-    });
+    SortedLedger::print(out, sorted.exposures, id,
+                        [&out](const Exposure& exposure) { exposureOf(out, exposure); });
     out += ",\"orders\":";
     List orders(out);
     for (uint32_t entry = account.firstOrder; entry != 0; entry = state.orderIds[entry].next) {
@@ -423,6 +454,66 @@ void Core::explainAccount(AccountId account, std::string& out) const {
     wholeAccount(out, *state_, account, SortedLedger(*state_, account, false));
 }
 
+void Core::explainAccountOrders(AccountId id, const ClientId* after, uint32_t count,
+                                std::string& out) const {
+    const State& state = *state_;
+    if (!state.accounts.exists(id)) {
+        out += "null";
+        return;
+    }
+    const Account& account = state.accounts[id];
+    out += "{\"position\":";
+    number(out, state.position);
+    member(out, "id", id);
+    member(out, "parent", account.parent);
+    out += ",\"name\":";
+    name(out, account.name);
+    member(out, "killed", account.killed ? 1 : 0);
+    const auto row = [&out](List& list, uint32_t subject) {
+        list.item();
+        out += '[';
+        number(out, subject);
+    };
+    out += ",\"balances\":";
+    List balances(out);
+    eachBalance(state, id, [&](AssetId asset, const Balance& balance) {
+        row(balances, asset);
+        balanceOf(out, balance);
+        out += ']';
+    });
+    balances.end();
+    out += ",\"exposures\":";
+    List exposures(out);
+    eachExposure(state, id, [&](InstrumentId instrument, const Exposure& exposure) {
+        row(exposures, instrument);
+        exposureOf(out, exposure);
+        out += ']';
+    });
+    exposures.end();
+    member(out, "openOrders", account.openOrders);
+    // The order behind which the page begins is found by its id: no page costs more for being a late one.
+    uint32_t entry = account.firstOrder;
+    OrderId behind = 0;
+    if (after != nullptr) {
+        const uint32_t known = state.orderIds.find(id, *after);
+        if (known == 0 || !state.orderIds[known].live()) {
+            out += ",\"after\":0,\"orders\":null}";
+            return;
+        }
+        behind = state.slab[state.orderIds[known].slot()].orderId;
+        entry = state.orderIds[known].next;
+    }
+    member(out, "after", behind);
+    out += ",\"orders\":";
+    List orders(out);
+    for (; entry != 0 && count > 0; entry = state.orderIds[entry].next, --count) {
+        orders.item();
+        openOrder(out, state, state.orderIds[entry]);
+    }
+    orders.end();
+    out += '}';
+}
+
 void Core::explainOrder(AccountId account, const ClientId& id, std::string& out) const {
     const State& state = *state_;
     const uint32_t entry = state.orderIds.find(account, id);
@@ -438,15 +529,7 @@ void Core::explainOrder(AccountId account, const ClientId& id, std::string& out)
         out += '}';
         return;
     }
-    const Order& order = state.slab[found.slot()];
-    out += "{\"orderId\":";
-    number(out, order.orderId);
-    member(out, "instrument", order.instrument);
-    member(out, "visible", order.visible);
-    member(out, "waiting", order.waiting() ? 1 : 0);
-    out += ",\"order\":";
-    orderRow(out, state, found);
-    out += '}';
+    openOrder(out, state, found);
 }
 
 void Core::explainMarket(std::string& out) const {

@@ -10,6 +10,44 @@ namespace verbex {
 
 namespace {
 
+constexpr int64_t kTicksMax = int64_t{1} << 53;
+constexpr int64_t kLotsMax = int64_t{1} << 53;
+
+// Is this what an order can look like that rests or waits?
+bool orderPossible(const SavedOrder& saved, const Instrument& instrument) {
+    constexpr uint32_t kFlags = (kOrderWaiting << 1) - 1;
+    if ((saved.flags & ~kFlags) != 0 || saved.price < 1 || saved.price > kTicksMax ||
+        saved.open < 1 || saved.open > kLotsMax) {
+        return false;
+    }
+    Order order{};
+    order.flags = saved.flags;
+    const OrderType type = order.type();
+    const bool stop = type == OrderType::Stop || type == OrderType::StopLimit;
+    if (order.waiting() ? !stop : type != OrderType::Limit && type != OrderType::StopLimit) {
+        return false;
+    }
+    if (saved.stopPrice < (stop ? 1 : 0) || saved.stopPrice > (stop ? kTicksMax : 0)) return false;
+    const TimeInForce timeInForce = order.timeInForce();
+    if (timeInForce < TimeInForce::Gtc || timeInForce > TimeInForce::Gtd ||
+        (timeInForce == TimeInForce::Gtd) != (saved.expiry != 0) ||
+        order.selfTrade() > SelfTrade::Decrement) {
+        return false;
+    }
+    // An order that shows nothing while it rests would be matched for ever.
+    const bool iceberg = saved.display != 0;
+    const int64_t most = iceberg ? std::min(saved.display, saved.open) : saved.open;
+    const int64_t least = iceberg ? 1 : saved.open;
+    if (saved.display < 0 ||
+        (order.waiting() ? saved.visible != 0 : saved.visible < least || saved.visible > most)) {
+        return false;
+    }
+    Amount value = Amount{saved.price} * saved.open;  // at most 2^106
+    return checkedMultiply(value, instrument.lotQuote, &value) &&
+           checkedAdd(value, value, &value) &&
+           checkedMultiply(Amount{saved.open}, instrument.lotBase, &value);
+}
+
 class StateReader {
 public:
     StateReader(ByteSource& source, Core::State& state) : source_(source), state_(state) {}
@@ -49,6 +87,10 @@ private:
         for (uint32_t i = 0; i < head_.instruments; ++i) {
             SavedInstrument saved;
             if (!get(&saved) || saved.name.none() || saved.state < 1 || saved.state > 4) return false;
+            if (saved.lastPrice < 0 || saved.lastPrice > kTicksMax ||
+                (saved.lastPrice == 0) != (saved.trades == 0)) {
+                return false;
+            }
             if (!state_.knowsAsset(saved.base) || !state_.knowsAsset(saved.quote)) return false;
             const InstrumentTerms terms{saved.priceMin, saved.priceMax, saved.quantityMin,
                                         saved.quantityMax, saved.collar};
@@ -112,8 +154,8 @@ private:
                 !state_.knows(saved.instrument) || saved.right < 1 || saved.right > 2) {
                 return false;
             }
-            state_.accounts.setInstrumentRight(saved.account, saved.instrument,
-                                               static_cast<uint8_t>(saved.right));
+            state_.accounts.restoreInstrumentRight(saved.account, saved.instrument,
+                                                   static_cast<uint8_t>(saved.right));
         }
         return true;
     }
@@ -123,14 +165,14 @@ private:
             SavedLimit saved;
             if (!get(&saved) || !state_.accounts.exists(saved.account) || saved.kind < 1 ||
                 saved.kind > kLimitKindMax || saved.subject > Limits::kIdsMax || saved.limit < 0 ||
-                saved.reserved != 0 ||
+                saved.reserved != 0 || saved.openBuy < 0 || saved.openSell < 0 ||
                 !amountInRange(saved.limit) || !amountInRange(saved.current / 2)) {
                 return false;
             }
             state_.limits.set(state_.accounts, saved.account, LimitKind(saved.kind), saved.subject,
                               Limit{saved.limit, saved.current, saved.openBuy, saved.openSell});
         }
-        state_.accounts.settingChanged(0);
+        state_.accounts.settingChanged(0);  // of everything restored so far
         return true;
     }
 
@@ -158,8 +200,11 @@ private:
             if (!get(&saved)) return false;
             const auto account = static_cast<AccountId>(saved.pair >> 32);
             const auto instrument = static_cast<InstrumentId>(saved.pair);
-            if (!state_.accounts.exists(account) || !state_.knows(instrument)) return false;
+            if (account == 0 || !state_.accounts.exists(account) || !state_.knows(instrument)) {
+                return false;
+            }
             if (saved.openBuy < 0 || saved.openSell < 0) return false;
+            if (saved.position < -kExposureMax || saved.position > kExposureMax) return false;
             state_.ledger.exposure(account, instrument) =
                 Exposure{saved.position, saved.openBuy, saved.openSell};
         }
@@ -170,8 +215,9 @@ private:
         table.restoreDay(0);
         for (uint64_t i = 0; i < count; ++i) {
             SavedId saved;
-            if (!get(&saved) || saved.id.none() || !state_.accounts.exists(saved.account) ||
-                table.full() || table.find(saved.account, saved.id) != 0 || saved.daysAgo > 1 ||
+            if (!get(&saved) || saved.id.none() || saved.account == 0 ||
+                !state_.accounts.exists(saved.account) || table.full() ||
+                table.find(saved.account, saved.id) != 0 || saved.daysAgo > 1 ||
                 saved.live > (orderIds ? 1u : 0u) || saved.reject > kRejectMax ||
                 saved.orderId == 0 || saved.orderId > state_.position ||
                 (saved.live != 0 && (saved.reject != 0 || saved.daysAgo != 0))) {
@@ -198,36 +244,33 @@ private:
                 orderOf_[saved.entry - 1] != saved.orderId) {
                 return false;
             }
-            constexpr int64_t kMax = int64_t{1} << 53;
-            const bool waiting = (saved.flags & kOrderWaiting) != 0;
-            if (saved.orderId == 0 || saved.orderId > state_.position || saved.price < 1 ||
-                saved.price > kMax || saved.open < 1 || saved.open > kMax ||
-                saved.visible < (waiting ? 0 : 1) || saved.visible > saved.open ||
-                (waiting && saved.stopPrice < 1) || (saved.flags >> kOrderScheduleShift) != 0 ||
-                saved.display < 0 || saved.stopPrice < 0) {
+            Instrument& instrument = state_.instruments[saved.instrument];
+            if (saved.orderId == 0 || saved.orderId > state_.position ||
+                !orderPossible(saved, instrument)) {
                 return false;
             }
-            Instrument& instrument = state_.instruments[saved.instrument];
             const FeeSchedule fees{saved.makerFee, saved.takerFee};
             const uint8_t schedule = instrument.slotFor(fees, false);
             if (schedule == Instrument::kSchedules) return false;
             instrument.schedules[schedule] = fees;
             ++instrument.scheduleOrders[schedule];
 
-            Taker taker{};
-            taker.order.price = saved.price;
-            taker.order.open = saved.open;
-            taker.order.orderId = saved.orderId;
-            taker.order.account = saved.account;
-            taker.order.firm = state_.accounts[saved.account].firm;
-            taker.order.instrument = saved.instrument;
-            taker.order.entry = saved.entry;
-            taker.order.flags = saved.flags | uint32_t{schedule} << kOrderScheduleShift;
-            taker.display = saved.display;
-            taker.stopPrice = saved.stopPrice;
-            taker.expiry = saved.expiry;
-            OrderSlot slot;
-            if (!state_.books[saved.instrument]->restore(taker, saved.visible, &slot)) return false;
+            const OrderSlot slot = state_.slab.claim();
+            Order& order = state_.slab[slot];
+            order = Order{};
+            order.price = saved.price;
+            order.open = saved.open;
+            order.orderId = saved.orderId;
+            order.account = saved.account;
+            order.firm = state_.accounts[saved.account].firm;
+            order.instrument = saved.instrument;
+            order.entry = saved.entry;
+            order.flags = saved.flags | uint32_t{schedule} << kOrderScheduleShift;
+            if ((saved.display | saved.stopPrice) != 0 || saved.expiry != 0) {
+                state_.slab.needExtra(order) =
+                    OrderExtra{saved.display, saved.stopPrice, saved.expiry, 0};
+            }
+            if (!state_.books[saved.instrument]->restore(slot, saved.visible)) return false;
             state_.orderIds.setLive(saved.entry, slot);
             slots_.push_back(slot);
         }
@@ -241,7 +284,7 @@ private:
         });
         for (const OrderSlot slot : slots_) {
             const Order& order = state_.slab[slot];
-            state_.link(order.entry);
+            (void)state_.link(order.entry);
             if (order.extra == 0 || state_.slab.extra(order).expiry == 0) continue;
             state_.expiries.push_back(
                 Expiry{state_.slab.extra(order).expiry, order.orderId, slot});
@@ -258,18 +301,31 @@ private:
         for (const OrderSlot slot : slots_) {
             const Order& order = state_.slab[slot];
             const Instrument& instrument = state_.instruments[order.instrument];
-            held.findOrAdd(pairKey(order.account,
-                                   order.sell() ? instrument.base : instrument.quote)) +=
-                instrument.hold(order.sell(), order.price, order.open, order.schedule());
-            open.findOrAdd(pairKey(order.account, order.instrument)).open(order.sell()) +=
-                order.open;
+            Amount& sum = held.findOrAdd(
+                pairKey(order.account, order.sell() ? instrument.base : instrument.quote));
+            if (!checkedAdd(sum,
+                            instrument.hold(order.sell(), order.price, order.open, order.schedule()),
+                            &sum)) {
+                return false;
+            }
+            int64_t& lots =
+                open.findOrAdd(pairKey(order.account, order.instrument)).open(order.sell());
+            if (lots > kExposureMax - order.open) return false;
+            lots += order.open;
         }
         bool good = true;
+        held.forEach([&](uint64_t key, const Amount&) {
+            if (state_.ledger.balances().find(key) == nullptr) good = false;
+        });
+        open.forEach([&](uint64_t key, const Exposure&) {
+            if (state_.ledger.exposures().find(key) == nullptr) good = false;
+        });
         std::vector<Amount> totals(state_.assets.size());
         state_.ledger.balances().forEach([&](uint64_t key, const Balance& balance) {
             const Amount* expected = held.find(key);
             if (balance.held != (expected == nullptr ? 0 : *expected)) good = false;
-            totals[static_cast<uint32_t>(key)] += balance.total;
+            Amount& total = totals[static_cast<uint32_t>(key)];
+            if (__builtin_add_overflow(total, balance.total, &total)) good = false;
         });
         state_.ledger.exposures().forEach([&](uint64_t key, const Exposure& exposure) {
             const Exposure* expected = open.find(key);

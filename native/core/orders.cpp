@@ -103,6 +103,19 @@ Reject checkFields(const Command& command, const SecondLine& second, const Instr
     return Reject::NONE;
 }
 
+uint32_t orderFlags(const Command& command, uint8_t schedule) {
+    uint32_t flags = (command.side == static_cast<uint8_t>(Side::Sell) ? kOrderSell : 0) |
+                     uint32_t{command.orderType} << kOrderTypeShift |
+                     uint32_t{command.timeInForce} << kOrderTimeInForceShift |
+                     uint32_t{command.selfTrade} << kOrderSelfTradeShift |
+                     uint32_t{schedule} << kOrderScheduleShift;
+    if (command.timeInForce >= static_cast<uint8_t>(TimeInForce::Ioc)) flags |= kOrderImmediate;
+    if ((command.flags & kCommandPostOnlyReject) != 0) flags |= kOrderPostOnlyReject;
+    if ((command.flags & kCommandPostOnlyReprice) != 0) flags |= kOrderPostOnlyReprice;
+    if ((command.flags & kCommandSelfTradeFirm) != 0) flags |= kOrderSelfTradeFirm;
+    return flags;
+}
+
 }  // namespace
 
 // Checks 5 to 20. Changes nothing; fills the draft, whose pointers are good until the ledger grows.
@@ -138,6 +151,7 @@ Reject Core::State::validate(const Command& command, NewOrderDraft& draft) {
         price = instrument.collarPrice(sell, second.stopPrice);
     }
 
+    if (!instrument.valuePossible(price, command.quantity)) return Reject::VALUE_OVERFLOW;
     draft.value = instrument.value(price, command.quantity);
     if (account.limitsInForce) {
         const LimitChange change{command.instrument, instrument.quote,  sell,       1,
@@ -176,28 +190,7 @@ Reject Core::State::validate(const Command& command, NewOrderDraft& draft) {
         draft.hold = instrument.hold(sell, price, command.quantity, instrument.schedule);
     }
 
-    Order& order = draft.taker.order;
-    order = Order{};
-    order.price = price;
-    order.open = command.quantity;
-    order.orderId = position;
-    order.account = command.account;
-    order.firm = account.firm;
-    order.instrument = command.instrument;
-    order.flags = (sell ? kOrderSell : 0) | uint32_t{command.orderType} << kOrderTypeShift |
-                  uint32_t{command.timeInForce} << kOrderTimeInForceShift |
-                  uint32_t{command.selfTrade} << kOrderSelfTradeShift |
-                  uint32_t{instrument.schedule} << kOrderScheduleShift;
-    if ((command.flags & ~kCommandExtended) != 0) {
-        if ((command.flags & kCommandPostOnlyReject) != 0) order.flags |= kOrderPostOnlyReject;
-        if ((command.flags & kCommandPostOnlyReprice) != 0) order.flags |= kOrderPostOnlyReprice;
-        if ((command.flags & kCommandSelfTradeFirm) != 0) order.flags |= kOrderSelfTradeFirm;
-    }
-    draft.taker.display = second.displayQuantity;
-    draft.taker.stopPrice = second.stopPrice;
-    draft.taker.minQuantity = second.minQuantity;
-    draft.taker.expiry = command.expiry;
-    draft.taker.immediate = command.timeInForce >= static_cast<uint8_t>(TimeInForce::Ioc);
+    draft.price = price;
     return Reject::NONE;
 }
 
@@ -243,31 +236,50 @@ void Core::State::newOrder(const Command& command, const CommandContext& context
     }
 
     Instrument& instrument = instruments[command.instrument];
-    Book& book = *books[command.instrument];
-    Taker& taker = draft.taker;
-    taker.order.entry = entry;
-    const bool sell = taker.order.sell();
+    const bool sell = command.side == static_cast<uint8_t>(Side::Sell);
     draft.balance->held += draft.hold;
     if (draft.exposure == nullptr) {
         draft.exposure = &ledger.exposure(command.account, command.instrument);
     }
     draft.exposure->open(sell) += command.quantity;
     ++instrument.scheduleOrders[instrument.schedule];
-    if (accounts[command.account].limitsInForce) {
+    const Account& account = accounts[command.account];
+    if (account.limitsInForce) {
         limits.apply(accounts, command.account,
                      LimitChange{command.instrument, instrument.quote, sell, 1, command.quantity, 0,
                                  draft.value});
     }
 
+    // In its slot from the start: what rests is not copied, and what doesn't gives the slot back.
+    const OrderSlot slot = slab.claim();
+    Order& order = slab[slot];
+    order.price = draft.price;
+    order.open = command.quantity;
+    order.visible = 0;
+    order.next = order.prev = 0;
+    order.orderId = position;
+    order.account = command.account;
+    order.firm = account.firm;
+    order.instrument = command.instrument;
+    order.entry = entry;
+    order.flags = orderFlags(command, instrument.schedule);
+    order.extra = 0;
+    const SecondLine second = secondLineOf(command);
+    if ((second.stopPrice | second.displayQuantity) != 0 || command.expiry != 0) {
+        slab.needExtra(order) = OrderExtra{second.displayQuantity, second.stopPrice, command.expiry, 0};
+    }
+
+    Book& book = *books[command.instrument];
     Event& accepted = context.emit(EventType::Accepted, command.instrument);
-    describeOrder(accepted, taker.order);
+    describeOrder(accepted, order);
     accepted.quantity = accepted.leaves = command.quantity;
     if (draft.repriced) accepted.flags |= kEventRepriced;
-    if (taker.stopPrice != 0) {
+    if (second.stopPrice != 0) {
         accepted.flags |= kEventStop;
-        accepted.account2 = book.wait(taker);
+        accepted.account2 = slot;
+        book.wait(slot);
     } else {
-        book.enter(taker, accepted, context);
+        (void)book.enter(slot, second.minQuantity, accepted, context);
     }
     book.runStops(context);
     settle();

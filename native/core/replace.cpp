@@ -48,7 +48,7 @@ void Core::State::replaceOrder(const Command& command, const CommandContext& con
     if (renames && orderIds.full()) return reject(command, Reject::CAPACITY_CLIENT_IDS, context);
 
     const OrderSlot slot = orderIds[entry].slot();
-    const Order& order = slab[slot];
+    Order& order = slab[slot];
     const InstrumentId instrumentId = order.instrument;
     const Instrument& instrument = instruments[instrumentId];
     const InstrumentTerms& terms = instrument.terms;
@@ -94,7 +94,8 @@ void Core::State::replaceOrder(const Command& command, const CommandContext& con
     if ((rights & ~uint32_t{account.orderTypesInForce}) != 0) {
         return reject(command, Reject::ORDER_TYPE_NOT_ALLOWED, context);
     }
-    if (!accounts.instrumentAllowed(command.account, instrumentId)) {
+    if (account.instrumentRightsInForce &&
+        !accounts.instrumentAllowed(command.account, instrumentId)) {
         return reject(command, Reject::INSTRUMENT_NOT_ALLOWED, context);
     }
 
@@ -104,6 +105,9 @@ void Core::State::replaceOrder(const Command& command, const CommandContext& con
     const bool placeKept = quantity <= order.open && (!waiting || stop == stopNow) &&
                            (!limited || price == order.price);
 
+    if (!instrument.valuePossible(price, quantity)) {
+        return reject(command, Reject::VALUE_OVERFLOW, context);
+    }
     const Amount valueNow = instrument.value(order.price, order.open);
     const Amount holdNow = instrument.hold(sell, order.price, order.open, order.schedule());
     LimitChange change{instrumentId,          instrument.quote, sell, 0, quantity - order.open, 0,
@@ -117,7 +121,8 @@ void Core::State::replaceOrder(const Command& command, const CommandContext& con
     }
     Amount hold = instrument.hold(sell, price, quantity, order.schedule());
     const AssetId asset = sell ? instrument.base : instrument.quote;
-    if (hold - holdNow > ledger.available(command.account, asset)) {
+    Balance& balance = ledger.balance(command.account, asset);
+    if (hold - holdNow > balance.available()) {
         return reject(command, Reject::INSUFFICIENT_FUNDS, context);
     }
     Exposure& exposure = ledger.exposure(command.account, instrumentId);
@@ -141,7 +146,7 @@ void Core::State::replaceOrder(const Command& command, const CommandContext& con
     }
 
     // Nothing can fail from here on.
-    ledger.hold(command.account, asset, hold - holdNow);
+    balance.held += hold - holdNow;
     exposure.open(sell) += change.open;
     if (account.limitsInForce) limits.apply(accounts, command.account, change);
     uint32_t newEntry = entry;
@@ -150,7 +155,7 @@ void Core::State::replaceOrder(const Command& command, const CommandContext& con
         takeOver(entry, newEntry);
         orderIds.setLive(newEntry, slot);
         orderIds.close(entry, order.orderId, Reject::NONE);
-        slab[slot].entry = newEntry;
+        order.entry = newEntry;
     }
 
     if (placeKept) {
@@ -166,21 +171,22 @@ void Core::State::replaceOrder(const Command& command, const CommandContext& con
         settle();
         return;
     }
-    Taker taker = book.withdraw(slot);
-    taker.order.price = price;
-    taker.order.open = quantity;
-    taker.stopPrice = stop;
+    book.withdraw(slot);
+    order.price = price;
+    order.open = quantity;
+    if (waiting) slab.needExtra(order).stopPrice = stop;
     Event& replaced = context.emit(EventType::Replaced, instrumentId);
-    describeOrder(replaced, taker.order);
+    describeOrder(replaced, order);
     replaced.id.lo = entry;
     replaced.id2.lo = newEntry;
     replaced.quantity = replaced.leaves = quantity;
     if (repriced) replaced.flags |= kEventRepriced;
     if (waiting) {
         replaced.flags |= kEventStop;
-        replaced.account2 = book.wait(taker);
+        replaced.account2 = slot;
+        book.wait(slot);
     } else {
-        book.enter(taker, replaced, context);
+        (void)book.enter(slot, 0, replaced, context);
     }
     book.runStops(context);
     settle();

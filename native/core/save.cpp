@@ -121,13 +121,9 @@ void Core::save(ByteSink& sink) const {
     StateWriter out(sink);
 
     std::vector<SavedRight> rights;
-    for (AccountId id = 0; id < state.accounts.count(); ++id) {
-        if (state.accounts[id].rightEntries == 0) continue;
-        for (InstrumentId instrument = 1; instrument < state.instruments.size(); ++instrument) {
-            const uint8_t right = state.accounts.instrumentRight(id, instrument);
-            if (right != 0) rights.push_back(SavedRight{id, instrument, right});
-        }
-    }
+    state.accounts.forEachRight([&](AccountId account, InstrumentId instrument, uint8_t right) {
+        rights.push_back(SavedRight{account, instrument, right});
+    });
     std::vector<SavedLimit> limits;
     state.limits.forEach(
         [&](AccountId account, LimitKind kind, uint32_t subject, const Limit& limit) {
@@ -193,7 +189,7 @@ void Core::save(ByteSink& sink) const {
         out.put(SavedAccount{account.name, account.parent, account.killed, account.orderTypes,
                              account.instrumentsDenied, 0});
     }
-    for (const SavedRight& right : rights) out.put(right);
+    putSorted(out, rights);
     putSorted(out, limits);
     putSorted(out, balances);
     putSorted(out, exposures);

@@ -160,7 +160,7 @@ void Core::State::rested(const Event& event, uint32_t entry) {
     const OrderSlot slot = event.account2;
     if (slot == 0) return;
     orderIds.setLive(entry, slot);
-    link(entry);
+    if (!link(entry)) return;  // rested before: its expiry is known
     const Order& order = slab[slot];
     // A stop that was triggered at once may have left this slot to somebody else already.
     if (order.extra == 0 || order.orderId != event.orderId) return;
@@ -183,15 +183,16 @@ void Core::State::finished(uint32_t entry, OrderId orderId, InstrumentId instrum
     --instruments[instrument].scheduleOrders[schedule];
 }
 
-void Core::State::link(uint32_t entry) {
+bool Core::State::link(uint32_t entry) {
     ClientIdEntry& added = orderIds[entry];
     Account& account = accounts[added.account];
-    if (account.firstOrder == entry || added.prev != 0) return;
+    if (account.firstOrder == entry || added.prev != 0) return false;
     added.prev = account.lastOrder;
     added.next = 0;
     (account.lastOrder != 0 ? orderIds[account.lastOrder].next : account.firstOrder) = entry;
     account.lastOrder = entry;
     ++account.openOrders;
+    return true;
 }
 
 void Core::State::unlink(uint32_t entry) {

@@ -26,6 +26,9 @@
 
 namespace verbex {
 
+// Transaction ids are never forgotten, so this is no setting but the end of the address space set aside.
+inline constexpr uint32_t kTransactionIdsMax = 1u << 26;
+
 // An order that will end by itself, if it still is what it was.
 struct Expiry {
     uint64_t time;  // nanoseconds since 1970
@@ -40,7 +43,7 @@ struct Expiry {
 
 // What validation has found out about a new order, for the steps that follow.
 struct NewOrderDraft {
-    Taker taker;
+    int64_t price;  // the worst one
     Amount hold;
     Amount value;
     Balance* balance;    // where the hold will be
@@ -101,8 +104,8 @@ struct Core::State {
     [[nodiscard]] bool knowsAsset(AssetId asset) const { return asset != 0 && asset < assets.size(); }
     void reject(const Command& command, Reject code, const CommandContext& context);
 
-    // Appends the order's entry to its account's open orders, if it isn't there.
-    void link(uint32_t entry);
+    // Appends the order's entry to its account's open orders; false: it was there already.
+    bool link(uint32_t entry);
     void unlink(uint32_t entry);
     void takeOver(uint32_t entry, uint32_t newEntry);
 

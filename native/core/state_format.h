@@ -71,12 +71,15 @@ struct SavedRight {  // by account, instrument
     AccountId account;
     InstrumentId instrument;
     uint32_t right;
+
+    [[nodiscard]] auto key() const { return std::pair{account, instrument}; }
 };
+static_assert(sizeof(SavedRight) == 12);
 
 struct SavedLimit {  // by account, kind, subject
     Amount limit;
     Amount current;
-    int64_t openBuy, openSell;
+    Amount openBuy, openSell;
     AccountId account;
     uint32_t kind;
     uint32_t subject;
@@ -86,7 +89,7 @@ struct SavedLimit {  // by account, kind, subject
         return std::pair{uint64_t{account} << 32 | kind, subject};
     }
 };
-static_assert(sizeof(SavedLimit) == 64);
+static_assert(sizeof(SavedLimit) == 80);
 
 struct SavedBalance {  // by account, asset
     uint64_t pair;     // account << 32 | asset

@@ -4,7 +4,8 @@
 // stop it, tear it, lose it and flip it at any call (sim/disk.h), and a server can run it on a real
 // file system (journal/posix_storage.h).
 // Owner: the node (or a test) owns the Storage; it outlives every File and DirectoryLock from it.
-// Thread safety: a Storage may be called from any thread. A File belongs to one thread at a time.
+// Thread safety: a Storage may be called from any thread. A File belongs to one thread at a time,
+// except that another may sync() it meanwhile: what was written before that call is then durable.
 // Invariants:
 //   1. pwrite writes everything or fails; after a failure the range's content is unknown.
 //   2. A range is durable after a pwrite to a File with durableWrites(), or after a later sync().

@@ -57,7 +57,9 @@ Status JournalWriter::start(const JournalEnd& end) {
         VERBEX_RETURN_IF_FAILED(storage_.createDirectory(directory_));
         journalId_ = options_.journalId;
         digest_ = end.digest == Digest128{} ? chainStart(journalId_) : end.digest;
-        VERBEX_RETURN_IF_FAILED(makeSegment(nextPosition_, digest_, file_));
+        std::unique_ptr<File> first;
+        VERBEX_RETURN_IF_FAILED(makeSegment(nextPosition_, digest_, first));
+        file_ = std::move(first);
         currentSegmentBytes_ = segmentBytes_;
         stagingBase_ = writtenEnd_ = stagedEnd_ = writebackEnd_ = kSegmentHeaderBytes;
     } else {
@@ -176,7 +178,7 @@ Status JournalWriter::flush() {
     }
     if (options_.durability == Durability::Durable) {
         if (file_->durableWrites()) {
-            durablePosition_.store(nextPosition_ - 1, std::memory_order_release);
+            raiseDurable(nextPosition_ - 1);
         } else {
             VERBEX_RETURN_IF_FAILED(syncFile());
         }
@@ -188,12 +190,42 @@ Status JournalWriter::flush() {
 }
 
 Status JournalWriter::syncFile() {
+    const std::lock_guard syncing(syncMutex_);
+    VERBEX_RETURN_IF_FAILED(standing());
     if (!file_->durableWrites()) {
         if (Status status = file_->sync(); !status.isOk()) return poison(std::move(status));
     }
     CHECK(writtenEnd_ == stagedEnd_);
-    durablePosition_.store(nextPosition_ - 1, std::memory_order_release);
+    raiseDurable(nextPosition_ - 1);
     return {};
+}
+
+Status JournalWriter::syncWritten() {
+    const std::lock_guard syncing(syncMutex_);
+    VERBEX_RETURN_IF_FAILED(standing());
+    std::shared_ptr<File> file;
+    uint64_t written = 0;
+    {
+        // Together: all up to `written` lies in this file, or in segments that were left durable.
+        const std::lock_guard guard(fileMutex_);
+        file = file_;
+        written = writtenPosition();
+    }
+    if (written == durablePosition()) return {};
+    if (!file->durableWrites()) {
+        if (Status status = file->sync(); !status.isOk()) return poison(std::move(status));
+    }
+    raiseDurable(written);
+    return {};
+}
+
+// By whichever thread: a sync that began earlier must not take back what a later one has said.
+void JournalWriter::raiseDurable(uint64_t position) {
+    uint64_t known = durablePosition_.load(std::memory_order_relaxed);
+    while (known < position &&
+           !durablePosition_.compare_exchange_weak(known, position, std::memory_order_release,
+                                                   std::memory_order_relaxed)) {
+    }
 }
 
 Status JournalWriter::commit() { return flush(); }
@@ -212,7 +244,10 @@ Status JournalWriter::roll() {
     VERBEX_RETURN_IF_FAILED(makeSegment(nextPosition_, digest_, next));
     VERBEX_RETURN_IF_FAILED(flush());
     VERBEX_RETURN_IF_FAILED(syncFile());
-    file_ = std::move(next);
+    {
+        const std::lock_guard guard(fileMutex_);
+        file_ = std::move(next);
+    }
     currentSegmentBytes_ = segmentBytes_;
     stagingBase_ = writtenEnd_ = stagedEnd_ = writebackEnd_ = kSegmentHeaderBytes;
     return {};
@@ -289,6 +324,8 @@ Status JournalWriter::removeSegmentsBefore(uint64_t position) {
 Status JournalWriter::close() {
     VERBEX_RETURN_IF_FAILED(sync());
     VERBEX_RETURN_IF_FAILED(stageAlone(kFlagClosed));
+    // A sync of another thread ends before the disk is left alone.
+    const std::lock_guard syncing(syncMutex_);
     const std::lock_guard guard(prepareMutex_);
     if (prepared_ != nullptr) {
         prepared_.reset();
@@ -296,7 +333,10 @@ Status JournalWriter::close() {
             storage_.remove(joinPath(directory_, std::string(kPreparedSegmentName)));
         if (!status.isOk()) return poison(std::move(status));
     }
-    file_.reset();
+    {
+        const std::lock_guard leaving(fileMutex_);
+        file_.reset();
+    }
     (void)poison(Status(StatusCode::Closed, "the journal writer is closed"));
     return {};
 }

@@ -3,7 +3,7 @@
 // Purpose: copies encoded batches into an aligned staging buffer and writes everything staged with
 // one call (group commit).
 // Owner: the journal stage of the pipeline (one thread).
-// Thread safety: every method belongs to the owning thread, except prepareNext(),
+// Thread safety: every method belongs to the owning thread, except prepareNext(), syncWritten(),
 // writtenPosition(), durablePosition() and failed(), which any thread may call.
 // Invariants:
 //   1. Acknowledged is what commit() (durable) or sync() (async) answered ok for; nothing else.
@@ -12,6 +12,8 @@
 //      call answers that first failure, and the disk is not touched again.
 //   4. Bytes that were durable are only ever rewritten with the same bytes (the shared tail block).
 //   5. A segment is left only when all of it, its seal included, is durable, in both modes.
+//   6. One sync of the journal at a time, and its failure is remembered before the next may begin:
+//      the operating system tells a failed sync once, to whoever asks first.
 // Requires: the data directory's lock, held longer than the writer; a JournalEnd that
 // recoverJournal returned for this directory in this process.
 #pragma once
@@ -65,6 +67,9 @@ public:
     Status commit();
     // Commits and makes everything written durable, in either mode.
     Status sync();
+    // Makes durable what had been written when it began, while the owner goes on writing; the
+    // durable position follows. Costs nothing where all of it is durable already. Any thread.
+    Status syncWritten();
     // Makes everything durable and leaves the closing record. The writer answers Closed afterwards.
     Status close();
     // Prepares the next segment so that the writer need not; a no-op where one is ready. NoSpace is
@@ -103,6 +108,7 @@ private:
     Status roll();
     Status flush();
     Status syncFile();
+    void raiseDurable(uint64_t position);
     Status standing() const;          // the first failure, or ok
     Status poison(Status failure);    // keeps the first failure
 
@@ -112,7 +118,11 @@ private:
     const uint64_t segmentBytes_;
     JournalId journalId_;
 
-    std::unique_ptr<File> file_;
+    // The owner's. It changes it under fileMutex_, so that syncWritten() may read it there, and keeps
+    // a file alive that the owner has left meanwhile.
+    std::shared_ptr<File> file_;
+    std::mutex fileMutex_;
+    std::mutex syncMutex_;  // see invariant 6; taken before the others
     uint64_t currentSegmentBytes_ = 0;
     AlignedBuffer staging_;
     uint64_t stagingBase_ = 0;  // file offset of staging_[0]; a multiple of kBlockBytes

@@ -44,8 +44,13 @@ Engine::Engine(const EngineOptions& options, std::unique_ptr<Core> core,
 // ---- the loop
 
 void Engine::run() {
+    const std::function<void(bool)>& onStep = with_.onStep;
     while (!stop_.load(std::memory_order_acquire)) {
-        if (step()) continue;
+        if (onStep) onStep(false);
+        if (step()) {
+            if (onStep) onStep(true);
+            continue;
+        }
         if (closing_.load(std::memory_order_acquire) &&
             (failed_.load(std::memory_order_acquire) || input_.size() == 0)) {
             finish();
@@ -116,11 +121,9 @@ bool Engine::append() {
 }
 
 void Engine::execute() {
-    constexpr size_t kAhead = 4;
     const uint64_t eventsBefore = writer_.written();
-    for (size_t i = 0; i < std::min(kAhead, batchSize_); i++) core_->prefetch(*batch_[i]);
     for (size_t i = 0; i < batchSize_; i++) {
-        if (i + kAhead < batchSize_) core_->prefetch(*batch_[i + kAhead]);
+        if (i % Core::kWarmMax == 0) core_->warm(&batch_[i], batchSize_ - i);
         if (writer_.regionRoom() < room_ && writer_.freeCells() < room_) [[unlikely]] {
             waitForRoom(true);
             if (!mayGoOn()) return;

@@ -66,6 +66,9 @@ struct EngineSurroundings {
     // Called from the engine's thread when the consumer waits and there are events, and once when
     // the node fails.
     std::function<void()> onEvents;
+    // For measurements: called on the engine's thread before each step (false) and after each that
+    // had something to do (true).
+    std::function<void(bool done)> onStep;
 };
 
 struct CloseResult {

@@ -41,6 +41,10 @@ Failure checkOptions(const NodeOptions& options, const NodeSurroundings& surroun
                       "segmentBytes must be from " + std::to_string(journal::kSegmentBytesMin) +
                           " to " + std::to_string(journal::kSegmentBytesMax));
     }
+    if (options.syncEveryNs > kSyncEveryNsMax) {
+        return Status(StatusCode::InvalidArgument,
+                      "syncEveryNs must be at most " + std::to_string(kSyncEveryNsMax));
+    }
     return {};
 }
 
@@ -144,7 +148,7 @@ Failure Node::recover(const NodeOptions& options, const NodeSurroundings& surrou
     SnapshotSettings settings;
     settings.data = options.data;
     settings.limits = limits;
-    settings.syncJournal = !options.durable;
+    if (!options.durable) settings.syncJournal = [this] { return syncJournal(); };
     settings.prune = options.pruneSegments;
     settings.journalFailed = [this](const Status& why) { engine_->fail(why); };
     snapshots_ = std::make_unique<SnapshotThread>(
@@ -152,6 +156,11 @@ Failure Node::recover(const NodeOptions& options, const NodeSurroundings& surrou
         SnapshotMark{recovered.core->position(), EventDigest().value()},
         recovered.snapshotPosition);
     segments_ = std::make_unique<SegmentThread>(*journal_);
+    if (!options.durable && options.syncEveryNs != 0) {
+        syncs_ = std::make_unique<SyncThread>([this] { return syncJournal(); },
+                                              options.syncEveryNs,
+                                              [this](const Status& why) { engine_->fail(why); });
+    }
     return {};
 }
 
@@ -170,11 +179,23 @@ void Node::start(const NodeOptions& options, const NodeSurroundings& surrounding
     with.segments = segments_.get();
     with.clock = surroundings.clock;
     with.onEvents = surroundings.onEvents;
+    with.onStep = surroundings.onStep;
     engine_ = std::make_unique<Engine>(engine, std::move(core), with);
     if (segments_ != nullptr) segments_->start();
+    if (syncs_ != nullptr) syncs_->start();
     if (snapshots_ != nullptr) snapshots_->start();
     thread_ = std::thread([this] { engine_->run(); });
     pthread_setname_np(thread_.native_handle(), "vbx-engine");
+}
+
+// Of the timer's thread and of the snapshot thread.
+Status Node::syncJournal() {
+    Status status = journal_->syncWritten();
+    const Position durable = journal_->durablePosition();
+    Position known = synced_.load(std::memory_order_relaxed);
+    while (known < durable && !synced_.compare_exchange_weak(known, durable)) {
+    }
+    return status;
 }
 
 Node::~Node() { stop(); }
@@ -185,6 +206,7 @@ void Node::stop() {
     if (snapshots_ != nullptr) snapshots_->stop();
     if (thread_.joinable()) thread_.join();
     if (segments_ != nullptr) segments_->stop();
+    if (syncs_ != nullptr) syncs_->stop();
     // Nobody writes any more: the directory is free for the next node, however long this object
     // stays.
     journal_.reset();
@@ -200,7 +222,8 @@ NodeStats Node::stats() const {
         stats.failure = failure.code + ": " + failure.message;
     }
     stats.position = counters.position.load(std::memory_order_acquire);
-    stats.durablePosition = counters.durable.load(std::memory_order_acquire);
+    stats.durablePosition = std::max(counters.durable.load(std::memory_order_acquire),
+                                     synced_.load(std::memory_order_acquire));
     stats.publishedPosition = counters.published.load(std::memory_order_acquire);
     stats.commands = counters.commands.load(std::memory_order_relaxed);
     stats.events = counters.events.load(std::memory_order_relaxed);
@@ -211,7 +234,6 @@ NodeStats Node::stats() const {
     stats.directIo = directIo_;
     stats.snapshotStallNsMax = counters.snapshotStallNsMax.load(std::memory_order_relaxed);
     if (snapshots_ != nullptr) {
-        stats.durablePosition = std::max(stats.durablePosition, snapshots_->journalDurable());
         stats.snapshots = snapshots_->snapshots();
         stats.snapshotPosition = snapshots_->position();
         if (const std::string status = snapshots_->status(); !status.empty()) {

@@ -15,6 +15,7 @@
 // Requires: the surroundings outlive the node.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -26,6 +27,7 @@
 #include "node/clock.h"
 #include "node/engine.h"
 #include "node/state_recovery.h"
+#include "node/sync_thread.h"
 
 namespace verbex::node {
 
@@ -35,6 +37,8 @@ inline constexpr uint32_t kRingCellsMax = 1u << 22;
 struct NodeOptions {
     std::string data;  // "": memory only
     bool durable = true;
+    // Async: how long after a write the journal's sync begins at the latest; 0: no timer.
+    uint64_t syncEveryNs = kSyncEveryNsDefault;
     uint64_t segmentBytes = journal::kSegmentBytesDefault;
     uint64_t snapshotEvery = 0;  // commands; 0: at close and when asked
     uint32_t ringCells = 1u << 14;
@@ -48,6 +52,7 @@ struct NodeSurroundings {
     journal::Storage* storage = nullptr;  // may be null for memory only
     Clock* clock = nullptr;               // null: no commands of the node's own
     std::function<void()> onEvents;       // see EngineSurroundings
+    std::function<void(bool)> onStep;     // see EngineSurroundings
     std::optional<journal::JournalId> journalId;  // of a new journal; drawn at random otherwise
 };
 
@@ -114,18 +119,21 @@ private:
                     RecoveredState& recovered);
     void start(const NodeOptions& options, const NodeSurroundings& surroundings,
                std::unique_ptr<Core> core);
+    Status syncJournal();
 
     // In the order of need; destroyed the other way round.
     std::unique_ptr<journal::DirectoryLock> lock_;
     std::unique_ptr<journal::SnapshotStore> store_;
     std::unique_ptr<journal::JournalWriter> journal_;
     std::unique_ptr<SegmentThread> segments_;
+    std::unique_ptr<SyncThread> syncs_;
     std::unique_ptr<SnapshotThread> snapshots_;
     std::unique_ptr<Engine> engine_;
     std::thread thread_;
     uint64_t epoch_ = 1;
     uint32_t batchMax_ = 1024;
     bool directIo_ = false;
+    std::atomic<Position> synced_{0};  // by syncJournal(); outlives the journal
     NodeStats opened_;  // what recovery found
 };
 

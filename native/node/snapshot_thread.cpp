@@ -174,16 +174,25 @@ SnapshotOutcome SnapshotThread::replayAndWrite(const SnapshotMark& mark) {
                 {}};
     }
     // The engine's digest up to here is proven, whatever becomes of the file.
+    // A later snapshot begins from one of the two that are kept. So what goes is the attempt before
+    // this one, if nothing came of it (the base is older), else the oldest.
     marks_.push_back(mark);
-    if (marks_.size() > kMarksMax) marks_.erase(marks_.begin() + 1);
+    if (marks_.size() > kMarksMax) {
+        const auto before = marks_.end() - 2;
+        marks_.erase(before->position > base.facts.position ? before : marks_.begin() + 1);
+    }
     journal::SnapshotFacts facts;
     facts.journalId = reader.value()->journalId();
     facts.position = mark.position;
     facts.epoch = reader.value()->epoch();
     facts.journalDigest = reader.value()->digest();
-    if (Status durable = makeJournalDurable(mark.position); !durable.isOk()) {
-        settings_.journalFailed(durable);
-        return {durable, 0, {}};
+    // The snapshot may name nothing that a power cut could take out of the journal again. The mark
+    // lies at the end of a written record.
+    if (settings_.syncJournal) {
+        if (Status durable = settings_.syncJournal(); !durable.isOk()) {
+            settings_.journalFailed(durable);
+            return {durable, 0, {}};
+        }
     }
     outcome.failure = write(*base.core, facts, outcome.stateHash);
     base.core.reset();  // room for the one that is read back
@@ -193,34 +202,15 @@ SnapshotOutcome SnapshotThread::replayAndWrite(const SnapshotMark& mark) {
     snapshots_.fetch_add(1, std::memory_order_relaxed);
     if (settings_.prune) {
         Result<std::vector<journal::SnapshotListing>> kept = store_.list();
-        Status pruned = kept.isOk() ? journal::removeSegmentsBefore(
-                                          storage_, journalDirectory(settings_.data),
-                                          kept.value().back().position)
-                                    : kept.status();
+        Status pruned = kept.status();
+        // Not on the word of one snapshot alone: were it lost, nothing would be left to start from.
+        if (pruned.isOk() && kept.value().size() >= journal::kSnapshotsKept) {
+            pruned = journal::removeSegmentsBefore(storage_, journalDirectory(settings_.data),
+                                                   kept.value().back().position);
+        }
         if (!pruned.isOk()) outcome.failure = pruned.within("pruning the journal");
     }
     return outcome;
-}
-
-// The snapshot may name nothing that a power cut could take out of the journal again. A segment is
-// left only when all of it is durable, so it is the segment that holds the position which matters.
-Status SnapshotThread::makeJournalDurable(Position position) {
-    if (!settings_.syncJournal) return {};
-    const std::string directory = journalDirectory(settings_.data);
-    Result<std::vector<journal::SegmentName>> segments =
-        journal::listSegments(storage_, directory);
-    if (!segments.isOk()) return segments.status();
-    const journal::SegmentName* holder = nullptr;
-    for (const journal::SegmentName& segment : segments.value()) {
-        if (segment.firstPosition <= position) holder = &segment;
-    }
-    CHECK(holder != nullptr);
-    Result<std::unique_ptr<journal::File>> file = storage_.open(
-        journal::joinPath(directory, holder->name), journal::FileMode::Buffered);
-    if (!file.isOk()) return file.status();
-    VERBEX_RETURN_IF_FAILED(file.value()->sync());
-    journalDurable_.store(position, std::memory_order_release);
-    return {};
 }
 
 Failure SnapshotThread::write(Core& shadow, const journal::SnapshotFacts& facts,

@@ -58,7 +58,8 @@ using SnapshotDone = std::function<void(const SnapshotOutcome&)>;
 struct SnapshotSettings {
     std::string data;
     CoreLimits limits;
-    bool syncJournal = false;  // async durability: the journal's tail may not be durable yet
+    // Makes the journal durable as far as it is written; null where that is never behind.
+    std::function<Status()> syncJournal;
     bool prune = false;        // remove segments that lie before both kept snapshots
     // A failed sync of the journal ends the node's claim to have stored anything.
     std::function<void(const Status&)> journalFailed;
@@ -81,9 +82,6 @@ public:
     [[nodiscard]] bool busy() const { return waiting_.load(std::memory_order_acquire) != 0; }
     [[nodiscard]] uint64_t snapshots() const { return snapshots_.load(std::memory_order_relaxed); }
     [[nodiscard]] Position position() const { return position_.load(std::memory_order_acquire); }
-    [[nodiscard]] Position journalDurable() const {
-        return journalDurable_.load(std::memory_order_acquire);
-    }
     [[nodiscard]] bool diverged() const { return diverged_.load(std::memory_order_acquire); }
     // The last failure, "" if the last snapshot succeeded; a divergence stays.
     [[nodiscard]] std::string status() const;
@@ -99,7 +97,6 @@ private:
     SnapshotOutcome replayAndWrite(const SnapshotMark& mark);
     Failure diverge(const std::string& what);
     Failure write(Core& shadow, const journal::SnapshotFacts& facts, Digest128& stateHash);
-    Status makeJournalDurable(Position position);
     Failure readBack(Position position, const Digest128& stateHash);
     void remember(const Failure& failure);
 
@@ -117,7 +114,6 @@ private:
     std::atomic<uint32_t> waiting_{0};  // requests not answered yet
     std::atomic<uint64_t> snapshots_{0};
     std::atomic<Position> position_;
-    std::atomic<Position> journalDurable_{0};
     std::atomic<bool> diverged_{false};
     std::thread thread_;
 };

@@ -66,6 +66,13 @@ void Replay::digestAfter(Position position, const Digest128& from) {
     events_.digest = EventDigest(from);
 }
 
+void Replay::warmFrom(size_t first) {
+    const Command* batch[Core::kWarmMax];
+    const size_t count = std::min(Core::kWarmMax, commands_.size() - first);
+    for (size_t i = 0; i < count; i++) batch[i] = &commands_[first + i];
+    core_.warm(batch, count);
+}
+
 Status Replay::take(const journal::RecordView& record) {
     if (abandon_ != nullptr && abandon_->load(std::memory_order_relaxed)) {
         return Status(StatusCode::Closed, "the node stops");
@@ -83,10 +90,9 @@ Status Replay::take(const journal::RecordView& record) {
                           " does not hold the " + std::to_string(record.count) +
                           " commands that it names");
     }
-    constexpr size_t kAhead = 4;
     for (size_t i = 0; i < commands_.size(); i++) {
         const Position position = record.position + i;
-        if (i + kAhead < commands_.size()) core_.prefetch(commands_[i + kAhead]);
+        if (i % Core::kWarmMax == 0) warmFrom(i);
         if (position <= core_.position() || position > upTo_) continue;
         CHECK(position == core_.position() + 1);
         events_.digesting = position > digestAfter_;

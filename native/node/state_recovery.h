@@ -65,6 +65,9 @@ private:
     const Position upTo_;
     const std::atomic<bool>* abandon_;
     Events events_;
+    // Brings close what the next of commands_ will touch.
+    void warmFrom(size_t first);
+
     std::vector<Command> commands_;
     Position digestAfter_ = UINT64_MAX;
     Position expectedPosition_ = 0;

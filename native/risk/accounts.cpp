@@ -67,6 +67,11 @@ bool Accounts::instrumentAllowed(AccountId id, InstrumentId instrument) const {
 }
 
 void Accounts::setInstrumentRight(AccountId id, InstrumentId instrument, uint8_t right) {
+    restoreInstrumentRight(id, instrument, right);
+    settingChanged(id);
+}
+
+void Accounts::restoreInstrumentRight(AccountId id, InstrumentId instrument, uint8_t right) {
     const uint64_t key = pairKey(id, instrument);
     const bool had = rights_.find(key) != nullptr;
     if (right == 0) {
@@ -75,7 +80,6 @@ void Accounts::setInstrumentRight(AccountId id, InstrumentId instrument, uint8_t
         rights_.findOrAdd(key) = right;
     }
     accounts_[id].rightEntries += static_cast<uint32_t>(right != 0) - static_cast<uint32_t>(had);
-    settingChanged(id);
 }
 
 }  // namespace verbex

@@ -31,7 +31,7 @@ struct Account {
     uint8_t orderTypesInForce;
     bool instrumentRights;  // has an entry, or denies by default
     bool instrumentRightsInForce;
-    uint16_t limits;         // how many of its own
+    uint32_t limits;         // how many of its own: two for each instrument and asset, and one
     bool limitsInForce;      // it or a level above has limits
     bool hasChildren;
     uint32_t rightEntries;   // instruments with an entry of their own
@@ -51,7 +51,7 @@ public:
     [[nodiscard]] AccountId count() const { return count_; }
     [[nodiscard]] Account& operator[](AccountId id) { return accounts_[id]; }
     [[nodiscard]] const Account& operator[](AccountId id) const { return accounts_[id]; }
-    void prefetch(AccountId id) const { __builtin_prefetch(&accounts_[id < count_ ? id : 0]); }
+    void warm(AccountId id) const { touch(&accounts_[id < count_ ? id : 0]); }
 
     // Requires: !full(), the parent exists on a level below kAccountLevelMax.
     AccountId add(AccountId parent, const Name& name);
@@ -69,6 +69,15 @@ public:
     [[nodiscard]] bool instrumentAllowed(AccountId id, InstrumentId instrument) const;
     // 0: by default, 1: allowed, 2: denied.
     void setInstrumentRight(AccountId id, InstrumentId instrument, uint8_t right);
+    // The same without settingChanged(): whoever restores many calls that once.
+    void restoreInstrumentRight(AccountId id, InstrumentId instrument, uint8_t right);
+    // visit(account, instrument, right) in no particular order.
+    template <typename Visit>
+    void forEachRight(Visit visit) const {
+        rights_.forEach([&visit](uint64_t key, uint8_t right) {
+            visit(static_cast<AccountId>(key >> 32), static_cast<InstrumentId>(key), right);
+        });
+    }
     [[nodiscard]] uint8_t instrumentRight(AccountId id, InstrumentId instrument) const {
         const uint8_t* right = rights_.find(pairKey(id, instrument));
         return right == nullptr ? 0 : *right;

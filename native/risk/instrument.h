@@ -50,6 +50,14 @@ struct Instrument {
     [[nodiscard]] Amount value(int64_t price, int64_t quantity) const {
         return Amount{price} * quantity * lotQuote;
     }
+    // Is an order of this price worth no more than amounts can carry? Always so inside the band; a reference
+    // price that rests outside a band that was changed since may be worth too much.
+    // Requires: quantity ≤ terms.quantityMax.
+    [[nodiscard]] bool valuePossible(int64_t price, int64_t quantity) const {
+        if (price <= terms.priceMax) return true;
+        Amount worth = Amount{price} * quantity;  // at most 2^106
+        return checkedMultiply(worth, lotQuote, &worth) && checkedAdd(worth, worth, &worth);
+    }
     // What an order of this open quantity holds: quote units for a buy, base units for a sell.
     [[nodiscard]] Amount hold(bool sell, int64_t price, int64_t open, uint8_t scheduleSlot) const {
         if (sell) return Amount{open} * lotBase;
@@ -61,6 +69,16 @@ struct Instrument {
         const auto distance = static_cast<int64_t>(millionthsOf(reference, terms.collar));
         return sell ? std::min(reference, std::max(reference - distance, terms.priceMin))
                     : std::max(reference, std::min(reference + distance, terms.priceMax));
+    }
+    // Could a trade between orders of the schedules in use and of this one cost the venue?
+    [[nodiscard]] bool coversRebates(FeeSchedule wanted) const {
+        FeeSchedule least = wanted;
+        for (uint8_t i = 0; i < kSchedules; ++i) {
+            if (scheduleOrders[i] == 0) continue;
+            least.maker = std::min(least.maker, schedules[i].maker);
+            least.taker = std::min(least.taker, schedules[i].taker);
+        }
+        return least.maker + least.taker >= 0;
     }
     // The slot of this schedule, kSchedules if all are taken by open orders. The schedule in force is taken
     // too, unless it is about to be replaced.

@@ -65,18 +65,15 @@ public:
         return exposures_.find(pairKey(account, instrument));
     }
 
-    void hold(AccountId account, AssetId asset, Amount amount) {
-        balance(account, asset).held += amount;
-    }
     void release(AccountId account, AssetId asset, Amount amount) {
         Balance& entry = balance(account, asset);
         entry.held -= amount;
         DCHECK(entry.held >= 0);
     }
 
-    void prefetch(AccountId account, AssetId asset, InstrumentId instrument) const {
-        balances_.prefetch(pairKey(account, asset));
-        exposures_.prefetch(pairKey(account, instrument));
+    void warm(AccountId account, AssetId asset, InstrumentId instrument) const {
+        balances_.warm(pairKey(account, asset));
+        exposures_.warm(pairKey(account, instrument));
     }
 
     [[nodiscard]] const FlatMap<Balance>& balances() const { return balances_; }

@@ -22,8 +22,8 @@ namespace verbex {
 struct Limit {
     Amount limit;
     Amount current;  // OpenOrders: orders; OpenValue: quote units; Position: lots bought − sold
-    int64_t openBuy;   // Position: lots
-    int64_t openSell;  // Position: lots
+    Amount openBuy;  // Position: lots of the subtree, which may hold more than one exposure can
+    Amount openSell;
 };
 
 // What an order adds to what is counted; negative amounts take away.

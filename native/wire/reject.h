@@ -62,7 +62,8 @@ namespace verbex {
     X(51, INVALID_RIGHTS, "the rights are not known")                                                 \
     X(52, INVALID_LIMIT, "the limit's kind, subject or value is not possible")                        \
     X(53, TIME_NOT_MONOTONIC, "time can't go back")                                                   \
-    X(54, SAME_ACCOUNT, "a transfer needs two accounts")
+    X(54, SAME_ACCOUNT, "a transfer needs two accounts")                                              \
+    X(55, FEES_BELOW_REBATES, "with the fees of orders that are open, a trade could cost the venue")
 
 enum class Reject : uint16_t {
     NONE = 0,
@@ -71,7 +72,7 @@ enum class Reject : uint16_t {
 #undef VERBEX_X
 };
 
-inline constexpr uint16_t kRejectMax = 54;
+inline constexpr uint16_t kRejectMax = 55;
 
 // The code's name, "" for a number that is none.
 [[nodiscard]] constexpr const char* rejectName(Reject reject) {

@@ -4,6 +4,7 @@ export type QueryKind =
   | 'levels'
   | 'orders'
   | 'account'
+  | 'account-orders'
   | 'order'
   | 'market'
   | 'accounts'

@@ -19,6 +19,7 @@ import type {
   AccountListing,
   AccountView,
   AssetView,
+  BalancesView,
   BookView,
   CloseResult,
   Event,
@@ -251,7 +252,12 @@ export class Exchange implements AsyncDisposable {
     return await this.#queries.order(account, id);
   }
 
-  /** Balances, exposures and open orders of one account. */
+  /** Balances and exposures of one account, without its orders: costs the same however many it has. */
+  async balances(name: string): Promise<BalancesView> {
+    return await this.#queries.balances(name);
+  }
+
+  /** Balances, exposures and open orders of one account, as of one position; of more than 10,000 orders those behind may be of later ones. */
   async account(name: string): Promise<AccountView> {
     return await this.#queries.account(name);
   }

@@ -23,6 +23,8 @@ export type OpenNode = (options: ExchangeOptions, onEvents: () => void) => Promi
 
 const mebibyte = 1 << 20;
 const segmentBytesDefault = 64 * mebibyte;
+const syncEveryDefault = 200;
+const syncEveryMax = 60_000;
 const snapshotEveryDefault = 1_000_000;
 const ringCellsDefault = 1 << 14;
 const eventCellsDefault = 1 << 16;
@@ -52,6 +54,7 @@ export async function openNode(options: ExchangeOptions, onEvents: () => void): 
     ...limits,
     data,
     durable: durability === 'durable',
+    syncEvery: integer('syncEvery', options.syncEvery ?? syncEveryDefault, 1, syncEveryMax),
     segmentBytes: integer(
       'segmentBytes',
       options.segmentBytes ?? segmentBytesDefault,

@@ -1,7 +1,7 @@
 // Queries: asked of the engine between two batches, answered as views.
 import { fromNative, InvalidRequestError } from '../errors/errors.ts';
 import { shown } from '../errors/shown.ts';
-import { idFromJson, idToBytes } from '../wire/ids.ts';
+import { idBytesFromJson, idToBytes } from '../wire/ids.ts';
 import type { EngineNode, QueryKind } from './engine-node.ts';
 import { parseExact } from './exact-json.ts';
 import type { Registry } from './registry.ts';
@@ -9,6 +9,7 @@ import type {
   AccountListing,
   AccountView,
   AssetView,
+  BalancesView,
   BookView,
   InstrumentView,
   OrdersView,
@@ -30,8 +31,8 @@ const levelsMax = 1_000_000;
 const levelsDefault = 20;
 /** Accounts asked for at a time: an answer of about 64 KiB. */
 const accountsPage = 1_024;
-/** Orders of one account asked for at the same time. */
-const ordersAtOnce = 64;
+/** Open orders of an account asked for at a time: as many as the engine gives in one answer. */
+const ordersPage = 10_000;
 
 export class Queries {
   readonly #node: EngineNode;
@@ -94,17 +95,40 @@ export class Queries {
   }
 
   async account(name: string): Promise<AccountView> {
-    const answer = await this.#ask<AccountAnswer>('account', this.#registry.account(name));
-    const ids = answer.orders.map(([, id]) => idFromJson(id));
-    const orders: OrderView[] = [];
-    for (let first = 0; first < ids.length; first += ordersAtOnce) {
-      const views = await Promise.all(
-        ids.slice(first, first + ordersAtOnce).map((id) => this.order(name, id)),
-      );
-      // An order that closed in between is open no more.
-      for (const view of views) if (view !== null) orders.push(view);
+    const account = this.#registry.account(name);
+    const answer = await this.#ask<AccountAnswer>('account-orders', account, ordersPage);
+    let page = answer.orders ?? [];
+    // By order id: a replaced order keeps its own, and its place among the others.
+    const rows = new Map(page.map((row) => [String(row.orderId), row]));
+    while (page.length === ordersPage) {
+      page = await this.#ordersBehind(account, [...rows.values()]);
+      for (const row of page) rows.set(String(row.orderId), row);
     }
-    return this.#views.account(answer, orders);
+    const orders = [...rows.values()].map((row) => this.#views.order(row, name));
+    return { ...this.#views.balances(answer), openOrders: orders.length, orders };
+  }
+
+  async balances(name: string): Promise<BalancesView> {
+    return this.#views.balances(
+      await this.#ask<AccountAnswer>('account-orders', this.#registry.account(name), 0),
+    );
+  }
+
+  /** The next page. It begins behind the last row that is still open; where many are gone that is looked for in ever larger steps. */
+  async #ordersBehind(account: number, rows: readonly OrderAnswer[]): Promise<readonly OrderAnswer[]> {
+    for (let at = rows.length - 1, step = 1; at >= 0; at -= step, step *= 2) {
+      const row = rows[at]!;
+      const after = idBytesFromJson(row.order[1]);
+      const { orders, after: behind } = await this.#ask<AccountAnswer>(
+        'account-orders',
+        account,
+        ordersPage,
+        after,
+      );
+      // Another order may have the id of a day that was forgotten.
+      if (orders !== null && BigInt(behind) === BigInt(row.orderId)) return orders;
+    }
+    return (await this.#ask<AccountAnswer>('account-orders', account, ordersPage)).orders ?? [];
   }
 
   async accounts(): Promise<AccountListing[]> {

@@ -379,13 +379,19 @@ export interface OrderView {
   displayQuantity?: string;
   expiry?: bigint;
 }
-/** What an account has and has open. available = total − held. */
-export interface AccountView {
+/** What an account has, as of `position`. available = total − held. */
+export interface BalancesView {
   account: string;
+  position: bigint;
   parent: string;
   killed: boolean;
+  /** How many orders it has open. */
+  openOrders: number;
   balances: { asset: string; total: string; held: string; available: string }[];
   exposures: { instrument: string; position: string; openBuy: string; openSell: string }[];
+}
+/** What an account has and has open, by order id. */
+export interface AccountView extends BalancesView {
   orders: OrderView[];
 }
 /** An instrument as it is now. Fees and collar in millionths. */
@@ -428,6 +434,8 @@ export interface ExchangeOptions {
   data?: string;
   /** Default async. */
   durability?: Durability;
+  /** durability async: milliseconds from a write until the journal's sync begins, 1 to 60,000. Default 200. */
+  syncEvery?: number;
   /** Journal segment size in bytes; default 64 MiB. */
   segmentBytes?: number;
   /** A snapshot after so many commands; 0: only on request and on close. Default 1,000,000. */

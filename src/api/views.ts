@@ -5,8 +5,8 @@ import { orderTypeNames, sideNames, timeInForceNames, tradingStateNames } from '
 import type { ExactInteger } from './exact-json.ts';
 import type { Instrument, Registry } from './registry.ts';
 import type {
-  AccountView,
   AssetView,
+  BalancesView,
   BookView,
   InstrumentView,
   OrdersView,
@@ -61,8 +61,9 @@ export type QueueAnswer = readonly [
   orders: readonly (readonly [orderId: Integer, account: number, visible: Integer])[],
 ];
 
-/** Answer to `account`. */
+/** Answer to `account-orders`: what it has, and a page of what it has open. */
 export interface AccountAnswer {
+  readonly position: Integer;
   readonly id: number;
   readonly parent: number;
   readonly name: string;
@@ -74,7 +75,11 @@ export interface AccountAnswer {
     openBuy: Integer,
     openSell: Integer,
   ])[];
-  readonly orders: readonly OrderRow[];
+  readonly openOrders: number;
+  /** Order id of the order that the page begins behind. */
+  readonly after: Integer;
+  /** null: that order is not open any more. */
+  readonly orders: readonly OrderAnswer[] | null;
 }
 
 /** An open order as the engine lists it. */
@@ -91,7 +96,7 @@ export type OrderRow = readonly [
   expiry: Integer,
 ];
 
-/** Answer to `order`, of one that is open. */
+/** Answer to `order`, of one that is open, and a row of `account-orders`. */
 export interface OrderAnswer {
   readonly orderId: Integer;
   readonly instrument: number;
@@ -167,12 +172,14 @@ export class Views {
     };
   }
 
-  account(answer: AccountAnswer, orders: OrderView[]): AccountView {
+  balances(answer: AccountAnswer): BalancesView {
     const registry = this.#registry;
     return {
       account: answer.name,
+      position: BigInt(answer.position),
       parent: registry.accountName(answer.parent),
       killed: answer.killed !== 0,
+      openOrders: answer.openOrders,
       balances: answer.balances.map(([id, total, held]) => {
         const { name, scale } = registry.assetById(id);
         const available = BigInt(total) - BigInt(held);
@@ -193,7 +200,6 @@ export class Views {
           openSell: quantity(instrument, openSell),
         };
       }),
-      orders,
     };
   }
 

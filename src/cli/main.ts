@@ -3,10 +3,10 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { exitCodeOf, exitCodes } from '../errors/exit-codes.ts';
 import { benchCommand } from './bench.ts';
 import { type Command, Given, helpOf, saysYes, UsageError } from './command.ts';
 import { doctorCommand } from './doctor.ts';
-import { exitCodeOf, exitCodes } from './exit-codes.ts';
 import { explainCommand } from './explain.ts';
 import { hashCommand } from './hash.ts';
 import { journalDumpCommand } from './journal-dump.ts';

@@ -13,7 +13,8 @@ import { isLoopback } from '../edges/access.ts';
 import { type Edges, openEdges } from '../edges/edges.ts';
 import { streamPath } from '../edges/stream.ts';
 import { NativeError } from '../errors/errors.ts';
-import { exitClean, exitCodeOf, exitForced, failureText } from './exit-codes.ts';
+import { exitClean, exitCodeOf, exitForced } from '../errors/exit-codes.ts';
+import { failureText } from './failure-text.ts';
 import { FigureTaker } from './figures.ts';
 import { elapsed, thousands } from './format.ts';
 import { LiveView, PlainView, type View } from './live-view.ts';
@@ -117,7 +118,7 @@ export async function runNode(options: RunOptions): Promise<number> {
     if (options.json) {
       const { code, message } = error as { code?: unknown; message?: unknown };
       process.stdout.write(
-        `${JSON.stringify({ error: { code: code ?? 'FAILED', message: String(message) }, exitCode })}\n`,
+        `${JSON.stringify({ error: { code: code ?? 'INTERNAL_ERROR', message: String(message) }, exitCode })}\n`,
       );
     }
     return exitCode;

@@ -204,7 +204,7 @@ export function adminRoutes({ exchange, feed, keys }: AdminRoutesOptions): Route
     const name = fields.name('account');
     const role = fields.choice('role', ['trade', 'read']);
     fields.done();
-    await exchange.account(name); // Throws where there is none.
+    await exchange.balances(name); // Throws where there is none.
     return { status: 201, body: keys.create(name, role) };
   };
 

@@ -9,6 +9,7 @@ export type ExchangePort = Pick<
   | 'orders'
   | 'order'
   | 'account'
+  | 'balances'
   | 'accounts'
   | 'instruments'
   | 'assets'

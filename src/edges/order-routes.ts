@@ -152,16 +152,15 @@ export function orderRoutes(exchange: ExchangePort, feed: MarketFeed): Route[] {
     const fields = Fields.ofQuery(call.query);
     const instrument = fields.optionalName('instrument');
     fields.done();
-    const { orders } = await exchange.account(call.account);
+    const { orders, position } = await exchange.account(call.account);
     const shown =
       instrument === undefined ? orders : orders.filter((order) => order.instrument === instrument);
-    return { status: 200, body: { account: call.account, orders: shown } };
+    return { status: 200, body: { account: call.account, position, orders: shown } };
   };
 
   const me = async (call: Call): Promise<Reply> => {
     Fields.ofQuery(call.query).done();
-    const { orders, ...account } = await exchange.account(call.account);
-    return { status: 200, body: { ...account, openOrders: orders.length } };
+    return { status: 200, body: await exchange.balances(call.account) };
   };
 
   return [

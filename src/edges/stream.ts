@@ -290,11 +290,12 @@ export class Stream {
 
   async #ownSnapshot(client: StreamClient, channel: 'orders' | 'balances', account: string): Promise<void> {
     const position = this.#feed.position;
-    const view = await this.#exchange.account(account);
     if (channel === 'balances') {
-      client.tell({ channel, type: 'snapshot', account, position, balances: view.balances });
+      const { balances } = await this.#exchange.balances(account);
+      client.tell({ channel, type: 'snapshot', account, position, balances });
       return;
     }
+    const view = await this.#exchange.account(account);
     const held = client.held ?? [];
     client.held = undefined;
     client.tell({ channel, type: 'snapshot', account, position, orders: view.orders });
@@ -371,7 +372,7 @@ export class Stream {
     try {
       while (this.#dirtyBalances.delete(account) && this.#subscribers.has(`balances ${account}`)) {
         const { position } = this.#feed;
-        const { balances } = await this.#exchange.account(account);
+        const { balances } = await this.#exchange.balances(account);
         this.#send(
           `balances ${account}`,
           json({ channel: 'balances', type: 'update', account, position, balances }),

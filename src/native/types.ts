@@ -15,6 +15,7 @@ export type QueryKind =
   | 'levels'
   | 'orders'
   | 'account'
+  | 'account-orders'
   | 'order'
   | 'market'
   | 'accounts'
@@ -48,6 +49,8 @@ export interface NodeOptions extends Limits {
   readonly data: string;
   /** Default true. False: written before it is published, durable some time later. */
   readonly durable?: boolean;
+  /** Not durable: milliseconds after a write until the journal's sync begins, at most 60,000; 0: no timer. Default 200. */
+  readonly syncEvery?: number;
   readonly segmentBytes?: number;
   /** Commands between snapshots; 0 (default): at close and when asked. */
   readonly snapshotEvery?: number;

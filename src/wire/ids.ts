@@ -85,6 +85,14 @@ export function idFromJson(text: string): string {
   return text.length === 34 && text.startsWith('0x') ? hyphenate(text.slice(2)) : text;
 }
 
+/** The 16 bytes of an id as the engine's JSON writes it, whatever they are. */
+export function idBytesFromJson(text: string): Uint8Array {
+  const bytes = new Uint8Array(idBytes);
+  bytes.set(Buffer.from(text, 'latin1').subarray(0, idBytes));
+  if (text.length === 34 && text.startsWith('0x')) bytes.set(Buffer.from(text.slice(2), 'hex'));
+  return bytes;
+}
+
 function writeUuid(bytes: Uint8Array, offset: number, id: string, field: string): void {
   for (let i = 0, char = 0; i < idBytes; i++, char += 2) {
     if (i === 4 || i === 6 || i === 8 || i === 10) {

@@ -56,6 +56,7 @@ export const rejects = [
   [52, 'INVALID_LIMIT', "the limit's kind, subject or value is not possible"],
   [53, 'TIME_NOT_MONOTONIC', "time can't go back"],
   [54, 'SAME_ACCOUNT', 'a transfer needs two accounts'],
+  [55, 'FEES_BELOW_REBATES', 'with the fees of orders that are open, a trade could cost the venue'],
 ] as const;
 
 export type RejectCode = (typeof rejects)[number][1];

@@ -1,7 +1,7 @@
 // The documents and the code say the same.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { exitCodeOf } from '../../src/console/exit-codes.ts';
+import { exitCodeOf } from '../../src/errors/exit-codes.ts';
 import { httpLimits, streamLimits } from '../../src/edges/limits.ts';
 import { statusByCode } from '../../src/edges/request-error.ts';
 import { Venue } from './venue.ts';

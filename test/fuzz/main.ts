@@ -19,9 +19,12 @@ import {
 async function work(share: Share): Promise<void> {
   const fuzzer = new Fuzzer(share, requireCore(share.build));
   process.on('message', (bytes: Uint8Array) => fuzzer.learn(inputFromRunning(Buffer.from(bytes))));
-  await fuzzer.run((message: Message) => process.send!(message));
-  // The channel is closed only after all that was sent has gone out.
-  process.disconnect();
+  await fuzzer.run((message: Message) => {
+    if (message.kind !== 'done') process.send!(message);
+    // The last message: once it has gone out there is nothing to stay for. Closing the channel instead may
+    // wait without end for what others are still sending.
+    else process.send!(message, undefined, undefined, () => process.exit(0));
+  });
 }
 
 function replay(build: 'release' | 'fuzz', file: string): number {

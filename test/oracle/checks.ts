@@ -1,7 +1,7 @@
-// Rights, limits and funds: the checks that look at more than the order. Rules, sections 5 and 8.
+// Rights, values, limits and funds: the checks that look at more than the order. Rules, sections 5 and 8.
 
 import type { Model } from './model.ts';
-import { type Decimal, decimal, value, ZERO } from './money.ts';
+import { AMOUNT_MAX, type Decimal, decimal, value, ZERO } from './money.ts';
 import { type Account, holdAsset, type Instrument, type Order, worstCase } from './state.ts';
 import { LimitKind, Reject, RIGHT_ICEBERG, Side } from './wire.ts';
 
@@ -31,6 +31,8 @@ export interface Wanted {
 }
 
 export function limitsRefused(model: Model, wanted: Wanted): number {
+  const worth = value(wanted.price, wanted.quantity, wanted.instrument.lotQuote);
+  if (worth.times(2).greaterThan(AMOUNT_MAX)) return Reject.VALUE_OVERFLOW;
   for (const level of wanted.account.chain()) {
     const refused = limitsOfLevelRefused(model, level, wanted);
     if (refused !== Reject.NONE) return refused;

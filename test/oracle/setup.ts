@@ -53,7 +53,13 @@ export function changeInstrument(model: Model, c: Command): number {
   const instrument = model.instrument(c.instrument);
   if (instrument === undefined) return Reject.UNKNOWN_INSTRUMENT;
   if (!fieldsValid(c, instrument.lotBase, instrument.lotQuote)) return Reject.INVALID_INSTRUMENT;
-  if (schedulesInUse(instrument, c) > SCHEDULES_MAX) return Reject.CAPACITY_FEE_SCHEDULES;
+  const schedules = schedulesInUse(instrument, c);
+  const least = (fees: number[]) => Math.min(...fees);
+  const leastMaker = least(schedules.map((s) => s.makerFee));
+  const leastTaker = least(schedules.map((s) => s.takerFee));
+  if (leastMaker + leastTaker < 0) return Reject.FEES_BELOW_REBATES;
+  const different = new Set(schedules.map((s) => `${s.makerFee} ${s.takerFee}`));
+  if (different.size > SCHEDULES_MAX) return Reject.CAPACITY_FEE_SCHEDULES;
 
   takeFields(instrument, c);
   instrument.text = undefined;
@@ -61,10 +67,9 @@ export function changeInstrument(model: Model, c: Command): number {
   return Reject.NONE;
 }
 
-// Different schedules of open orders, and the one that would be in force.
-function schedulesInUse(instrument: Instrument, inForce: Schedule): number {
-  const schedules = [inForce, ...instrument.openOrders().map((order) => order.schedule)];
-  return new Set(schedules.map((s) => `${s.makerFee} ${s.takerFee}`)).size;
+// The schedules of open orders, and the one that would be in force.
+function schedulesInUse(instrument: Instrument, inForce: Schedule): Schedule[] {
+  return [inForce, ...instrument.openOrders().map((order) => order.schedule)];
 }
 
 function fieldsValid(c: Command, lotBase: bigint, lotQuote: bigint): boolean {

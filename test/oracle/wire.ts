@@ -144,6 +144,7 @@ export const Reject = {
   INVALID_LIMIT: 52,
   TIME_NOT_MONOTONIC: 53,
   SAME_ACCOUNT: 54,
+  FEES_BELOW_REBATES: 55,
 } as const;
 
 // A client's id or a name: '' for none, the text itself, or '0x' and 32 hex digits for 16 binary bytes.

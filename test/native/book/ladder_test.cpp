@@ -1,6 +1,7 @@
 // The ladder against an ordered map: same answers, wherever the window lies and however often it moves.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <map>
 #include <random>
@@ -66,6 +67,24 @@ INSTANTIATE_TEST_SUITE_P(Worlds, LadderAgainstMap,
                                          World{1, int64_t{1} << 53, 1 << 20, 100},
                                          World{1, int64_t{1} << 53, 1 << 19, 1 << 14},
                                          World{1, 1 << 18, 1 << 17, 10}));
+
+// An empty window does not carry all other levels along each time somebody joins far away.
+TEST(Ladder, LevelsFarAwayAreNotCarriedForEachJoin) {
+    constexpr int64_t kApart = int64_t{1} << 20;
+    constexpr int64_t kLevels = 10'000;
+    Ladder ladder(1, int64_t{1} << 53);
+    for (int64_t i = 0; i <= kLevels; ++i) ladder.join(1 + i * kApart) = Level{1, 1};
+    ladder.vacate(1);
+    const auto started = std::chrono::steady_clock::now();
+    for (int64_t i = 0; i < 50'000; ++i) {
+        const int64_t price = (kLevels + 1 + i % 1000) * kApart;
+        ladder.join(price) = Level{2, 2};
+        ASSERT_EQ(ladder.above(1 + kLevels * kApart), price);
+        ladder.vacate(price);
+    }
+    // Minutes otherwise.
+    EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(10));
+}
 
 }  // namespace
 }  // namespace verbex

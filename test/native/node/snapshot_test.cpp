@@ -132,6 +132,61 @@ TEST(Snapshots, OldSegmentsGoOnlyWhenAskedAndTheNodeStillOpens) {
     }
 }
 
+// However many attempts fail: the next one still knows what the engine had said at its base.
+TEST(Snapshots, FailedAttemptsAreNoDivergence) {
+    constexpr Position kAttempts = 40;
+    sim::SimulatedDisk disk;
+    Flow flow(26);
+    const std::vector<Command> commands = flow.take(1000 + 10 * (kAttempts + 1));
+    NodeOptions options = snapshotOptions();
+    options.snapshotEvery = 0;
+    Node::Opened opened = openOn(disk, options);
+    ASSERT_TRUE(opened.node != nullptr) << opened.failure.message;
+    Client client(*opened.node);
+    ASSERT_TRUE(client.feed(commands, 0, 1000));
+    ASSERT_TRUE(client.drainUpTo(1000));
+    ASSERT_TRUE(snapshotNow(*opened.node).failure.isOk());
+    // What stands in the way of each attempt but the last.
+    for (Position i = 1; i <= kAttempts; i++) {
+        const std::string digits = std::to_string(1000 + 10 * i);
+        disk.place("data/snapshots/" + std::string(20 - digits.size(), '0') + digits +
+                       ".snapshot.tmp",
+                   {});
+    }
+    for (Position at = 1010; at <= 1000 + 10 * (kAttempts + 1); at += 10) {
+        ASSERT_TRUE(client.feed(commands, at - 10, at));
+        ASSERT_TRUE(client.drainUpTo(at));
+        const SnapshotOutcome outcome = snapshotNow(*opened.node);
+        EXPECT_EQ(outcome.failure.isOk(), at > 1000 + 10 * kAttempts)
+            << outcome.failure.code << " " << outcome.failure.message;
+        EXPECT_NE(outcome.failure.code, "SNAPSHOT_DIVERGED");
+    }
+}
+
+TEST(Snapshots, PruningWaitsForTheSecondSnapshot) {
+    sim::SimulatedDisk disk;
+    Flow flow(27);
+    const std::vector<Command> commands = flow.take(3000);
+    NodeOptions options = snapshotOptions();
+    options.snapshotEvery = 0;
+    options.segmentBytes = 16u << 10;
+    options.pruneSegments = true;
+    {
+        Node::Opened opened = openOn(disk, options);
+        Client client(*opened.node);
+        ASSERT_TRUE(client.feed(commands, 0, 3000));
+        ASSERT_TRUE(client.drainUpTo(3000));
+        ASSERT_TRUE(snapshotNow(*opened.node).failure.isOk());
+    }
+    const std::vector<std::string> files = snapshotFiles(disk);
+    ASSERT_EQ(files.size(), 1u);
+    disk.flipBit(files[0], 8 * 150);
+    const Node::Opened opened = openOn(disk, options);
+    ASSERT_TRUE(opened.node != nullptr) << opened.failure.message;
+    EXPECT_EQ(opened.node->stats().recoveredFrom, 0u);
+    EXPECT_EQ(opened.node->stats().stateHash, serialHash(commands, 3000));
+}
+
 TEST(Snapshots, AShadowThatSaysOtherwiseIsADivergence) {
     sim::SimulatedDisk disk;
     Flow flow(24);

@@ -1,0 +1,129 @@
+/** `verbex backup`: a copy of a data folder, also of a running node's, that is known to be whole. */
+import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { VerbexError } from '../errors/errors.ts';
+import { type Command, UsageError } from './command.ts';
+import { type Recovered, recoverFolder } from './journal-recover.ts';
+import { folderOption } from './offline.ts';
+import { facts, grouped } from './output.ts';
+
+const pageBytes = 4096;
+const chunkBytes = 1 << 20;
+
+export const backupCommand: Command = {
+  name: 'backup',
+  summary: 'copy a data folder, also that of a running node, and prove the copy',
+  positionals: [{ name: 'TARGET', help: 'the folder to make; it must not exist, or be empty' }],
+  options: [folderOption],
+  notes: [
+    'The copy holds everything that had been written when the command began, and perhaps some of what came later. It is recovered twice, from its snapshot and from its journal alone, and the hashes are compared.',
+    'keys.json and admin.key are copied too: guard the copy as you guard the folder.',
+  ],
+  examples: [['verbex backup --data /var/lib/verbex /mnt/backup/today', 'beside the running node']],
+  async run(given, output) {
+    const [target] = given.positionals;
+    if (target === undefined) throw new UsageError('TARGET is missing');
+    const bytes = await copyFolder(given.need('data'), target);
+    const recovered = JSON.parse(await recoverFolder(target, undefined, 'both')) as Recovered;
+    const { position, stateHash, snapshotPosition } = recovered;
+    output.answer({ position, stateHash, snapshotPosition, bytes }, [
+      facts([
+        ['position', grouped(position)],
+        ['state hash', stateHash],
+        ['snapshot at', snapshotPosition === 0 ? 'none' : grouped(snapshotPosition)],
+        ['bytes', grouped(bytes)],
+      ]),
+    ].join('\n'));
+    return 0;
+  },
+};
+
+/**
+ * Snapshots first, so that the journal reaches at least as far; then the journal from its end to its beginning: whatever is in the copy of
+ * a later part had been written when the earlier part was read, so the copy has no hole, however fast the node goes on writing.
+ * Answers the bytes copied.
+ */
+export async function copyFolder(from: string, to: string): Promise<number> {
+  const folders = await list(from, 'directory');
+  if (!folders.includes('journal')) throw new VerbexError('NO_DATA_DIRECTORY', `${from} is no data folder`);
+  await mkdir(to, { recursive: true });
+  if ((await readdir(to)).length > 0) throw new UsageError(`${to} is not empty`);
+  let bytes = 0;
+  for (const folder of ['snapshots', 'journal']) {
+    if (!folders.includes(folder)) continue;
+    await mkdir(join(to, folder));
+    const ending = folder === 'journal' ? '.journal' : '.snapshot';
+    // Names are positions: the newest last. What is being made has another ending.
+    const files = (await list(join(from, folder), 'file')).filter((name) => name.endsWith(ending));
+    for (const name of files.sort().reverse()) {
+      bytes += await copyBackwards(join(from, folder, name), join(to, folder, name));
+    }
+    await syncFolder(join(to, folder));
+  }
+  for (const name of await list(from, 'file')) bytes += await copyBackwards(join(from, name), join(to, name));
+  await syncFolder(to);
+  return bytes;
+}
+
+async function list(folder: string, kind: 'file' | 'directory'): Promise<string[]> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries.filter((entry) => (kind === 'file' ? entry.isFile() : entry.isDirectory())).map(({ name }) => name);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+    throw new VerbexError('NO_DATA_DIRECTORY', `${folder} is no folder`, { cause });
+  }
+}
+
+/** From the last page to the first. A snapshot that is removed meanwhile is not missed: there is a newer one in the copy. */
+async function copyBackwards(from: string, to: string): Promise<number> {
+  let source: FileHandle;
+  try {
+    source = await open(from, 'r');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT' && from.endsWith('.snapshot')) return 0;
+    throw cause;
+  }
+  try {
+    const { size, mode } = await source.stat();
+    const target = await open(to, 'wx', mode & 0o777);
+    try {
+      const buffer = Buffer.alloc(chunkBytes);
+      for (let end = size; end > 0; ) {
+        const start = Math.floor((end - 1) / chunkBytes) * chunkBytes;
+        // Page by page, the last first: a page is the most that is read at one moment.
+        for (let page = end; page > start; ) {
+          const first = Math.floor((page - 1) / pageBytes) * pageBytes;
+          await readAll(source, buffer, first - start, page - first, first);
+          page = first;
+        }
+        await target.write(buffer, 0, end - start, start);
+        end = start;
+      }
+      await target.sync();
+    } finally {
+      await target.close();
+    }
+    return size;
+  } finally {
+    await source.close();
+  }
+}
+
+async function readAll(file: FileHandle, into: Buffer, offset: number, length: number, position: number): Promise<void> {
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await file.read(into, offset + done, length - done, position + done);
+    if (bytesRead === 0) throw new VerbexError('IO_ERROR', 'a file has become shorter while it was copied');
+    done += bytesRead;
+  }
+}
+
+/** New names are on disk only then. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
