@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <system_error>
 
 #include "addon/addon.h"
 #include "journal/posix_storage.h"
@@ -222,6 +223,9 @@ node::Failure openInto(NodeHandle& handle, const node::NodeOptions& options, boo
         return std::move(opened.failure);
     } catch (const std::bad_alloc&) {
         return {"OUT_OF_MEMORY", "not enough memory for these limits"};
+    } catch (const std::system_error& error) {
+        // std::thread's only failure: the system gives no further thread.
+        return {"OUT_OF_THREADS", error.what()};
     }
 }
 
@@ -247,9 +251,16 @@ napi_value open(const Arguments& arguments) {
     return runWork(env, "verbex.open", [handle, options, systemClock]() -> WorkOutcome {
         const node::Failure failure = openInto(*handle, options, systemClock);
         return {{}, [handle, failure](napi_env on) {
-                    if (failure.isOk()) return makeObject(on, handle);
-                    handle->end(on);
-                    throw ThrownFailure{failure, false};
+                    if (!failure.isOk()) {
+                        handle->end(on);
+                        throw ThrownFailure{failure, false};
+                    }
+                    try {
+                        return makeObject(on, handle);
+                    } catch (...) {
+                        handle->end(on);  // nobody will ever hold it, so nobody could close it
+                        throw;
+                    }
                 }};
     });
 }

@@ -363,13 +363,31 @@ void where(std::string& out, const Core::State& state) {
     member(out, "time", state.time);
 }
 
-void bookHead(std::string& out, const Core::State& state, InstrumentId id) {
+// An instrument's book: what is known of it, then item(price, level) for at most so many levels a side.
+template <typename Item>
+void bothSides(std::string& out, const Core::State& state, InstrumentId id, uint32_t levels,
+               Item item) {
+    if (!state.knows(id)) {
+        out += "null";
+        return;
+    }
+    const Book& book = *state.books[id];
     out += "{\"instrument\":";
     number(out, id);
     member(out, "position", state.position);
-    member(out, "lastPrice", state.books[id]->lastPrice());
-    member(out, "trades", state.books[id]->trades());
+    member(out, "lastPrice", book.lastPrice());
+    member(out, "trades", book.trades());
     member(out, "state", static_cast<uint32_t>(state.instruments[id].state));
+    for (const bool asks : {false, true}) {
+        out += asks ? ",\"asks\":" : ",\"bids\":";
+        List list(out);
+        eachLevel(book, asks, levels, [&](int64_t price, Level level) {
+            list.item();
+            item(price, level);
+        });
+        list.end();
+    }
+    out += '}';
 }
 
 }  // namespace
@@ -397,53 +415,27 @@ void Core::explain(std::string& out) const {
 }
 
 void Core::explainLevels(InstrumentId instrument, uint32_t levels, std::string& out) const {
-    const State& state = *state_;
-    if (!state.knows(instrument)) {
-        out += "null";
-        return;
-    }
-    bookHead(out, state, instrument);
-    for (const bool asks : {false, true}) {
-        out += asks ? ",\"asks\":" : ",\"bids\":";
-        List list(out);
-        eachLevel(*state.books[instrument], asks, levels, [&](int64_t price, Level level) {
-            int64_t quantity = 0;
-            uint32_t orders = 0;
-            for (OrderSlot slot = level.head; slot != 0; slot = state.slab[slot].next) {
-                quantity += state.slab[slot].visible;
-                ++orders;
-            }
-            list.item();
-            out += '[';
-            number(out, price);
-            out += ',';
-            number(out, quantity);
-            out += ',';
-            number(out, orders);
-            out += ']';
-        });
-        list.end();
-    }
-    out += '}';
+    bothSides(out, *state_, instrument, levels, [this, &out](int64_t price, Level level) {
+        int64_t quantity = 0;
+        uint32_t orders = 0;
+        for (OrderSlot slot = level.head; slot != 0; slot = state_->slab[slot].next) {
+            quantity += state_->slab[slot].visible;
+            ++orders;
+        }
+        out += '[';
+        number(out, price);
+        out += ',';
+        number(out, quantity);
+        out += ',';
+        number(out, orders);
+        out += ']';
+    });
 }
 
 void Core::explainOrders(InstrumentId instrument, uint32_t levels, std::string& out) const {
-    const State& state = *state_;
-    if (!state.knows(instrument)) {
-        out += "null";
-        return;
-    }
-    bookHead(out, state, instrument);
-    for (const bool asks : {false, true}) {
-        out += asks ? ",\"asks\":" : ",\"bids\":";
-        List list(out);
-        eachLevel(*state.books[instrument], asks, levels, [&](int64_t price, Level level) {
-            list.item();
-            queue(out, state, price, level, false);
-        });
-        list.end();
-    }
-    out += '}';
+    bothSides(out, *state_, instrument, levels, [this, &out](int64_t price, Level level) {
+        queue(out, *state_, price, level, false);
+    });
 }
 
 void Core::explainAccount(AccountId account, std::string& out) const {

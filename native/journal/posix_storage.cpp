@@ -112,12 +112,6 @@ public:
         return static_cast<uint64_t>(facts.st_size);
     }
 
-    void startWriteback(uint64_t offset, uint64_t bytes) override {
-        // Only a hint: whether it worked shows in the next sync.
-        (void)::sync_file_range(descriptor_.number(), static_cast<off_t>(offset),
-                                static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE);
-    }
-
     bool durableWrites() const override { return mode_ == FileMode::Durable; }
     bool direct() const override { return direct_; }
 

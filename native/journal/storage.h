@@ -49,8 +49,6 @@ public:
     virtual Status preallocate(uint64_t bytes) = 0;
     virtual Status sync() = 0;
     virtual Result<uint64_t> size() = 0;
-    // A hint to start writing a range out without waiting for it.
-    virtual void startWriteback(uint64_t offset, uint64_t bytes) = 0;
 
     [[nodiscard]] virtual bool durableWrites() const = 0;
     [[nodiscard]] virtual bool direct() const = 0;

@@ -9,10 +9,6 @@ namespace verbex::journal {
 
 namespace {
 
-// How much an async writer leaves to the page cache before it asks for writeback, so that the sync
-// at the end of a segment finds little left to wait for.
-constexpr uint64_t kWritebackBytes = 8u << 20;
-
 constexpr uint64_t blockFloor(uint64_t offset) { return offset / kBlockBytes * kBlockBytes; }
 constexpr uint64_t blockCeiling(uint64_t offset) { return blockFloor(offset + kBlockBytes - 1); }
 
@@ -61,7 +57,7 @@ Status JournalWriter::start(const JournalEnd& end) {
         VERBEX_RETURN_IF_FAILED(makeSegment(nextPosition_, digest_, first));
         file_ = std::move(first);
         currentSegmentBytes_ = segmentBytes_;
-        stagingBase_ = writtenEnd_ = stagedEnd_ = writebackEnd_ = kSegmentHeaderBytes;
+        stagingBase_ = writtenEnd_ = stagedEnd_ = kSegmentHeaderBytes;
     } else {
         VERBEX_RETURN_IF_FAILED(continueSegment(end));
     }
@@ -77,7 +73,7 @@ Status JournalWriter::continueSegment(const JournalEnd& end) {
     Result<std::unique_ptr<File>> file = storage_.open(joinPath(directory_, end.file), mode);
     if (!file.isOk()) return file.status();
     file_ = file.take();
-    writtenEnd_ = stagedEnd_ = writebackEnd_ = end.offset;
+    writtenEnd_ = stagedEnd_ = end.offset;
     stagingBase_ = blockFloor(end.offset);
     if (stagingBase_ == end.offset) return {};
     // The block that the next record shares with the last one.
@@ -182,9 +178,6 @@ Status JournalWriter::flush() {
         } else {
             VERBEX_RETURN_IF_FAILED(syncFile());
         }
-    } else if (writtenEnd_ - writebackEnd_ >= kWritebackBytes) {
-        file_->startWriteback(writebackEnd_, writtenEnd_ - writebackEnd_);
-        writebackEnd_ = writtenEnd_;
     }
     return {};
 }
@@ -249,7 +242,7 @@ Status JournalWriter::roll() {
         file_ = std::move(next);
     }
     currentSegmentBytes_ = segmentBytes_;
-    stagingBase_ = writtenEnd_ = stagedEnd_ = writebackEnd_ = kSegmentHeaderBytes;
+    stagingBase_ = writtenEnd_ = stagedEnd_ = kSegmentHeaderBytes;
     return {};
 }
 

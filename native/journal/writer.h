@@ -128,7 +128,6 @@ private:
     uint64_t stagingBase_ = 0;  // file offset of staging_[0]; a multiple of kBlockBytes
     uint64_t writtenEnd_ = 0;   // file offset up to which records were written
     uint64_t stagedEnd_ = 0;    // file offset up to which records were staged
-    uint64_t writebackEnd_ = 0;
 
     uint64_t nextPosition_ = 1;
     uint64_t epoch_ = 0;

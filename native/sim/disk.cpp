@@ -115,7 +115,6 @@ public:
         return uint64_t{inode_->current.size()};
     }
 
-    void startWriteback(uint64_t, uint64_t) override {}
     bool durableWrites() const override { return mode_ == FileMode::Durable; }
     // Durable files demand aligned transfers here, so that tests prove that the writer makes them.
     bool direct() const override { return mode_ == FileMode::Durable; }

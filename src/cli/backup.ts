@@ -26,14 +26,17 @@ export const backupCommand: Command = {
     const bytes = await copyFolder(given.need('data'), target);
     const recovered = JSON.parse(await recoverFolder(target, undefined, 'both')) as Recovered;
     const { position, stateHash, snapshotPosition } = recovered;
-    output.answer({ position, stateHash, snapshotPosition, bytes }, [
-      facts([
-        ['position', grouped(position)],
-        ['state hash', stateHash],
-        ['snapshot at', snapshotPosition === 0 ? 'none' : grouped(snapshotPosition)],
-        ['bytes', grouped(bytes)],
-      ]),
-    ].join('\n'));
+    output.answer(
+      { position, stateHash, snapshotPosition, bytes },
+      [
+        facts([
+          ['position', grouped(position)],
+          ['state hash', stateHash],
+          ['snapshot at', snapshotPosition === 0 ? 'none' : grouped(snapshotPosition)],
+          ['bytes', grouped(bytes)],
+        ]),
+      ].join('\n'),
+    );
     return 0;
   },
 };
@@ -68,7 +71,9 @@ export async function copyFolder(from: string, to: string): Promise<number> {
 async function list(folder: string, kind: 'file' | 'directory'): Promise<string[]> {
   try {
     const entries = await readdir(folder, { withFileTypes: true });
-    return entries.filter((entry) => (kind === 'file' ? entry.isFile() : entry.isDirectory())).map(({ name }) => name);
+    return entries
+      .filter((entry) => (kind === 'file' ? entry.isFile() : entry.isDirectory()))
+      .map(({ name }) => name);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
     throw new VerbexError('NO_DATA_DIRECTORY', `${folder} is no folder`, { cause });
@@ -110,7 +115,13 @@ async function copyBackwards(from: string, to: string): Promise<number> {
   }
 }
 
-async function readAll(file: FileHandle, into: Buffer, offset: number, length: number, position: number): Promise<void> {
+async function readAll(
+  file: FileHandle,
+  into: Buffer,
+  offset: number,
+  length: number,
+  position: number,
+): Promise<void> {
   for (let done = 0; done < length; ) {
     const { bytesRead } = await file.read(into, offset + done, length - done, position + done);
     if (bytesRead === 0) throw new VerbexError('IO_ERROR', 'a file has become shorter while it was copied');

@@ -4,6 +4,7 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { exitCodeOf, exitCodes } from '../errors/exit-codes.ts';
+import { backupCommand } from './backup.ts';
 import { benchCommand } from './bench.ts';
 import { type Command, Given, helpOf, saysYes, UsageError } from './command.ts';
 import { doctorCommand } from './doctor.ts';
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   journalRecoverCommand,
   hashCommand,
   explainCommand,
+  backupCommand,
   benchCommand,
   doctorCommand,
 ];
