@@ -377,8 +377,9 @@ void snapshotStall(const Settings& settings, Answers& answers) {
     std::fprintf(stderr, "node_bench: snapshotStall, %u resting orders …\n", settings.orders);
     const TemporaryFolder folder(settings.folder);
     StepWatch watch;
-    Bench bench(optionsFor(folder.file("data"), settings),
-                [&watch](bool done) { watch.look(done); });
+    node::NodeOptions options = optionsFor(folder.file("data"), settings);
+    options.limits.warm = true;
+    Bench bench(options, [&watch](bool done) { watch.look(done); });
     Flow flow(settings.seed);
     bench.feed(flow.market());
     for (uint32_t left = settings.orders; left > 0;) {

@@ -148,6 +148,7 @@ Failure Node::recover(const NodeOptions& options, const NodeSurroundings& surrou
     SnapshotSettings settings;
     settings.data = options.data;
     settings.limits = limits;
+    settings.limits.warm = false;  // a shadow is in no hurry
     if (!options.durable) settings.syncJournal = [this] { return syncJournal(); };
     settings.prune = options.pruneSegments;
     settings.journalFailed = [this](const Status& why) { engine_->fail(why); };

@@ -1,5 +1,5 @@
 /** `verbex backup`: a copy of a data folder, also of a running node's, that is known to be whole. */
-import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { VerbexError } from '../errors/errors.ts';
 import { type Command, UsageError } from './command.ts';
@@ -52,20 +52,48 @@ export async function copyFolder(from: string, to: string): Promise<number> {
   await mkdir(to, { recursive: true });
   if ((await readdir(to)).length > 0) throw new UsageError(`${to} is not empty`);
   let bytes = 0;
-  for (const folder of ['snapshots', 'journal']) {
+  for (const folder of ['snapshots', 'journal'] as const) {
     if (!folders.includes(folder)) continue;
     await mkdir(join(to, folder));
-    const ending = folder === 'journal' ? '.journal' : '.snapshot';
-    // Names are positions: the newest last. What is being made has another ending.
-    const files = (await list(join(from, folder), 'file')).filter((name) => name.endsWith(ending));
-    for (const name of files.sort().reverse()) {
-      bytes += await copyBackwards(join(from, folder, name), join(to, folder, name));
-    }
+    bytes += await (folder === 'journal' ? copyJournal : copySnapshots)(join(from, folder), join(to, folder));
     await syncFolder(join(to, folder));
   }
   for (const name of await list(from, 'file')) bytes += await copyBackwards(join(from, name), join(to, name));
   await syncFolder(to);
   return bytes;
+}
+
+async function copySnapshots(from: string, to: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await named(from, '.snapshot'))
+    bytes += await copyBackwards(join(from, name), join(to, name));
+  return bytes;
+}
+
+/**
+ * The newest segment first: then the older ones are complete. A segment is sealed only when its successor is there; so where none has come
+ * while the newest was copied, its copy has no seal, and nothing is missing behind it.
+ */
+async function copyJournal(from: string, to: string): Promise<number> {
+  for (;;) {
+    const [newest, ...older] = await named(from, '.journal');
+    if (newest === undefined) return 0;
+    let bytes = await copyBackwards(join(from, newest), join(to, newest));
+    if ((await named(from, '.journal'))[0] !== newest) {
+      await rm(join(to, newest));
+      continue;
+    }
+    for (const name of older) bytes += await copyBackwards(join(from, name), join(to, name));
+    return bytes;
+  }
+}
+
+/** Files of that ending, the newest first: names are positions. What is being made has another ending. */
+async function named(folder: string, ending: string): Promise<string[]> {
+  return (await list(folder, 'file'))
+    .filter((name) => name.endsWith(ending))
+    .sort()
+    .reverse();
 }
 
 async function list(folder: string, kind: 'file' | 'directory'): Promise<string[]> {
@@ -93,16 +121,20 @@ async function copyBackwards(from: string, to: string): Promise<number> {
     const { size, mode } = await source.stat();
     const target = await open(to, 'wx', mode & 0o777);
     try {
-      const buffer = Buffer.alloc(chunkBytes);
+      const [buffer, again] = [Buffer.alloc(chunkBytes), Buffer.alloc(chunkBytes)];
       for (let end = size; end > 0; ) {
         const start = Math.floor((end - 1) / chunkBytes) * chunkBytes;
-        // Page by page, the last first: a page is the most that is read at one moment.
-        for (let page = end; page > start; ) {
-          const first = Math.floor((page - 1) / pageBytes) * pageBytes;
-          await readAll(source, buffer, first - start, page - first, first);
-          page = first;
+        const length = end - start;
+        await readAll(source, buffer, 0, length, start);
+        await readAll(source, again, 0, length, start);
+        // The same twice: nothing was written there in between, so it is what was there at one moment. Else page by page, the last first.
+        if (buffer.compare(again, 0, length, 0, length) !== 0) {
+          for (let page = end; page > start; page -= pageBytes) {
+            const first = Math.max(start, Math.floor((page - 1) / pageBytes) * pageBytes);
+            await readAll(source, buffer, first - start, Math.min(pageBytes, end - first), first);
+          }
         }
-        await target.write(buffer, 0, end - start, start);
+        await target.write(buffer, 0, length, start);
         end = start;
       }
       await target.sync();

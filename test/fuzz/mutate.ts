@@ -117,6 +117,7 @@ function goOn(random: Random, input: Input, keep: number): Buffer {
 
 // One field of one command: a special value, one more or less, or the same field of another command.
 function tweak(random: Random, cells: Buffer, count: number): Buffer {
+  if (count === 0) return cells; // earlier mutations may have left nothing
   const changed = Buffer.from(cells);
   const command = random.under(count) * CELL;
   const [offset, size] = random.pick(FIELDS);
