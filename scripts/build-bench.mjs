@@ -15,7 +15,11 @@ await main(async () => {
   const folder = `build/obj/bench-${tools.key}`;
   const engine = readSources()
     .filter((source) => !source.startsWith('addon/'))
-    .map((source) => ({ source, path: `native/${source}`, object: `${folder}/${source.replace(/\.cpp$/, '.o')}` }));
+    .map((source) => ({
+      source,
+      path: `native/${source}`,
+      object: `${folder}/${source.replace(/\.cpp$/, '.o')}`,
+    }));
   await withSetupLock(async () => {
     for (const file of readdirSync(join(root, 'bench', 'native')).sort()) {
       if (!file.endsWith('_bench.cpp')) continue;

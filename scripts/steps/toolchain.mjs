@@ -78,7 +78,13 @@ export function toolchain(variantName, compiler) {
     `-DNODE_GYP_MODULE_NAME=${variant.name}`,
   ];
   const extra = words(process.env.CXXFLAGS);
-  const link = [...(variant.program ? [] : ['-shared']), '-pthread', '-Wl,-z,now', '-Wl,-z,relro', ...words(process.env.LDFLAGS)];
+  const link = [
+    ...(variant.program ? [] : ['-shared']),
+    '-pthread',
+    '-Wl,-z,now',
+    '-Wl,-z,relro',
+    ...words(process.env.LDFLAGS),
+  ];
   const compilerFile = statSync(compiler.path);
   const key = createHash('sha256')
     .update(

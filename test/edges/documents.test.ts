@@ -1,9 +1,9 @@
 // The documents and the code say the same.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { exitCodeOf } from '../../src/errors/exit-codes.ts';
 import { httpLimits, streamLimits } from '../../src/edges/limits.ts';
 import { statusByCode } from '../../src/edges/request-error.ts';
+import { exitCodeOf } from '../../src/errors/exit-codes.ts';
 import { Venue } from './venue.ts';
 
 function document(name: string): string {
