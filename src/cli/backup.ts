@@ -9,6 +9,7 @@ import { facts, grouped } from './output.ts';
 
 const pageBytes = 4096;
 const chunkBytes = 1 << 20;
+const attemptsMax = 20;
 
 export const backupCommand: Command = {
   name: 'backup',
@@ -75,7 +76,7 @@ async function copySnapshots(from: string, to: string): Promise<number> {
  * while the newest was copied, its copy has no seal, and nothing is missing behind it.
  */
 async function copyJournal(from: string, to: string): Promise<number> {
-  for (;;) {
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
     const [newest, ...older] = await named(from, '.journal');
     if (newest === undefined) return 0;
     let bytes = await copyBackwards(join(from, newest), join(to, newest));
@@ -86,6 +87,10 @@ async function copyJournal(from: string, to: string): Promise<number> {
     for (const name of older) bytes += await copyBackwards(join(from, name), join(to, name));
     return bytes;
   }
+  throw new VerbexError(
+    'BACKUP_BEHIND',
+    `${from} went on to another segment ${attemptsMax} times while its newest was copied: use larger segments, or a faster target`,
+  );
 }
 
 /** Files of that ending, the newest first: names are positions. What is being made has another ending. */

@@ -178,6 +178,7 @@ export const errorCodes = [
     'there is no such data folder, or a snapshot is asked of an exchange in memory only',
   ],
   ['BENCH_MISSING', 'VerbexError', 'there is no benchmark and no way to build it'],
+  ['BACKUP_BEHIND', 'VerbexError', 'the node begins new segments faster than a backup can copy one'],
   ['BENCH_FAILED', 'VerbexError', 'a benchmark ended without a result'],
   ['INTERNAL_ERROR', 'Error', 'anything else: a fault in this package; the command line prints its stack'],
 ] as const;
