@@ -9,6 +9,8 @@
 //   event or query gets its turn. In it is also what the machine does: the thread put aside for another, a disk that holds up write().
 //   `not put aside` leaves out the steps in which the scheduler took the processor away (a hypervisor that takes it cannot be seen from here),
 //   `by cpu` is the thread's own processor time. Each is the longest of a window, the median of the windows; `worst` the longest of all.
+//   The tables' memory is touched beforehand (CoreLimits::warm), so that no step waits for the kernel to provide a page; a node opened by the
+//   addon does wait for that, snapshot or not.
 // recovery: `operations` commands from the journal alone, and from a snapshot at nine tenths of them and the rest of the journal. Files lie in
 //   the page cache.
 // node: commands a second from offer() to the last event, without a journal, async, durable; closed loop, batches as they come.
