@@ -156,8 +156,14 @@ describe('NativeNode', () => {
     await node.close();
     new Uint8Array(ring).fill(1);
     new Uint8Array(stage).fill(2);
-    const moved = structuredClone(ring, { transfer: [ring] });
-    expect(new Uint8Array(moved)[1023]).toBe(1);
+    // Node 20 hands memory of an addon to another owner; later lines refuse to. Both must leave it readable.
+    let kept: ArrayBuffer = ring;
+    try {
+      kept = structuredClone(ring, { transfer: [ring] });
+    } catch (error) {
+      expect(error).toMatchObject({ name: 'DataCloneError' });
+    }
+    expect(new Uint8Array(kept)[1023]).toBe(1);
     expect(node.available()).toBe(0);
   });
 });
