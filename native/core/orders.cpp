@@ -5,8 +5,6 @@ namespace verbex {
 
 namespace {
 
-constexpr int64_t kClipsMax = 10'000;  // an iceberg shows itself at most so often
-
 // The optional second line of a NewOrder.
 struct SecondLine {
     int64_t stopPrice, displayQuantity, minQuantity;
@@ -81,7 +79,7 @@ Reject checkFields(const Command& command, const SecondLine& second, const Instr
     if (second.displayQuantity != 0) {
         const int64_t display = second.displayQuantity;
         if (type != OrderType::Limit || !rests || display < terms.quantityMin ||
-            display > command.quantity || display < (command.quantity + kClipsMax - 1) / kClipsMax) {
+            display > command.quantity || !displayCovers(display, command.quantity)) {
             return Reject::INVALID_DISPLAY_QUANTITY;
         }
     }

@@ -5,8 +5,6 @@ namespace verbex {
 
 namespace {
 
-constexpr int64_t kClipsMax = 10'000;
-
 uint32_t fingerprintOf(const Command& command, int64_t stopPrice) {
     return Fingerprint()
         .add(command.type)
@@ -78,7 +76,7 @@ void Core::State::replaceOrder(const Command& command, const CommandContext& con
     if (waiting ? stopAsked < 0 : stopAsked != 0) {
         return reject(command, Reject::INVALID_STOP_PRICE, context);
     }
-    if (display != 0 && display < (quantity + kClipsMax - 1) / kClipsMax) {
+    if (display != 0 && !displayCovers(display, quantity)) {
         return reject(command, Reject::INVALID_DISPLAY_QUANTITY, context);
     }
     const auto outside = [&terms](int64_t price) {

@@ -41,6 +41,12 @@ struct Expiry {
     }
 };
 
+// An iceberg shows itself at most 10,000 times: display × 10,000 ≥ quantity (docs/rules.md 5.11, 8.5).
+[[nodiscard]] inline bool displayCovers(int64_t display, int64_t quantity) {
+    constexpr int64_t kClipsMax = 10'000;
+    return display >= (quantity + kClipsMax - 1) / kClipsMax;
+}
+
 // What validation has found out about a new order, for the steps that follow.
 struct NewOrderDraft {
     int64_t price;  // the worst one
