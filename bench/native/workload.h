@@ -79,7 +79,7 @@ private:
 class BareBooks {
 public:
     BareBooks(const Workload& shape, uint32_t orders)
-        : slab_(orders), slots_(zeroedArray<OrderSlot>(size_t{orders} + 1)) {
+        : memory_(orders, 1, false), slab_(memory_), slots_(zeroedArray<OrderSlot>(size_t{orders} + 1)) {
         for (uint32_t i = 0; i < shape.symbols; ++i) {
             books_.push_back(
                 std::make_unique<Book>(i + 1, slab_, shape.priceMin, shape.priceMax));
@@ -167,6 +167,7 @@ public:
     }
 
 private:
+    OrderMemory memory_;
     OrderSlab slab_;
     ZeroedArray<OrderSlot> slots_;
     std::vector<std::unique_ptr<Book>> books_;

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <type_traits>
@@ -57,10 +58,11 @@ template <typename T>
     return ZeroedArray<T>(static_cast<T*>(memory), FreeZeroed{bytes});
 }
 
-// Writes to every page, so that no later access takes a page fault.
+// Writes to every page of the first `count`, so that no later access takes a page fault.
 template <typename T>
-void touchPages(ZeroedArray<T>& array) {
-    const size_t bytes = array.get_deleter().bytes;
+void touchPages(ZeroedArray<T>& array, size_t count = SIZE_MAX) {
+    const size_t whole = array.get_deleter().bytes;
+    const size_t bytes = count < whole / sizeof(T) ? count * sizeof(T) : whole;
     auto* at = reinterpret_cast<volatile unsigned char*>(array.get());
     for (size_t i = 0; i < bytes; i += 4096) at[i] = at[i];
 }

@@ -53,6 +53,8 @@ public:
     Book(const Book&) = delete;
     Book& operator=(const Book&) = delete;
 
+    // Where its orders lie.
+    [[nodiscard]] OrderSlab& slab() { return slab_; }
     [[nodiscard]] int64_t bestBid() const { return bestBid_; }
     [[nodiscard]] int64_t bestAsk() const { return bestAsk_; }
     [[nodiscard]] int64_t bestOpposite(bool sell) const { return sell ? bestBid_ : bestAsk_; }

@@ -11,9 +11,11 @@
 //   3. Slots are an address, no fact: nothing that leaves the core depends on which slot an order got.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
+#include "base/check.h"
 #include "base/zeroed_array.h"
 #include "wire/command.h"
 
@@ -68,32 +70,61 @@ struct OrderExtra {
 };
 static_assert(sizeof(OrderExtra) == 32);
 
-// All open orders of a core.
+// The memory of all open orders of a core: two arrays that every slab of it looks into.
+class OrderMemory {
+public:
+    // slabs: how many will share it. Slots that one has freed are not for the others, so each may come
+    // to use as many as there can be orders; memory that no order has used costs nothing.
+    // warm: memory for `capacity` orders is touched at once, so that trading takes no page fault.
+    OrderMemory(uint32_t capacity, uint32_t slabs, bool warm)
+        : blockSlots_(slabs == 1 ? capacity + 1 : kBlockSlots),
+          slots_(slabs * (size_t{capacity} + kBlockSlots) + 2),
+          orders_(zeroedArray<Order>(slots_)),
+          extras_(zeroedArray<OrderExtra>(slots_)) {
+        CHECK(slots_ <= UINT32_MAX);
+        if (warm) touchPages(orders_, size_t{capacity} + 2);
+    }
+    OrderMemory(const OrderMemory&) = delete;
+    OrderMemory& operator=(const OrderMemory&) = delete;
+
+private:
+    friend class OrderSlab;
+    static constexpr uint32_t kBlockSlots = 256;  // 16 KiB of orders
+
+    // A slab alone takes everything at once; several take a block each time.
+    const uint32_t blockSlots_;
+    const size_t slots_;
+    ZeroedArray<Order> orders_;
+    ZeroedArray<OrderExtra> extras_;
+    std::atomic<uint32_t> taken_{1};  // slot 0 is none
+    std::atomic<uint32_t> takenExtras_{1};
+};
+
+// Open orders of the books that one thread matches. A core has one, or one for each matching shard; a slot
+// means the same order in all of them.
+// Thread safety: claim, release and needExtra by the matching thread that owns the slab; orders of another
+// slab may be looked at only while its thread rests.
 class OrderSlab {
 public:
-    // warm: all memory is touched at once, so that trading takes no page fault.
-    explicit OrderSlab(uint32_t capacity, bool warm = false)
-        : orders_(zeroedArray<Order>(size_t{capacity} + 2)),
-          extras_(zeroedArray<OrderExtra>(size_t{capacity} + 2)),
-          capacity_(capacity) {
-        if (warm) touchPages(orders_);
-    }
+    explicit OrderSlab(OrderMemory& memory)
+        : memory_(memory), orders_(memory.orders_.get()), extras_(memory.extras_.get()) {}
+    OrderSlab(const OrderSlab&) = delete;
+    OrderSlab& operator=(const OrderSlab&) = delete;
 
     [[nodiscard]] Order& operator[](OrderSlot slot) { return orders_[slot]; }
     [[nodiscard]] const Order& operator[](OrderSlot slot) const { return orders_[slot]; }
     [[nodiscard]] uint32_t live() const { return live_; }
-    [[nodiscard]] bool full() const { return live_ >= capacity_; }
 
-    // Requires: !full().
+    // Requires: fewer open orders in the core than it was made for.
     [[nodiscard]] OrderSlot claim() {
-        DCHECK(!full());
         ++live_;
         const OrderSlot slot = free_;
         if (slot != 0) {
             free_ = orders_[slot].next;
             return slot;
         }
-        return ++used_;
+        if (next_ == end_) takeBlock(memory_.taken_, &next_, &end_);
+        return next_++;
     }
     void release(OrderSlot slot) {
         Order& order = orders_[slot];
@@ -116,7 +147,10 @@ public:
                 order.extra = static_cast<uint32_t>(freeExtra_);
                 freeExtra_ = extras_[order.extra].nextFree;
             } else {
-                order.extra = ++usedExtra_;
+                if (nextExtra_ == endExtra_) {
+                    takeBlock(memory_.takenExtras_, &nextExtra_, &endExtra_);
+                }
+                order.extra = nextExtra_++;
             }
             extras_[order.extra] = OrderExtra{};
         }
@@ -124,14 +158,21 @@ public:
     }
 
 private:
-    ZeroedArray<Order> orders_;
-    ZeroedArray<OrderExtra> extras_;
-    uint32_t capacity_;
+    [[gnu::noinline, gnu::cold]] void takeBlock(std::atomic<uint32_t>& taken, uint32_t* next,
+                                                uint32_t* end) {
+        *next = taken.fetch_add(memory_.blockSlots_, std::memory_order_relaxed);
+        *end = *next + memory_.blockSlots_;
+        CHECK(*end <= memory_.slots_);
+    }
+
+    OrderMemory& memory_;
+    Order* const orders_;
+    OrderExtra* const extras_;
     uint32_t live_ = 0;
-    uint32_t used_ = 0;
-    uint32_t usedExtra_ = 0;
     OrderSlot free_ = 0;
+    OrderSlot next_ = 0, end_ = 0;  // never used so far
     uint64_t freeExtra_ = 0;
+    uint32_t nextExtra_ = 0, endExtra_ = 0;
 };
 
 // A queue of orders at one price, first come first.

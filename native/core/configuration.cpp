@@ -10,7 +10,7 @@ void Core::State::addAsset(const Command& command, const CommandContext& context
     if (assetNames.full()) return reject(command, Reject::CAPACITY_INSTRUMENTS, context);
     const AssetId id = assetNames.add(0, command.id, 0);
     CHECK(id == assets.size());
-    assets.push_back(Asset{0, 0, command.id, command.orderType});
+    makeAsset(Asset{0, command.id, command.orderType});
     Event& event = context.emit(EventType::AssetAdded, id);
     event.id = command.id;
 }
@@ -59,8 +59,7 @@ void Core::State::addInstrument(const Command& command, const CommandContext& co
     instrument.lotQuote = command.quantity;
     instrument.terms = terms;
     instrument.schedules[0] = fees;
-    instruments.push_back(instrument);
-    books.push_back(std::make_unique<Book>(id, slab, terms.priceMin, terms.priceMax));
+    makeInstrument(instrument);
     Event& event = context.emit(EventType::InstrumentAdded, id);
     event.id = command.id;
     event.kind = static_cast<uint8_t>(instrument.state);
@@ -74,10 +73,11 @@ void Core::State::changeInstrument(const Command& command, const CommandContext&
     if (!termsPossible(terms, fees, instrument.lotBase, instrument.lotQuote)) {
         return reject(command, Reject::INVALID_INSTRUMENT, context);
     }
-    if (!instrument.coversRebates(fees)) {
+    const uint32_t inUse = schedulesInUse(command.instrument);
+    if (!instrument.coversRebates(fees, inUse)) {
         return reject(command, Reject::FEES_BELOW_REBATES, context);
     }
-    const uint8_t slot = instrument.slotFor(fees, true);
+    const uint8_t slot = instrument.slotFor(fees, true, inUse);
     if (slot == Instrument::kSchedules) {
         return reject(command, Reject::CAPACITY_FEE_SCHEDULES, context);
     }
@@ -149,7 +149,8 @@ bool countNow(const Core::State& state, AccountId root, LimitKind kind, uint32_t
     for (AccountId id = root; id < end; ++id) {
         if (!state.accounts.inSubtree(id, root)) continue;
         if (kind == LimitKind::Position) {
-            if (const Exposure* exposure = state.ledger.findExposure(id, subject)) {
+            const Ledger& ledger = state.riskOf(id).ledger;
+            if (const Exposure* exposure = ledger.findExposure(id, subject)) {
                 limit->current += exposure->position;
                 limit->openBuy += exposure->openBuy;
                 limit->openSell += exposure->openSell;
@@ -157,9 +158,10 @@ bool countNow(const Core::State& state, AccountId root, LimitKind kind, uint32_t
         } else if (kind == LimitKind::OpenOrders) {
             limit->current += state.accounts[id].openOrders;
         } else if (kind == LimitKind::OpenValue) {
+            const ClientIds& orderIds = state.riskOf(id).orderIds;
             for (uint32_t entry = state.accounts[id].firstOrder; entry != 0;
-                 entry = state.orderIds[entry].next) {
-                const Order& order = state.slab[state.orderIds[entry].slot()];
+                 entry = orderIds[entry].next) {
+                const Order& order = state.slab[orderIds[entry].slot()];
                 const Instrument& instrument = state.instruments[order.instrument];
                 if (instrument.quote == subject &&
                     !checkedAdd(limit->current, instrument.value(order.price, order.open),

@@ -6,20 +6,84 @@
 
 namespace verbex {
 
-Core::State::State(const CoreLimits& coreLimits)
+namespace {
+
+std::vector<std::unique_ptr<OrderSlab>> makeSlabs(OrderMemory& memory, uint32_t count) {
+    CHECK(count >= 1 && count <= CoreShards::kMax);
+    std::vector<std::unique_ptr<OrderSlab>> slabs;
+    for (uint32_t i = 0; i < count; ++i) slabs.push_back(std::make_unique<OrderSlab>(memory));
+    return slabs;
+}
+
+}  // namespace
+
+Core::State::State(const CoreLimits& coreLimits, const CoreShards& coreShards)
     : capacity(coreLimits),
-      slab(coreLimits.maxOrders, coreLimits.warm),
+      orderMemory(coreLimits.maxOrders, coreShards.matching, coreLimits.warm),
+      slabs(makeSlabs(orderMemory, coreShards.matching)),
+      slab(*slabs[0]),
       assets(1),
       instruments(1),
       books(1),
-      accounts(coreLimits.maxAccounts),
-      orderIds(coreLimits.maxClientIds, coreLimits.warm),
+      accounts(coreLimits.maxAccounts, coreShards.risk),
       transactionIds(kTransactionIdsMax),
       assetNames(coreLimits.maxInstruments),
       instrumentNames(coreLimits.maxInstruments),
-      accountNames(coreLimits.maxAccounts) {}
+      accountNames(coreLimits.maxAccounts) {
+    CHECK(coreShards.risk >= 1 && coreShards.risk <= CoreShards::kMax);
+    CHECK(coreLimits.maxInstruments < ClientIdEntry::kInstrumentsMax);
+    for (uint32_t i = 0; i < coreShards.risk; ++i) {
+        shards.push_back(std::make_unique<RiskShard>(static_cast<uint8_t>(i),
+                                                     coreLimits.maxClientIds, coreLimits.warm,
+                                                     coreShards.risk > 1));
+    }
+}
 
-Core::Core(const CoreLimits& limits) : state_(std::make_unique<State>(limits)) {}
+uint32_t Core::State::liveOrders() const {
+    if (slabs.size() == 1) return slab.live();
+    uint32_t live = 0;
+    for (const auto& each : slabs) live += each->live();
+    return live;
+}
+
+uint32_t Core::State::rememberedIds() const {
+    if (shards.size() == 1) return shards[0]->orderIds.size();
+    uint32_t ids = 0;
+    for (const auto& shard : shards) ids += shard->orderIds.size();
+    return ids;
+}
+
+Amount Core::State::feesCollected(AssetId asset) const {
+    Amount fees = 0;
+    for (const auto& shard : shards) fees += shard->fees[asset];
+    return fees;
+}
+
+uint32_t Core::State::schedulesInUse(InstrumentId instrument) const {
+    uint32_t inUse = 0;
+    for (const auto& shard : shards) {
+        for (uint32_t slot = 0; slot < Instrument::kSchedules; ++slot) {
+            if (shard->scheduleOrders[instrument][slot] != 0) inUse |= 1u << slot;
+        }
+    }
+    return inUse;
+}
+
+void Core::State::makeAsset(const Asset& asset) {
+    assets.push_back(asset);
+    for (const auto& shard : shards) shard->fees.push_back(0);
+}
+
+void Core::State::makeInstrument(const Instrument& instrument) {
+    const auto id = static_cast<InstrumentId>(instruments.size());
+    instruments.push_back(instrument);
+    books.push_back(std::make_unique<Book>(id, *slabs[laneOf(id)], instrument.terms.priceMin,
+                                           instrument.terms.priceMax));
+    for (const auto& shard : shards) shard->scheduleOrders.emplace_back();
+}
+
+Core::Core(const CoreLimits& limits, const CoreShards& shards)
+    : state_(std::make_unique<State>(limits, shards)) {}
 Core::~Core() = default;
 
 Position Core::position() const { return state_->position; }
@@ -36,12 +100,13 @@ void Core::State::reject(const Command& command, Reject code, const CommandConte
 void Core::apply(const Command& command, EventWriter& events) {
     State& state = *state_;
     const CommandContext context{events, ++state.position, command.token};
-    state.begin(events);
+    Decision decision{};
+    state.begin(command, decision, events);
     switch (CommandType(command.type)) {
-        case CommandType::NewOrder: state.newOrder(command, context); break;
-        case CommandType::CancelOrder: state.cancelOrder(command, context); break;
-        case CommandType::ReduceOrder: state.reduceOrder(command, context); break;
-        case CommandType::ReplaceOrder: state.replaceOrder(command, context); break;
+        case CommandType::NewOrder:
+        case CommandType::CancelOrder:
+        case CommandType::ReduceOrder:
+        case CommandType::ReplaceOrder: state.order(command, decision, context); break;
         case CommandType::MassCancel: state.massCancel(command, context); break;
         case CommandType::KillSwitch: state.killSwitch(command, context); break;
         case CommandType::Deposit: state.deposit(command, context); break;
@@ -62,7 +127,74 @@ void Core::apply(const Command& command, EventWriter& events) {
     }
     // The last event is still in the region: a drain happens only when a further cell is claimed.
     events.cursor()[-1].flags |= kEventLast;
+    state.end();
 }
+
+// An order's way through the stages, one thread doing them all.
+void Core::State::order(const Command& command, Decision& decision, const CommandContext& context) {
+    CHECK(validate(decides(command), command, context.position, Certainty::Whole, decision));
+    match(command, decision, context);
+    settle();
+}
+
+// ---- stages
+
+namespace {
+
+bool isOrderCommand(const Command& command) {
+    static_assert(static_cast<uint8_t>(CommandType::NewOrder) == 1 &&
+                  static_cast<uint8_t>(CommandType::ReplaceOrder) == 4);
+    return command.type >= 1 && command.type <= 4;
+}
+
+}  // namespace
+
+uint32_t Core::riskShards() const { return static_cast<uint32_t>(state_->shards.size()); }
+uint32_t Core::matchingShards() const { return static_cast<uint32_t>(state_->slabs.size()); }
+
+bool Core::runsAlone(const Command& command) const {
+    if (state_->mutant == HazardMutant::NothingAlone) {
+        return command.type != static_cast<uint8_t>(CommandType::SetTradingState) &&
+               !isOrderCommand(command);
+    }
+    // A limit of the venue itself counts what all shards do.
+    return !isOrderCommand(command) ||
+           (state_->shards.size() > 1 && state_->accounts[0].limits > 0);
+}
+
+uint64_t Core::orderRoom() const {
+    const State& state = *state_;
+    return std::min(state.capacity.maxOrders - state.liveOrders(),
+                    state.capacity.maxClientIds - state.rememberedIds());
+}
+
+uint32_t Core::decidingShard(const Command& command) const {
+    return state_->decides(command).number;
+}
+
+bool Core::validate(const Command& command, Position at, bool settled, Decision& decision) {
+    return state_->validate(state_->decides(command), command, at,
+                            settled ? Certainty::Settled : Certainty::Ahead, decision);
+}
+
+void Core::match(const Command& command, Position at, Decision& decision, EventWriter& events) {
+    state_->match(command, decision, CommandContext{events, at, command.token});
+    events.cursor()[-1].flags |= kEventLast;
+}
+
+void Core::settle(uint32_t shard, const Command& command, const Decision& decision, Event* from,
+                  Event* to, bool first) {
+    state_->settle(*state_->shards[shard], command, decision, from, to, first);
+}
+
+void Core::complete(Event& event) { event.schedules = 0; }
+
+void Core::reached(Position at) {
+    CHECK(at >= state_->position);
+    state_->position = at;
+}
+
+void Core::breakRule(HazardMutant mutant) { state_->mutant = mutant; }
 
 namespace {
 
@@ -85,39 +217,46 @@ bool enters(const Command& command) {
 void Core::warm(const Command* const* commands, size_t count) const {
     const State& state = *state_;
     count = std::min(count, kWarmMax);
-    if (state.orderIds.size() < kWarmFromIds) return;
+    if (state.rememberedIds() < kWarmFromIds) return;
+    // What a command names may be anything: unknown accounts are looked for where the venue is.
+    const auto shardOf = [&state](const Command& command) -> const RiskShard& {
+        return state.riskOf(state.accounts.exists(command.account) ? command.account : 0);
+    };
     // Rounds over the batch, each asking for what the round before has brought: index → entry → order →
     // its surroundings. Within a round all loads are independent, so that they overlap.
     for (size_t i = 0; i < count; ++i) {
         if (enters(*commands[i]) || names(*commands[i])) {
-            state.orderIds.warm(commands[i]->account, commands[i]->id);
+            shardOf(*commands[i]).orderIds.warm(commands[i]->account, commands[i]->id);
         }
     }
-    const bool manyOrders = state.slab.live() >= kWarmFromOrders;
-    const bool manyBalances = state.ledger.balances().size() >= kWarmFromBalances;
+    const bool manyOrders = state.liveOrders() >= kWarmFromOrders;
+    const bool manyBalances = state.shards[0]->ledger.balances().size() >= kWarmFromBalances;
     if (manyOrders || manyBalances) {
         for (size_t i = 0; i < count; ++i) {
             const Command& command = *commands[i];
             if (!enters(command) || !state.knows(command.instrument)) continue;
             const Instrument& instrument = state.instruments[command.instrument];
             state.accounts.warm(command.account);
-            state.ledger.warm(command.account,
-                              command.side == 2 ? instrument.base : instrument.quote,
-                              command.instrument);
+            shardOf(command).ledger.warm(command.account,
+                                         command.side == 2 ? instrument.base : instrument.quote,
+                                         command.instrument);
             state.books[command.instrument]->warm(command.price);
         }
     }
     uint32_t entries[kWarmMax];
     for (size_t i = 0; i < count; ++i) {
         entries[i] = names(*commands[i])
-                         ? state.orderIds.warmEntry(commands[i]->account, commands[i]->id)
+                         ? shardOf(*commands[i])
+                               .orderIds.warmEntry(commands[i]->account, commands[i]->id)
                          : 0;
     }
     if (!manyOrders) return;
     OrderSlot slots[kWarmMax];
     for (size_t i = 0; i < count; ++i) {
-        const bool open = entries[i] != 0 && state.orderIds[entries[i]].live();
-        slots[i] = open ? state.orderIds[entries[i]].slot() : 0;
+        slots[i] = 0;
+        if (entries[i] == 0) continue;
+        const ClientIdEntry& entry = shardOf(*commands[i]).orderIds[entries[i]];
+        if (entry.live()) slots[i] = entry.slot();
         touch(&state.slab[slots[i]]);
     }
     for (size_t i = 0; i < count; ++i) {
@@ -127,8 +266,9 @@ void Core::warm(const Command* const* commands, size_t count) const {
         const Book& book = *state.books[order.instrument];
         book.warmAround(order);
         if (manyBalances) {
-            state.ledger.warm(order.account, order.sell() ? instrument.base : instrument.quote,
-                              order.instrument);
+            state.riskOf(order.account)
+                .ledger.warm(order.account, order.sell() ? instrument.base : instrument.quote,
+                             order.instrument);
         }
         if (commands[i]->type == static_cast<uint8_t>(CommandType::ReplaceOrder)) {
             book.warm(commands[i]->price);

@@ -208,7 +208,7 @@ void openOrder(std::string& out, const Core::State& state, const ClientIdEntry& 
 template <typename Visit>
 void eachBalance(const Core::State& state, AccountId account, Visit visit) {
     for (AssetId asset = 1; asset < state.assets.size(); ++asset) {
-        const Balance* found = state.ledger.balances().find(pairKey(account, asset));
+        const Balance* found = state.riskOf(account).ledger.balances().find(pairKey(account, asset));
         if (found != nullptr) visit(asset, *found);
     }
 }
@@ -217,7 +217,7 @@ void eachBalance(const Core::State& state, AccountId account, Visit visit) {
 template <typename Visit>
 void eachExposure(const Core::State& state, AccountId account, Visit visit) {
     for (InstrumentId id = 1; id < state.instruments.size(); ++id) {
-        const Exposure* found = state.ledger.exposures().find(pairKey(account, id));
+        const Exposure* found = state.riskOf(account).ledger.exposures().find(pairKey(account, id));
         if (found != nullptr) visit(id, *found);
     }
 }
@@ -246,12 +246,14 @@ struct SortedLedger {
     SortedLedger(const Core::State& state, AccountId only, bool all) {
         const auto wanted = [only, all](uint64_t key) { return all || key >> 32 == only; };
         if (all) {
-            state.ledger.balances().forEach([&](uint64_t key, const Balance& balance) {
-                balances.emplace_back(key, balance);
-            });
-            state.ledger.exposures().forEach([&](uint64_t key, const Exposure& exposure) {
-                exposures.emplace_back(key, exposure);
-            });
+            for (const auto& shard : state.shards) {
+                shard->ledger.balances().forEach([&](uint64_t key, const Balance& balance) {
+                    balances.emplace_back(key, balance);
+                });
+                shard->ledger.exposures().forEach([&](uint64_t key, const Exposure& exposure) {
+                    exposures.emplace_back(key, exposure);
+                });
+            }
         } else {
             eachBalance(state, only, [&](AssetId asset, const Balance& balance) {
                 balances.emplace_back(pairKey(only, asset), balance);
@@ -329,9 +331,10 @@ void wholeAccount(std::string& out, const Core::State& state, AccountId id,
                         [&out](const Exposure& exposure) { exposureOf(out, exposure); });
     out += ",\"orders\":";
     List orders(out);
-    for (uint32_t entry = account.firstOrder; entry != 0; entry = state.orderIds[entry].next) {
+    const ClientIds& orderIds = state.riskOf(id).orderIds;
+    for (uint32_t entry = account.firstOrder; entry != 0; entry = orderIds[entry].next) {
         orders.item();
-        orderRow(out, state, state.orderIds[entry]);
+        orderRow(out, state, orderIds[entry]);
     }
     orders.end();
     out += '}';
@@ -351,7 +354,7 @@ void assetList(std::string& out, const Core::State& state) {
         out += ",\"issued\":";
         amount(out, asset.issued);
         out += ",\"fees\":";
-        amount(out, asset.fees);
+        amount(out, state.feesCollected(id));
         out += '}';
     }
     assets.end();
@@ -484,23 +487,24 @@ void Core::explainAccountOrders(AccountId id, const ClientId* after, uint32_t co
     exposures.end();
     member(out, "openOrders", account.openOrders);
     // The order behind which the page begins is found by its id: no page costs more for being a late one.
+    const ClientIds& orderIds = state.riskOf(id).orderIds;
     uint32_t entry = account.firstOrder;
     OrderId behind = 0;
     if (after != nullptr) {
-        const uint32_t known = state.orderIds.find(id, *after);
-        if (known == 0 || !state.orderIds[known].live()) {
+        const uint32_t known = orderIds.find(id, *after);
+        if (known == 0 || !orderIds[known].live()) {
             out += ",\"after\":0,\"orders\":null}";
             return;
         }
-        behind = state.slab[state.orderIds[known].slot()].orderId;
-        entry = state.orderIds[known].next;
+        behind = state.slab[orderIds[known].slot()].orderId;
+        entry = orderIds[known].next;
     }
     member(out, "after", behind);
     out += ",\"orders\":";
     List orders(out);
-    for (; entry != 0 && count > 0; entry = state.orderIds[entry].next, --count) {
+    for (; entry != 0 && count > 0; entry = orderIds[entry].next, --count) {
         orders.item();
-        openOrder(out, state, state.orderIds[entry]);
+        openOrder(out, state, orderIds[entry]);
     }
     orders.end();
     out += '}';
@@ -508,12 +512,13 @@ void Core::explainAccountOrders(AccountId id, const ClientId* after, uint32_t co
 
 void Core::explainOrder(AccountId account, const ClientId& id, std::string& out) const {
     const State& state = *state_;
-    const uint32_t entry = state.orderIds.find(account, id);
+    const ClientIds& orderIds = state.riskOf(state.accounts.exists(account) ? account : 0).orderIds;
+    const uint32_t entry = orderIds.find(account, id);
     if (entry == 0) {
         out += "null";
         return;
     }
-    const ClientIdEntry& found = state.orderIds[entry];
+    const ClientIdEntry& found = orderIds[entry];
     if (!found.live()) {
         out += "{\"closed\":";
         number(out, found.orderId());

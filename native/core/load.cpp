@@ -57,8 +57,8 @@ public:
         state_.position = head_.position;
         state_.time = head_.time;
         return assets() && instruments() && accounts() && rights() && limits() && balances() &&
-               exposures() && ids(state_.orderIds, head_.orderIds, true) &&
-               ids(state_.transactionIds, head_.transactionIds, false) && orders() && linkOrders() &&
+               exposures() && ids(head_.orderIds, true) && ids(head_.transactionIds, false) &&
+               orders() && linkOrders() &&
                consistent();
     }
 
@@ -77,8 +77,10 @@ private:
             if (state_.assetNames.full() || state_.assetNames.find(0, saved.name) != 0) return false;
             if (!amountInRange(saved.issued) || !amountInRange(saved.fees)) return false;
             (void)state_.assetNames.add(0, saved.name, 0);
-            state_.assets.push_back(Asset{saved.issued, saved.fees, saved.name,
-                                          static_cast<uint8_t>(saved.decimals)});
+            state_.makeAsset(
+                Asset{saved.issued, saved.name, static_cast<uint8_t>(saved.decimals)});
+            // Fees are a sum over the shards: which of them begins with it is all the same.
+            state_.shards[0]->fees.back() = saved.fees;
         }
         return true;
     }
@@ -113,9 +115,8 @@ private:
             instrument.lotQuote = saved.lotQuote;
             instrument.terms = terms;
             instrument.schedules[0] = fees;
-            state_.instruments.push_back(instrument);
-            state_.books.push_back(
-                std::make_unique<Book>(id, state_.slab, terms.priceMin, terms.priceMax));
+            CHECK(id == state_.instruments.size());
+            state_.makeInstrument(instrument);
             state_.books.back()->restoreTrades(saved.lastPrice, saved.trades);
         }
         return true;
@@ -188,7 +189,7 @@ private:
             if (saved.held < 0 || saved.total < saved.held || !amountInRange(saved.total)) {
                 return false;
             }
-            state_.ledger.balance(account, static_cast<AssetId>(saved.pair)) =
+            state_.riskOf(account).ledger.balance(account, static_cast<AssetId>(saved.pair)) =
                 Balance{saved.total, saved.held};
         }
         return true;
@@ -205,26 +206,33 @@ private:
             }
             if (saved.openBuy < 0 || saved.openSell < 0) return false;
             if (saved.position < -kExposureMax || saved.position > kExposureMax) return false;
-            state_.ledger.exposure(account, instrument) =
+            state_.riskOf(account).ledger.exposure(account, instrument) =
                 Exposure{saved.position, saved.openBuy, saved.openSell};
         }
         return true;
     }
 
-    bool ids(ClientIds& table, uint64_t count, bool orderIds) {
-        table.restoreDay(0);
+    bool ids(uint64_t count, bool orderIds) {
+        ClientIds& transactions = state_.transactionIds;
+        transactions.restoreDay(0);
+        for (const auto& shard : state_.shards) shard->orderIds.restoreDay(0);
         for (uint64_t i = 0; i < count; ++i) {
             SavedId saved;
             if (!get(&saved) || saved.id.none() || saved.account == 0 ||
-                !state_.accounts.exists(saved.account) || table.full() ||
-                table.find(saved.account, saved.id) != 0 || saved.daysAgo > 1 ||
+                !state_.accounts.exists(saved.account) || saved.daysAgo > 1 ||
                 saved.live > (orderIds ? 1u : 0u) || saved.reject > kRejectMax ||
                 saved.orderId == 0 || saved.orderId > state_.position ||
                 (saved.live != 0 && (saved.reject != 0 || saved.daysAgo != 0))) {
                 return false;
             }
+            ClientIds& table = orderIds ? state_.riskOf(saved.account).orderIds : transactions;
+            const bool full = orderIds ? state_.rememberedIds() >= state_.capacity.maxClientIds
+                                       : table.full();
+            if (full || table.find(saved.account, saved.id) != 0) return false;
             const uint32_t entry = table.add(saved.account, saved.id, saved.fingerprint);
-            if (orderIds) orderOf_.push_back(saved.orderId);
+            // Ranks come before all positions that are still to come: at most one id a position.
+            table.setDate(entry, i + 1);
+            if (orderIds) arrived_.push_back(Arrived{saved.orderId, saved.account, entry});
             if (saved.live == 0) {
                 table.restoreDay(static_cast<uint8_t>(0 - saved.daysAgo));
                 table.close(entry, saved.orderId, Reject(saved.reject));
@@ -237,26 +245,31 @@ private:
     bool orders() {
         for (uint64_t i = 0; i < head_.orders; ++i) {
             SavedOrder saved;
-            if (!get(&saved) || !state_.knows(saved.instrument) || state_.slab.full()) return false;
-            if (saved.entry == 0 || saved.entry > state_.orderIds.size()) return false;
-            const ClientIdEntry& entry = state_.orderIds[saved.entry];
-            if (!entry.live() || entry.slot() != 0 || entry.account != saved.account ||
-                orderOf_[saved.entry - 1] != saved.orderId) {
+            if (!get(&saved) || !state_.knows(saved.instrument) ||
+                state_.liveOrders() >= state_.capacity.maxOrders) {
                 return false;
             }
+            if (saved.entry == 0 || saved.entry > arrived_.size()) return false;
+            const Arrived& arrived = arrived_[saved.entry - 1];
+            if (arrived.account != saved.account || arrived.orderId != saved.orderId) return false;
+            RiskShard& risk = state_.riskOf(saved.account);
+            const ClientIdEntry& entry = risk.orderIds[arrived.entry];
+            if (!entry.live() || entry.slot() != 0) return false;
             Instrument& instrument = state_.instruments[saved.instrument];
             if (saved.orderId == 0 || saved.orderId > state_.position ||
                 !orderPossible(saved, instrument)) {
                 return false;
             }
             const FeeSchedule fees{saved.makerFee, saved.takerFee};
-            const uint8_t schedule = instrument.slotFor(fees, false);
+            const uint8_t schedule =
+                instrument.slotFor(fees, false, state_.schedulesInUse(saved.instrument));
             if (schedule == Instrument::kSchedules) return false;
             instrument.schedules[schedule] = fees;
-            ++instrument.scheduleOrders[schedule];
+            ++risk.scheduleOrders[saved.instrument][schedule];
 
-            const OrderSlot slot = state_.slab.claim();
-            Order& order = state_.slab[slot];
+            OrderSlab& slab = state_.books[saved.instrument]->slab();
+            const OrderSlot slot = slab.claim();
+            Order& order = slab[slot];
             order = Order{};
             order.price = saved.price;
             order.open = saved.open;
@@ -264,14 +277,16 @@ private:
             order.account = saved.account;
             order.firm = state_.accounts[saved.account].firm;
             order.instrument = saved.instrument;
-            order.entry = saved.entry;
+            order.entry = arrived.entry;
             order.flags = saved.flags | uint32_t{schedule} << kOrderScheduleShift;
             if ((saved.display | saved.stopPrice) != 0 || saved.expiry != 0) {
-                state_.slab.needExtra(order) =
+                slab.needExtra(order) =
                     OrderExtra{saved.display, saved.stopPrice, saved.expiry, 0};
             }
             if (!state_.books[saved.instrument]->restore(slot, saved.visible)) return false;
-            state_.orderIds.setLive(saved.entry, slot);
+            risk.orderIds.setLive(arrived.entry,
+                                  LiveOrder{slot, saved.instrument, schedule, order.sell(),
+                                            order.type() == OrderType::Limit});
             slots_.push_back(slot);
         }
         return true;
@@ -284,12 +299,11 @@ private:
         });
         for (const OrderSlot slot : slots_) {
             const Order& order = state_.slab[slot];
-            (void)state_.link(order.entry);
+            RiskShard& risk = state_.riskOf(order.account);
+            (void)state_.link(risk, order.entry);
             if (order.extra == 0 || state_.slab.extra(order).expiry == 0) continue;
-            state_.expiries.push_back(
-                Expiry{state_.slab.extra(order).expiry, order.orderId, slot});
+            risk.addExpiry(Expiry{state_.slab.extra(order).expiry, order.orderId, slot});
         }
-        std::make_heap(state_.expiries.begin(), state_.expiries.end());
         return true;
     }
 
@@ -314,33 +328,43 @@ private:
             lots += order.open;
         }
         bool good = true;
+        const auto ledgerOf = [this](uint64_t key) -> const Ledger& {
+            return state_.riskOf(static_cast<AccountId>(key >> 32)).ledger;
+        };
         held.forEach([&](uint64_t key, const Amount&) {
-            if (state_.ledger.balances().find(key) == nullptr) good = false;
+            if (ledgerOf(key).balances().find(key) == nullptr) good = false;
         });
         open.forEach([&](uint64_t key, const Exposure&) {
-            if (state_.ledger.exposures().find(key) == nullptr) good = false;
+            if (ledgerOf(key).exposures().find(key) == nullptr) good = false;
         });
         std::vector<Amount> totals(state_.assets.size());
-        state_.ledger.balances().forEach([&](uint64_t key, const Balance& balance) {
+        const auto balanceGood = [&](uint64_t key, const Balance& balance) {
             const Amount* expected = held.find(key);
             if (balance.held != (expected == nullptr ? 0 : *expected)) good = false;
             Amount& total = totals[static_cast<uint32_t>(key)];
             if (__builtin_add_overflow(total, balance.total, &total)) good = false;
-        });
-        state_.ledger.exposures().forEach([&](uint64_t key, const Exposure& exposure) {
+        };
+        const auto exposureGood = [&](uint64_t key, const Exposure& exposure) {
             const Exposure* expected = open.find(key);
             const Exposure none{};
             if (expected == nullptr) expected = &none;
             if (exposure.openBuy != expected->openBuy || exposure.openSell != expected->openSell) {
                 good = false;
             }
-        });
+        };
+        for (const auto& shard : state_.shards) {
+            shard->ledger.balances().forEach(balanceGood);
+            shard->ledger.exposures().forEach(exposureGood);
+        }
         for (size_t i = 1; i < totals.size(); ++i) {
-            if (totals[i] + state_.assets[i].fees != state_.assets[i].issued) good = false;
+            const Amount fees = state_.feesCollected(static_cast<AssetId>(i));
+            if (totals[i] + fees != state_.assets[i].issued) good = false;
         }
         size_t live = 0;
-        for (uint32_t entry = 1; entry <= state_.orderIds.size(); ++entry) {
-            live += state_.orderIds[entry].live() ? 1 : 0;
+        for (const auto& shard : state_.shards) {
+            for (uint32_t entry = 1; entry <= shard->orderIds.size(); ++entry) {
+                live += shard->orderIds[entry].live() ? 1 : 0;
+            }
         }
         return good && live == slots_.size();
     }
@@ -349,7 +373,12 @@ private:
     Core::State& state_;
     SavedHead head_{};
     std::vector<OrderSlot> slots_;
-    std::vector<OrderId> orderOf_;  // entry − 1 → order id or position
+    struct Arrived {
+        OrderId orderId;  // or position
+        AccountId account;
+        uint32_t entry;  // in its shard's table
+    };
+    std::vector<Arrived> arrived_;  // saved place − 1
 };
 
 }  // namespace

@@ -14,6 +14,7 @@ int64_t Core::State::cancelSubtree(AccountId root, Cause cause, const CommandCon
     const AccountId end = accounts.subtreeEnd(root);
     for (AccountId id = root; id < end; ++id) {
         if (accounts[id].openOrders == 0 || !accounts.inSubtree(id, root)) continue;
+        const ClientIds& orderIds = riskOf(id).orderIds;
         for (uint32_t entry = accounts[id].firstOrder; entry != 0;) {
             const uint32_t next = orderIds[entry].next;
             const OrderSlot slot = orderIds[entry].slot();
@@ -64,10 +65,21 @@ void Core::State::advanceTime(const Command& command, const CommandContext& cont
     if (command.expiry < time) return reject(command, Reject::TIME_NOT_MONOTONIC, context);
     time = command.expiry;
     int64_t count = 0;
-    while (!expiries.empty() && expiries.front().time <= time) {
-        const Expiry expiry = expiries.front();
-        std::pop_heap(expiries.begin(), expiries.end());
-        expiries.pop_back();
+    const auto nextDue = [this]() -> RiskShard* {
+        RiskShard* next = nullptr;
+        for (const auto& shard : shards) {
+            if (shard->expiries.empty() || shard->expiries.front().time > time) continue;
+            // Turned round: the earlier one is the greater.
+            if (next == nullptr || next->expiries.front() < shard->expiries.front()) {
+                next = shard.get();
+            }
+        }
+        return next;
+    };
+    while (RiskShard* const shard = nextDue()) {
+        const Expiry expiry = shard->expiries.front();
+        std::pop_heap(shard->expiries.begin(), shard->expiries.end());
+        shard->expiries.pop_back();
         const Order& order = slab[expiry.slot];
         if (order.orderId != expiry.orderId) continue;  // ended before
         books[order.instrument]->cancel(expiry.slot, Cause::Expired, context);
@@ -84,13 +96,16 @@ void Core::State::dayEnd(const CommandContext& context) {
         cancelSubtree(0, Cause::DayEnd, context, [](const Order& order) {
             return order.timeInForce() == TimeInForce::Day;
         });
-    orderIds.endDay([this](uint32_t, uint32_t to) {
-        ClientIdEntry& entry = orderIds[to];
-        Account& account = accounts[entry.account];
-        (entry.prev != 0 ? orderIds[entry.prev].next : account.firstOrder) = to;
-        (entry.next != 0 ? orderIds[entry.next].prev : account.lastOrder) = to;
-        slab[entry.slot()].entry = to;
-    });
+    for (const auto& shard : shards) {
+        ClientIds& orderIds = shard->orderIds;
+        orderIds.endDay([this, &orderIds](uint32_t, uint32_t to) {
+            ClientIdEntry& entry = orderIds[to];
+            Account& account = accounts[entry.account];
+            (entry.prev != 0 ? orderIds[entry.prev].next : account.firstOrder) = to;
+            (entry.next != 0 ? orderIds[entry.next].prev : account.lastOrder) = to;
+            slab[entry.slot()].entry = to;
+        });
+    }
     Event& event = context.emit(EventType::DayEnded, 0);
     event.quantity = count;
 }

@@ -60,7 +60,7 @@ void Core::State::rememberTransaction(const Command& command, uint32_t fingerpri
 
 void Core::State::changeBalance(const Command& command, AccountId account, AccountId other,
                                 Amount change, const CommandContext& context) {
-    Balance& balance = ledger.balance(account, command.instrument);
+    Balance& balance = riskOf(account).ledger.balance(account, command.instrument);
     balance.total += change;
     Event& event = context.emit(EventType::BalanceChanged, command.instrument);
     event.kind = command.type;
@@ -99,7 +99,8 @@ void Core::State::withdraw(const Command& command, const CommandContext& context
     if (command.amount < 1 || command.amount > kAmountMax) {
         return reject(command, Reject::INVALID_AMOUNT, context);
     }
-    if (ledger.available(command.account, command.instrument) < command.amount) {
+    if (riskOf(command.account).ledger.available(command.account, command.instrument) <
+        command.amount) {
         return reject(command, Reject::INSUFFICIENT_FUNDS, context);
     }
     if (transactionIds.full()) return reject(command, Reject::CAPACITY_CLIENT_IDS, context);
@@ -116,7 +117,8 @@ void Core::State::transfer(const Command& command, const CommandContext& context
     if (command.amount < 1 || command.amount > kAmountMax) {
         return reject(command, Reject::INVALID_AMOUNT, context);
     }
-    if (ledger.available(command.account, command.instrument) < command.amount) {
+    if (riskOf(command.account).ledger.available(command.account, command.instrument) <
+        command.amount) {
         return reject(command, Reject::INSUFFICIENT_FUNDS, context);
     }
     if (transactionIds.full()) return reject(command, Reject::CAPACITY_CLIENT_IDS, context);

@@ -1,4 +1,7 @@
-// New orders, cancels and reduces (docs/rules.md sections 5 and 8).
+// New orders, cancels and reduces (docs/rules.md sections 5 and 8): their validation, which is a risk shard's, and
+// their matching, which is a matching shard's.
+#include <algorithm>
+
 #include "core/state.h"
 
 namespace verbex {
@@ -114,10 +117,145 @@ uint32_t orderFlags(const Command& command, uint8_t schedule) {
     return flags;
 }
 
+// Does the decision about it look at the book, which matching may be changing?
+bool looksAtBook(const Command& command) {
+    return command.orderType == static_cast<uint8_t>(OrderType::Market) ||
+           (command.flags & (kCommandPostOnlyReject | kCommandPostOnlyReprice)) != 0;
+}
+
+// Can what is still in flight turn this no into a yes?
+bool mayPass(Reject code) {
+    switch (code) {
+        case Reject::INSUFFICIENT_FUNDS:
+        case Reject::VALUE_OVERFLOW:
+        case Reject::ORDER_SIZE_LIMIT:
+        case Reject::ORDER_VALUE_LIMIT:
+        case Reject::OPEN_ORDERS_LIMIT:
+        case Reject::OPEN_VALUE_LIMIT:
+        case Reject::POSITION_LIMIT: return true;
+        default: return false;
+    }
+}
+
+bool frozen(TradingState state) {
+    return state == TradingState::Halted || state == TradingState::Closed;
+}
+
 }  // namespace
 
+// What validation has found out about a new order.
+struct Core::State::Draft {
+    int64_t price;  // the worst one
+    Amount hold;
+    Amount value;
+    Balance* balance;    // where the hold will be
+    Exposure* exposure;  // nullptr: the account's first order in the instrument
+    bool repriced;
+};
+
+// ---- validation
+
+bool Core::State::validate(RiskShard& risk, const Command& command, Position at,
+                           Certainty certainty, Decision& decision) {
+    decision.step = Step::Reject;
+    decision.lane = 0;
+    switch (CommandType(command.type)) {
+        case CommandType::NewOrder:
+            return validateNewOrder(risk, command, at, certainty, decision);
+        case CommandType::CancelOrder:
+        case CommandType::ReduceOrder: return validateNamed(risk, command, decision);
+        case CommandType::ReplaceOrder:
+            return validateReplace(risk, command, at, certainty, decision);
+        default: CHECK(false);  // runs alone
+    }
+}
+
+namespace {
+
+bool refuse(Decision& decision, Reject code) {
+    decision.code = static_cast<uint16_t>(code);
+    return true;
+}
+
+}  // namespace
+
+bool Core::State::validateNewOrder(RiskShard& risk, const Command& command, Position at,
+                                   Certainty certainty, Decision& decision) {
+    if (!accounts.exists(command.account)) return refuse(decision, Reject::UNKNOWN_ACCOUNT);
+    if (command.account == 0) return refuse(decision, Reject::ACCOUNT_CANNOT_TRADE);
+    if (command.id.none()) return refuse(decision, Reject::INVALID_CLIENT_ORDER_ID);
+    if (!knows(command.instrument)) return refuse(decision, Reject::UNKNOWN_INSTRUMENT);
+    ClientIds& ids = risk.orderIds;
+    const uint32_t fingerprint = fingerprintOf(command);
+    const uint32_t hash = ClientIds::hashOf(command.account, command.id);
+    if (const uint32_t known = ids.find(command.account, command.id, hash)) {
+        const ClientIdEntry& first = ids[known];
+        if (first.fingerprint != fingerprint) {
+            return refuse(decision, Reject::DUPLICATE_CLIENT_ORDER_ID);
+        }
+        const bool live = first.live();
+        // An open order's id is written in the order.
+        if (live && certainty == Certainty::Ahead) return false;
+        decision.step = Step::AnswerAgain;
+        decision.code = live ? 0 : static_cast<uint16_t>(first.reject());
+        decision.orderId = live ? slab[first.slot()].orderId : first.orderId();
+        return true;
+    }
+    // What threads have in flight at once was counted against the room beforehand (orderRoom).
+    if (certainty == Certainty::Whole && rememberedIds() >= capacity.maxClientIds) {
+        return refuse(decision, Reject::CAPACITY_CLIENT_IDS);
+    }
+    if (certainty == Certainty::Ahead && looksAtBook(command) &&
+        mutant != HazardMutant::CapturedBook) {
+        return false;
+    }
+    if (risk.expiries.size() >= risk.expiriesMax && command.expiry != 0) [[unlikely]] {
+        if (certainty == Certainty::Ahead) return false;
+        dropGoneExpiries(risk);
+    }
+
+    Draft draft;
+    const Reject code = checkNewOrder(risk, command, certainty, draft);
+    if (certainty == Certainty::Ahead && mayPass(code) &&
+        !(mutant == HazardMutant::RejectWithoutFunds && code == Reject::INSUFFICIENT_FUNDS)) {
+        return false;
+    }
+    const uint32_t entry = ids.add(command.account, command.id, fingerprint, hash);
+    ids.setDate(entry, at);
+    decision.lane = laneOf(command.instrument);
+    if (code != Reject::NONE) {
+        ids.close(entry, at, code);
+        return refuse(decision, code);
+    }
+
+    // Nothing can fail from here on.
+    const Instrument& instrument = instruments[command.instrument];
+    const bool sell = command.side == static_cast<uint8_t>(Side::Sell);
+    ids.setLive(entry,
+                LiveOrder{0, command.instrument, instrument.schedule, sell,
+                          command.orderType == static_cast<uint8_t>(OrderType::Limit)});
+    draft.balance->held += draft.hold;
+    if (draft.exposure == nullptr) {
+        draft.exposure = &risk.ledger.exposure(command.account, command.instrument);
+    }
+    draft.exposure->open(sell) += command.quantity;
+    ++risk.scheduleOrders[command.instrument][instrument.schedule];
+    if (accounts[command.account].limitsInForce) {
+        limits.apply(accounts, command.account,
+                     LimitChange{command.instrument, instrument.quote, sell, 1, command.quantity, 0,
+                                 draft.value});
+    }
+    decision.step = Step::Enter;
+    decision.schedule = instrument.schedule;
+    decision.repriced = draft.repriced;
+    decision.entry = entry;
+    decision.price = draft.price;
+    return true;
+}
+
 // Checks 5 to 20. Changes nothing; fills the draft, whose pointers are good until the ledger grows.
-Reject Core::State::validate(const Command& command, NewOrderDraft& draft) {
+Reject Core::State::checkNewOrder(RiskShard& risk, const Command& command, Certainty certainty,
+                                  Draft& draft) {
     const Account& account = accounts[command.account];
     const Instrument& instrument = instruments[command.instrument];
     const Book& book = *books[command.instrument];
@@ -162,18 +300,26 @@ Reject Core::State::validate(const Command& command, NewOrderDraft& draft) {
 
     draft.hold = instrument.hold(sell, price, command.quantity, instrument.schedule);
     const AssetId asset = sell ? instrument.base : instrument.quote;
-    draft.balance = ledger.findBalance(command.account, asset);
+    draft.balance = risk.ledger.findBalance(command.account, asset);
     if (draft.balance == nullptr || draft.balance->available() < draft.hold) {
         return Reject::INSUFFICIENT_FUNDS;
     }
-    draft.exposure = ledger.findExposure(command.account, command.instrument);
+    draft.exposure = risk.ledger.findExposure(command.account, command.instrument);
     if (draft.exposure != nullptr) {
         const int64_t position =
             draft.exposure->position < 0 ? -draft.exposure->position : draft.exposure->position;
+        // A trade in flight moves lots from open to the position, on either side: with both sides counted the
+        // sum can only fall.
+        const int64_t other = certainty == Certainty::Ahead ? draft.exposure->open(!sell) : 0;
         const int64_t open = draft.exposure->open(sell);
-        if (open > kExposureMax - position - command.quantity) return Reject::VALUE_OVERFLOW;
+        if (other > kExposureMax - position ||
+            open > kExposureMax - position - other - command.quantity) {
+            return Reject::VALUE_OVERFLOW;
+        }
     }
-    if (slab.full()) return Reject::CAPACITY_ORDERS;
+    if (certainty == Certainty::Whole && liveOrders() >= capacity.maxOrders) {
+        return Reject::CAPACITY_ORDERS;
+    }
 
     draft.repriced = false;
     if ((command.flags & (kCommandPostOnlyReject | kCommandPostOnlyReprice)) != 0 &&
@@ -192,137 +338,146 @@ Reject Core::State::validate(const Command& command, NewOrderDraft& draft) {
     return Reject::NONE;
 }
 
-void Core::State::answerAgain(const Command& command, const ClientIdEntry& entry,
+// The entry of the order that the command names, if it was accepted and is not known to be closed.
+Reject Core::State::findOrder(const RiskShard& risk, const Command& command,
+                              uint32_t* entry) const {
+    *entry = risk.orderIds.find(command.account, command.id);
+    if (*entry == 0) return Reject::UNKNOWN_ORDER;
+    const ClientIdEntry& found = risk.orderIds[*entry];
+    if (found.live()) return Reject::NONE;
+    return found.reject() == Reject::NONE ? Reject::ORDER_CLOSED : Reject::UNKNOWN_ORDER;
+}
+
+// Cancel and reduce: whether the order is still open, only matching knows.
+bool Core::State::validateNamed(RiskShard& risk, const Command& command, Decision& decision) {
+    if (!accounts.exists(command.account)) return refuse(decision, Reject::UNKNOWN_ACCOUNT);
+    if (command.id.none()) return refuse(decision, Reject::INVALID_CLIENT_ORDER_ID);
+    uint32_t entry;
+    const Reject code = findOrder(risk, command, &entry);
+    if (code != Reject::NONE) return refuse(decision, code);
+    decision.step = command.type == static_cast<uint8_t>(CommandType::CancelOrder) ? Step::Cancel
+                                                                                    : Step::Reduce;
+    decision.entry = entry;
+    decision.lane = laneOf(risk.orderIds[entry].order().instrument);
+    return true;
+}
+
+void Core::State::dropGoneExpiries(RiskShard& risk) {
+    std::erase_if(risk.expiries, [this](const Expiry& expiry) {
+        return slab[expiry.slot].orderId != expiry.orderId;
+    });
+    std::make_heap(risk.expiries.begin(), risk.expiries.end());
+    risk.expiriesMax = 2 * risk.expiries.size() + 1024;
+}
+
+// ---- matching
+
+void Core::State::match(const Command& command, Decision& decision,
+                        const CommandContext& context) {
+    switch (decision.step) {
+        case Step::Enter: enter(command, decision, context); break;
+        case Step::Cancel: cancel(command, decision, context); break;
+        case Step::Reduce: reduce(command, decision, context); break;
+        case Step::Replace:
+        case Step::ReplaceKnown: replace(command, decision, context); break;
+        case Step::Reject: reject(command, Reject(decision.code), context); break;
+        case Step::AnswerAgain: answerAgain(command, decision, context); break;
+        case Step::None:
+        case Step::Alone: CHECK(false);
+    }
+}
+
+void Core::State::answerAgain(const Command& command, const Decision& decision,
                               const CommandContext& context) {
-    const bool accepted = entry.live() || entry.reject() == Reject::NONE;
+    if (command.type == static_cast<uint8_t>(CommandType::ReplaceOrder)) {
+        Event& again = context.emit(EventType::Replaced, 0);
+        again.flags = kEventDuplicate;
+        again.account = command.account;
+        again.id = command.id;
+        again.id2 = command.newId;
+        again.orderId = decision.orderId;
+        return;
+    }
+    const bool accepted = decision.code == static_cast<uint16_t>(Reject::NONE);
     Event& event = context.emit(accepted ? EventType::Accepted : EventType::Rejected,
                                 command.instrument);
     event.flags = kEventDuplicate;
     event.account = command.account;
     event.id = command.id;
-    event.orderId = entry.live() ? slab[entry.slot()].orderId : entry.orderId();
+    event.orderId = decision.orderId;
     if (accepted) {
         event.side = command.side;
         event.kind = command.orderType;
     } else {
         event.kind = command.type;
-        event.code = static_cast<uint16_t>(entry.reject());
+        event.code = decision.code;
     }
 }
 
-void Core::State::newOrder(const Command& command, const CommandContext& context) {
-    if (!accounts.exists(command.account)) return reject(command, Reject::UNKNOWN_ACCOUNT, context);
-    if (command.account == 0) return reject(command, Reject::ACCOUNT_CANNOT_TRADE, context);
-    if (command.id.none()) return reject(command, Reject::INVALID_CLIENT_ORDER_ID, context);
-    if (!knows(command.instrument)) return reject(command, Reject::UNKNOWN_INSTRUMENT, context);
-    const uint32_t fingerprint = fingerprintOf(command);
-    const uint32_t hash = ClientIds::hashOf(command.account, command.id);
-    if (const uint32_t known = orderIds.find(command.account, command.id, hash)) {
-        if (orderIds[known].fingerprint == fingerprint) {
-            return answerAgain(command, orderIds[known], context);
-        }
-        return reject(command, Reject::DUPLICATE_CLIENT_ORDER_ID, context);
-    }
-    if (orderIds.full()) return reject(command, Reject::CAPACITY_CLIENT_IDS, context);
-
-    NewOrderDraft draft;
-    const Reject code = validate(command, draft);
-    const uint32_t entry = orderIds.add(command.account, command.id, fingerprint, hash);
-    if (code != Reject::NONE) {
-        orderIds.close(entry, position, code);
-        return reject(command, code, context);
-    }
-
-    Instrument& instrument = instruments[command.instrument];
-    const bool sell = command.side == static_cast<uint8_t>(Side::Sell);
-    draft.balance->held += draft.hold;
-    if (draft.exposure == nullptr) {
-        draft.exposure = &ledger.exposure(command.account, command.instrument);
-    }
-    draft.exposure->open(sell) += command.quantity;
-    ++instrument.scheduleOrders[instrument.schedule];
-    const Account& account = accounts[command.account];
-    if (account.limitsInForce) {
-        limits.apply(accounts, command.account,
-                     LimitChange{command.instrument, instrument.quote, sell, 1, command.quantity, 0,
-                                 draft.value});
-    }
-
+void Core::State::enter(const Command& command, const Decision& decision,
+                        const CommandContext& context) {
+    Book& book = *books[command.instrument];
     // In its slot from the start: what rests is not copied, and what doesn't gives the slot back.
-    const OrderSlot slot = slab.claim();
-    Order& order = slab[slot];
-    order.price = draft.price;
+    OrderSlab& own = book.slab();
+    const OrderSlot slot = own.claim();
+    Order& order = own[slot];
+    order.price = decision.price;
     order.open = command.quantity;
     order.visible = 0;
     order.next = order.prev = 0;
-    order.orderId = position;
+    order.orderId = context.position;
     order.account = command.account;
-    order.firm = account.firm;
+    order.firm = accounts[command.account].firm;
     order.instrument = command.instrument;
-    order.entry = entry;
-    order.flags = orderFlags(command, instrument.schedule);
+    order.entry = decision.entry;
+    order.flags = orderFlags(command, decision.schedule);
     order.extra = 0;
     const SecondLine second = secondLineOf(command);
     if ((second.stopPrice | second.displayQuantity) != 0 || command.expiry != 0) {
-        slab.needExtra(order) = OrderExtra{second.displayQuantity, second.stopPrice, command.expiry, 0};
+        own.needExtra(order) = OrderExtra{second.displayQuantity, second.stopPrice, command.expiry, 0};
     }
 
-    Book& book = *books[command.instrument];
     Event& accepted = context.emit(EventType::Accepted, command.instrument);
     describeOrder(accepted, order);
     accepted.quantity = accepted.leaves = command.quantity;
-    if (draft.repriced) accepted.flags |= kEventRepriced;
+    if (decision.repriced) accepted.flags |= kEventRepriced;
+    bool rests = true;
     if (second.stopPrice != 0) {
         accepted.flags |= kEventStop;
         accepted.account2 = slot;
         book.wait(slot);
     } else {
-        (void)book.enter(slot, second.minQuantity, accepted, context);
+        rests = book.enter(slot, second.minQuantity, accepted, context);
     }
+    if (rests) riskOf(command.account).orderIds.setSlot(decision.entry, slot);
     book.runStops(context);
-    settle();
 }
 
-// The entry of the open order that the command names.
-Reject Core::State::findOrder(const Command& command, uint32_t* entry) const {
-    *entry = orderIds.find(command.account, command.id);
-    if (*entry == 0) return Reject::UNKNOWN_ORDER;
-    const ClientIdEntry& found = orderIds[*entry];
-    if (found.live()) return Reject::NONE;
-    return found.reject() == Reject::NONE ? Reject::ORDER_CLOSED : Reject::UNKNOWN_ORDER;
+OrderSlot Core::State::openSlot(AccountId account, uint32_t entry) const {
+    const uint64_t answer = riskOf(account).orderIds[entry].word();
+    const auto slot = static_cast<OrderSlot>(answer);
+    const Order& order = slab[slot];
+    // The slot may have gone to another order since, or the order never came to rest (slot 0).
+    const bool same = order.orderId != 0 && order.entry == entry && order.account == account;
+    return (answer >> 63) != 0 && same ? slot : 0;
 }
 
-namespace {
-
-bool frozen(TradingState state) {
-    return state == TradingState::Halted || state == TradingState::Closed;
-}
-
-}  // namespace
-
-void Core::State::cancelOrder(const Command& command, const CommandContext& context) {
-    if (!accounts.exists(command.account)) return reject(command, Reject::UNKNOWN_ACCOUNT, context);
-    if (command.id.none()) return reject(command, Reject::INVALID_CLIENT_ORDER_ID, context);
-    uint32_t entry;
-    const Reject code = findOrder(command, &entry);
-    if (code != Reject::NONE) return reject(command, code, context);
-    const OrderSlot slot = orderIds[entry].slot();
+void Core::State::cancel(const Command& command, const Decision& decision,
+                         const CommandContext& context) {
+    const OrderSlot slot = openSlot(command.account, decision.entry);
+    if (slot == 0) return reject(command, Reject::ORDER_CLOSED, context);
     const InstrumentId instrument = slab[slot].instrument;
     if (frozen(instruments[instrument].state)) {
         return reject(command, Reject::INSTRUMENT_FROZEN, context);
     }
     books[instrument]->cancel(slot, Cause::Requested, context);
-    settle();
 }
 
-void Core::State::reduceOrder(const Command& command, const CommandContext& context) {
-    if (!accounts.exists(command.account)) return reject(command, Reject::UNKNOWN_ACCOUNT, context);
-    if (command.id.none()) return reject(command, Reject::INVALID_CLIENT_ORDER_ID, context);
-    uint32_t entry;
-    const Reject code = findOrder(command, &entry);
-    if (code != Reject::NONE) return reject(command, code, context);
+void Core::State::reduce(const Command& command, const Decision& decision,
+                         const CommandContext& context) {
+    const OrderSlot slot = openSlot(command.account, decision.entry);
+    if (slot == 0) return reject(command, Reject::ORDER_CLOSED, context);
     if (command.quantity <= 0) return reject(command, Reject::INVALID_QUANTITY, context);
-    const OrderSlot slot = orderIds[entry].slot();
     const Order& order = slab[slot];
     if (frozen(instruments[order.instrument].state)) {
         return reject(command, Reject::INSTRUMENT_FROZEN, context);
@@ -333,7 +488,6 @@ void Core::State::reduceOrder(const Command& command, const CommandContext& cont
     } else {
         book.reduce(slot, command.quantity, Cause::Requested, context);
     }
-    settle();
 }
 
 }  // namespace verbex

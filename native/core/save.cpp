@@ -1,5 +1,5 @@
 // The state in canonical form (docs/state-format.md): equal states give equal bytes. What depends on the
-// history alone (slots, table places, numbers of fee schedules) is left out or put in an order of facts.
+// history alone (slots, table places, numbers of fee schedules, shards) is left out or put in an order of facts.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -38,7 +38,53 @@ private:
     unsigned char buffer_[65536];
 };
 
-void saveOrder(StateWriter& out, const Core::State& state, OrderSlot slot) {
+// The remembered order ids of all shards in order of arrival. One shard's table is that order.
+class Arrivals {
+public:
+    explicit Arrivals(const Core::State& state) : state_(state) {
+        if (state.shards.size() == 1) return;
+        for (const auto& shard : state.shards) {
+            for (uint32_t entry = 1; entry <= shard->orderIds.size(); ++entry) {
+                rows_.push_back(Row{shard->orderIds.date(entry), shard->number, entry});
+            }
+            places_.emplace_back(shard->orderIds.size() + 1);
+        }
+        std::sort(rows_.begin(), rows_.end(),
+                  [](const Row& a, const Row& b) { return a.date < b.date; });
+        for (uint32_t i = 0; i < rows_.size(); ++i) {
+            places_[rows_[i].shard][rows_[i].entry] = i + 1;
+        }
+    }
+
+    // The place of an account's entry, from 1.
+    [[nodiscard]] uint32_t place(AccountId account, uint32_t entry) const {
+        return rows_.empty() ? entry : places_[state_.riskOf(account).number][entry];
+    }
+    template <typename Visit>
+    void forEach(Visit visit) const {
+        if (state_.shards.size() == 1) {
+            const ClientIds& ids = state_.shards[0]->orderIds;
+            for (uint32_t entry = 1; entry <= ids.size(); ++entry) visit(ids, ids[entry]);
+        }
+        for (const Row& row : rows_) {
+            const ClientIds& ids = state_.shards[row.shard]->orderIds;
+            visit(ids, ids[row.entry]);
+        }
+    }
+
+private:
+    struct Row {
+        uint64_t date;
+        uint32_t shard;
+        uint32_t entry;
+    };
+    const Core::State& state_;
+    std::vector<Row> rows_;
+    std::vector<std::vector<uint32_t>> places_;  // by shard, by entry
+};
+
+void saveOrder(StateWriter& out, const Core::State& state, const Arrivals& arrivals,
+               OrderSlot slot) {
     const Order& order = state.slab[slot];
     const FeeSchedule& fees = state.instruments[order.instrument].schedules[order.schedule()];
     SavedOrder saved{};
@@ -48,7 +94,7 @@ void saveOrder(StateWriter& out, const Core::State& state, OrderSlot slot) {
     saved.orderId = order.orderId;
     saved.account = order.account;
     saved.instrument = order.instrument;
-    saved.entry = order.entry;
+    saved.entry = arrivals.place(order.account, order.entry);
     saved.flags = order.flags & ~(15u << kOrderScheduleShift);
     saved.makerFee = fees.maker;
     saved.takerFee = fees.taker;
@@ -61,23 +107,24 @@ void saveOrder(StateWriter& out, const Core::State& state, OrderSlot slot) {
     out.put(saved);
 }
 
-void saveQueue(StateWriter& out, const Core::State& state, Level level) {
+void saveQueue(StateWriter& out, const Core::State& state, const Arrivals& arrivals, Level level) {
     for (OrderSlot slot = level.head; slot != 0; slot = state.slab[slot].next) {
-        saveOrder(out, state, slot);
+        saveOrder(out, state, arrivals, slot);
     }
 }
 
-void saveBook(StateWriter& out, const Core::State& state, const Book& book) {
+void saveBook(StateWriter& out, const Core::State& state, const Arrivals& arrivals,
+              const Book& book) {
     const Ladder& ladder = book.ladder();
     for (int64_t price = book.bestBid(); price != Ladder::kNone; price = ladder.below(price)) {
-        saveQueue(out, state, ladder.at(price));
+        saveQueue(out, state, arrivals, ladder.at(price));
     }
     for (int64_t price = book.bestAsk(); price != Ladder::kNone; price = ladder.above(price)) {
-        saveQueue(out, state, ladder.at(price));
+        saveQueue(out, state, arrivals, ladder.at(price));
     }
-    for (const auto& [price, level] : book.buyStops()) saveQueue(out, state, level);
+    for (const auto& [price, level] : book.buyStops()) saveQueue(out, state, arrivals, level);
     for (auto it = book.sellStops().rbegin(); it != book.sellStops().rend(); ++it) {
-        saveQueue(out, state, it->second);
+        saveQueue(out, state, arrivals, it->second);
     }
 }
 
@@ -89,20 +136,18 @@ void putSorted(StateWriter& out, std::vector<Saved>& rows) {
     for (const Saved& row : rows) out.put(row);
 }
 
-void saveIds(StateWriter& out, const Core::State& state, const ClientIds& ids) {
-    for (uint32_t entry = 1; entry <= ids.size(); ++entry) {
-        const ClientIdEntry& row = ids[entry];
-        SavedId saved{row.id, row.account, row.fingerprint, 0, 0, 0, 0};
-        if (row.live()) {
-            saved.live = 1;
-            saved.orderId = state.slab[row.slot()].orderId;
-        } else {
-            saved.orderId = row.orderId();
-            saved.reject = static_cast<uint16_t>(row.reject());
-            saved.daysAgo = static_cast<uint8_t>((ids.day() - row.day()) & 3);
-        }
-        out.put(saved);
+void saveId(StateWriter& out, const Core::State& state, const ClientIds& ids,
+            const ClientIdEntry& row) {
+    SavedId saved{row.id, row.account, row.fingerprint, 0, 0, 0, 0};
+    if (row.live()) {
+        saved.live = 1;
+        saved.orderId = state.slab[row.slot()].orderId;
+    } else {
+        saved.orderId = row.orderId();
+        saved.reject = static_cast<uint16_t>(row.reject());
+        saved.daysAgo = static_cast<uint8_t>((ids.day() - row.day()) & 3);
     }
+    out.put(saved);
 }
 
 class HashSink final : public ByteSink {
@@ -131,16 +176,17 @@ void Core::save(ByteSink& sink) const {
                                         account, static_cast<uint32_t>(kind), subject, 0});
         });
     std::vector<SavedBalance> balances;
-    balances.reserve(state.ledger.balances().size());
-    state.ledger.balances().forEach([&](uint64_t key, const Balance& balance) {
-        balances.push_back(SavedBalance{key, 0, balance.total, balance.held});
-    });
     std::vector<SavedExposure> exposures;
-    exposures.reserve(state.ledger.exposures().size());
-    state.ledger.exposures().forEach([&](uint64_t key, const Exposure& exposure) {
-        exposures.push_back(
-            SavedExposure{key, exposure.position, exposure.openBuy, exposure.openSell});
-    });
+    for (const auto& shard : state.shards) {
+        shard->ledger.balances().forEach([&](uint64_t key, const Balance& balance) {
+            balances.push_back(SavedBalance{key, 0, balance.total, balance.held});
+        });
+        shard->ledger.exposures().forEach([&](uint64_t key, const Exposure& exposure) {
+            exposures.push_back(
+                SavedExposure{key, exposure.position, exposure.openBuy, exposure.openSell});
+        });
+    }
+    const Arrivals arrivals(state);
 
     SavedHead head{};
     head.magic = kStateMagic;
@@ -154,14 +200,15 @@ void Core::save(ByteSink& sink) const {
     head.limits = static_cast<uint32_t>(limits.size());
     head.balances = balances.size();
     head.exposures = exposures.size();
-    head.orderIds = state.orderIds.size();
+    head.orderIds = state.rememberedIds();
     head.transactionIds = state.transactionIds.size();
-    head.orders = state.slab.live();
+    head.orders = state.liveOrders();
     out.put(head);
 
     for (size_t i = 1; i < state.assets.size(); ++i) {
         const Asset& asset = state.assets[i];
-        out.put(SavedAsset{asset.issued, asset.fees, asset.name, asset.decimals, 0});
+        out.put(SavedAsset{asset.issued, state.feesCollected(static_cast<AssetId>(i)), asset.name,
+                           asset.decimals, 0});
     }
     for (size_t i = 1; i < state.instruments.size(); ++i) {
         const Instrument& instrument = state.instruments[i];
@@ -193,9 +240,13 @@ void Core::save(ByteSink& sink) const {
     putSorted(out, limits);
     putSorted(out, balances);
     putSorted(out, exposures);
-    saveIds(out, state, state.orderIds);
-    saveIds(out, state, state.transactionIds);
-    for (size_t i = 1; i < state.books.size(); ++i) saveBook(out, state, *state.books[i]);
+    arrivals.forEach([&](const ClientIds& ids, const ClientIdEntry& entry) {
+        saveId(out, state, ids, entry);
+    });
+    for (uint32_t entry = 1; entry <= state.transactionIds.size(); ++entry) {
+        saveId(out, state, state.transactionIds, state.transactionIds[entry]);
+    }
+    for (size_t i = 1; i < state.books.size(); ++i) saveBook(out, state, arrivals, *state.books[i]);
 }
 
 Digest128 Core::hash() const {

@@ -6,9 +6,12 @@
 
 namespace verbex {
 
-void Core::State::begin(EventWriter& events) {
+void Core::State::begin(const Command& command, const Decision& decision, EventWriter& events) {
     events_ = &events;
+    command_ = &command;
+    decision_ = &decision;
     unsettled_ = events.cursor();
+    begun_ = false;
     // A command may give more events than the region has room for: then this runs before they leave.
     events.setCompletion(
         [](void* self) {
@@ -19,96 +22,132 @@ void Core::State::begin(EventWriter& events) {
         this);
 }
 
+void Core::State::end() { events_->setCompletion(nullptr, nullptr); }
+
 void Core::State::settle() {
-    Event* event = unsettled_ == nullptr ? events_->begin() : unsettled_;
-    Event* const end = events_->cursor();
-    for (; event != end; ++event) {
-        switch (EventType(event->type)) {
+    Event* const from = unsettled_ == nullptr ? events_->begin() : unsettled_;
+    Event* const to = events_->cursor();
+    if (from == to) return;
+    for (const auto& shard : shards) settle(*shard, *command_, *decision_, from, to, !begun_);
+    if (shards.size() > 1) {
+        for (Event* event = from; event != to; ++event) Core::complete(*event);
+    }
+    unsettled_ = to;
+    begun_ = true;
+}
+
+void Core::State::settle(RiskShard& risk, const Command& command, const Decision& decision,
+                         Event* from, Event* to, bool first) {
+    if (first && decision.step == Step::Replace && from != to &&
+        &riskOf(command.account) == &risk) {
+        settleReplace(risk, command, decision, *from);
+    }
+    if (shards.size() == 1) {
+        settleEvents<true>(risk, command, from, to);
+    } else {
+        settleEvents<false>(risk, command, from, to);
+    }
+}
+
+// kAlone: this shard has all accounts. An event of one account is completed by that account's shard; of a
+// trade each side by its own.
+template <bool kAlone>
+void Core::State::settleEvents(RiskShard& risk, const Command& command, Event* from, Event* to) {
+    ClientIds& ids = risk.orderIds;
+    for (Event* event = from; event != to; ++event) {
+        const auto type = EventType(event->type);
+        if (type == EventType::Trade) {
+            settleTrade<kAlone>(risk, *event);
+            if (kAlone) Core::complete(*event);
+            continue;
+        }
+        if (type == EventType::Rejected) continue;  // its account may be anything
+        // The head of an order whose trades follow: every shard must know its price.
+        const bool head = type == EventType::Accepted || type == EventType::Triggered ||
+                          type == EventType::Replaced;
+        if (head) risk.takerPrice = event->price;
+        if (!kAlone && accounts[event->account].shard != risk.number) continue;
+        switch (type) {
             case EventType::Accepted:
+            case EventType::Triggered:
+            case EventType::Booked: {
                 if ((event->flags & kEventDuplicate) != 0) break;
-                [[fallthrough]];
-            case EventType::Triggered: {
                 const auto entry = static_cast<uint32_t>(event->id.lo);
-                takerPrice_ = event->price;
-                rested(*event, entry);
-                event->id = orderIds[entry].id;
+                if ((event->flags & kEventReload) == 0) rested(risk, command, *event, entry);
+                event->id = ids[entry].id;
                 event->account2 = 0;
-                event->schedules = 0;
                 break;
             }
             case EventType::Replaced: {
                 if ((event->flags & kEventDuplicate) != 0) break;
                 const auto entry = static_cast<uint32_t>(event->id2.lo);
-                takerPrice_ = event->price;
-                rested(*event, entry);
-                event->id = orderIds[static_cast<uint32_t>(event->id.lo)].id;
-                event->id2 = orderIds[entry].id;
+                rested(risk, command, *event, entry);
+                event->id = ids[static_cast<uint32_t>(event->id.lo)].id;
+                event->id2 = ids[entry].id;
                 event->account2 = 0;
-                event->schedules = 0;
                 break;
             }
-            case EventType::Booked: {
-                const auto entry = static_cast<uint32_t>(event->id.lo);
-                if ((event->flags & kEventReload) == 0) rested(*event, entry);
-                event->id = orderIds[entry].id;
-                event->account2 = 0;
-                event->schedules = 0;
-                break;
-            }
-            case EventType::Trade:
-                settleTrade(*event);
-                break;
             case EventType::Cancelled: {
                 const auto entry = static_cast<uint32_t>(event->id.lo);
-                const auto schedule = static_cast<uint8_t>(event->schedules);
-                releaseOpen(*event, event->quantity, 0);
-                event->id = orderIds[entry].id;
-                event->schedules = 0;
-                finished(entry, event->orderId, event->instrument, schedule);
+                releaseOpen(risk, *event, event->quantity, 0);
+                event->id = ids[entry].id;
+                finished(risk, entry, event->orderId, event->instrument,
+                         static_cast<uint8_t>(event->schedules));
                 break;
             }
             case EventType::Reduced: {
-                releaseOpen(*event, event->quantity, event->leaves);
-                event->id = orderIds[static_cast<uint32_t>(event->id.lo)].id;
-                event->schedules = 0;
+                releaseOpen(risk, *event, event->quantity, event->leaves);
+                event->id = ids[static_cast<uint32_t>(event->id.lo)].id;
                 break;
             }
             default:
                 break;  // nothing of an order
         }
+        if (kAlone) Core::complete(*event);
     }
-    unsettled_ = end;
 }
 
-void Core::State::settleTrade(Event& event) {
-    Instrument& instrument = instruments[event.instrument];
+template <bool kAlone>
+void Core::State::settleTrade(RiskShard& risk, Event& event) {
+    const bool ownTaker = kAlone || accounts[event.account].shard == risk.number;
+    const bool ownMaker = kAlone || accounts[event.account2].shard == risk.number;
+    if (!kAlone && !ownTaker && !ownMaker) return;
+    const Instrument& instrument = instruments[event.instrument];
     const auto takerSchedule = static_cast<uint8_t>(event.schedules & 0xff);
     const auto makerSchedule = static_cast<uint8_t>(event.schedules >> 8);
     const bool takerSells = event.side == static_cast<uint8_t>(Side::Sell);
-    event.fee = instrument.schedules[takerSchedule].taker;
-    event.fee2 = instrument.schedules[makerSchedule].maker;
-    event.schedules = 0;
-
     const Amount value = instrument.value(event.price, event.quantity);
-    const Amount takerFee = millionthsOf(value, event.fee);
-    const Amount makerFee = millionthsOf(value, event.fee2);
-    assets[instrument.quote].fees += takerFee + makerFee;
-    settleSide(instrument, event.instrument, event.account, takerSells, takerSchedule, takerPrice_,
-               event, event.leaves, value, takerFee);
-    settleSide(instrument, event.instrument, event.account2, !takerSells, makerSchedule, event.price,
-               event, event.leaves2, value, makerFee);
-
-    const auto taker = static_cast<uint32_t>(event.id.lo);
-    const auto maker = static_cast<uint32_t>(event.id2.lo);
-    event.id = orderIds[taker].id;
-    event.id2 = orderIds[maker].id;
-    if (event.leaves2 == 0) finished(maker, event.orderId2, event.instrument, makerSchedule);
-    if (event.leaves == 0) finished(taker, event.orderId, event.instrument, takerSchedule);
+    uint32_t taker = 0;
+    if (ownTaker) {
+        event.fee = instrument.schedules[takerSchedule].taker;
+        const Amount fee = millionthsOf(value, event.fee);
+        risk.fees[instrument.quote] += fee;
+        settleSide(risk, instrument, event.instrument, event.account, takerSells, takerSchedule,
+                   risk.takerPrice, event, event.leaves, value, fee);
+        taker = static_cast<uint32_t>(event.id.lo);
+        event.id = risk.orderIds[taker].id;
+    }
+    if (ownMaker) {
+        event.fee2 = instrument.schedules[makerSchedule].maker;
+        const Amount fee = millionthsOf(value, event.fee2);
+        risk.fees[instrument.quote] += fee;
+        settleSide(risk, instrument, event.instrument, event.account2, !takerSells, makerSchedule,
+                   event.price, event, event.leaves2, value, fee);
+        const auto maker = static_cast<uint32_t>(event.id2.lo);
+        event.id2 = risk.orderIds[maker].id;
+        if (event.leaves2 == 0) {
+            finished(risk, maker, event.orderId2, event.instrument, makerSchedule);
+        }
+    }
+    if (ownTaker && event.leaves == 0) {
+        finished(risk, taker, event.orderId, event.instrument, takerSchedule);
+    }
 }
 
-void Core::State::settleSide(const Instrument& instrument, InstrumentId id, AccountId account,
-                             bool sell, uint8_t schedule, int64_t worstPrice, const Event& trade,
-                             int64_t openAfter, Amount value, Amount fee) {
+void Core::State::settleSide(RiskShard& risk, const Instrument& instrument, InstrumentId id,
+                             AccountId account, bool sell, uint8_t schedule, int64_t worstPrice,
+                             const Event& trade, int64_t openAfter, Amount value, Amount fee) {
+    Ledger& ledger = risk.ledger;
     const Amount goods = Amount{trade.quantity} * instrument.lotBase;
     Exposure& exposure = ledger.exposure(account, id);
     if (sell) {
@@ -139,7 +178,9 @@ void Core::State::settleSide(const Instrument& instrument, InstrumentId id, Acco
 }
 
 // The open quantity of an order fell to openAfter without a trade.
-void Core::State::releaseOpen(const Event& event, int64_t quantity, int64_t openAfter) {
+void Core::State::releaseOpen(RiskShard& risk, const Event& event, int64_t quantity,
+                              int64_t openAfter) {
+    Ledger& ledger = risk.ledger;
     const Instrument& instrument = instruments[event.instrument];
     const bool sell = event.side == static_cast<uint8_t>(Side::Sell);
     const auto schedule = static_cast<uint8_t>(event.schedules);
@@ -156,52 +197,44 @@ void Core::State::releaseOpen(const Event& event, int64_t quantity, int64_t open
 }
 
 // The order may have come to rest, in the book or among the stops: its slot is in account2.
-void Core::State::rested(const Event& event, uint32_t entry) {
+void Core::State::rested(RiskShard& risk, const Command& command, const Event& event,
+                         uint32_t entry) {
     const OrderSlot slot = event.account2;
-    if (slot == 0) return;
-    orderIds.setLive(entry, slot);
-    if (!link(entry)) return;  // rested before: its expiry is known
-    const Order& order = slab[slot];
-    // A stop that was triggered at once may have left this slot to somebody else already.
-    if (order.extra == 0 || order.orderId != event.orderId) return;
-    const OrderExtra& extra = slab.extra(order);
-    if (extra.expiry == 0) return;
-    if (expiries.size() > 2 * size_t{slab.live()} + 1024) {
-        std::erase_if(expiries, [this](const Expiry& expiry) {
-            return slab[expiry.slot].orderId != expiry.orderId;
-        });
-        std::make_heap(expiries.begin(), expiries.end());
+    if (slot == 0 || !link(risk, entry)) return;  // rested before: its expiry is known
+    // The order that a command enters is the first of its events to rest.
+    if (command.expiry != 0 && event.orderId == event.position) {
+        risk.addExpiry(Expiry{command.expiry, event.orderId, slot});
     }
-    expiries.push_back(Expiry{extra.expiry, order.orderId, slot});
-    std::push_heap(expiries.begin(), expiries.end());
 }
 
-void Core::State::finished(uint32_t entry, OrderId orderId, InstrumentId instrument,
-                           uint8_t schedule) {
-    unlink(entry);
-    orderIds.close(entry, orderId, Reject::NONE);
-    --instruments[instrument].scheduleOrders[schedule];
+void Core::State::finished(RiskShard& risk, uint32_t entry, OrderId orderId,
+                           InstrumentId instrument, uint8_t schedule) {
+    unlink(risk, entry);
+    risk.orderIds.close(entry, orderId, Reject::NONE);
+    --risk.scheduleOrders[instrument][schedule];
 }
 
-bool Core::State::link(uint32_t entry) {
-    ClientIdEntry& added = orderIds[entry];
+bool Core::State::link(RiskShard& risk, uint32_t entry) {
+    ClientIds& ids = risk.orderIds;
+    ClientIdEntry& added = ids[entry];
     Account& account = accounts[added.account];
     if (account.firstOrder == entry || added.prev != 0) return false;
     added.prev = account.lastOrder;
     added.next = 0;
-    (account.lastOrder != 0 ? orderIds[account.lastOrder].next : account.firstOrder) = entry;
+    (account.lastOrder != 0 ? ids[account.lastOrder].next : account.firstOrder) = entry;
     account.lastOrder = entry;
     ++account.openOrders;
     return true;
 }
 
-void Core::State::unlink(uint32_t entry) {
-    const ClientIdEntry& gone = orderIds[entry];
+void Core::State::unlink(RiskShard& risk, uint32_t entry) {
+    ClientIds& ids = risk.orderIds;
+    const ClientIdEntry& gone = ids[entry];
     Account& account = accounts[gone.account];
     if (account.firstOrder != entry && gone.prev == 0) return;  // never rested
-    (gone.prev != 0 ? orderIds[gone.prev].next : account.firstOrder) = gone.next;
-    (gone.next != 0 ? orderIds[gone.next].prev : account.lastOrder) = gone.prev;
-    orderIds[entry].next = orderIds[entry].prev = 0;
+    (gone.prev != 0 ? ids[gone.prev].next : account.firstOrder) = gone.next;
+    (gone.next != 0 ? ids[gone.next].prev : account.lastOrder) = gone.prev;
+    ids[entry].next = ids[entry].prev = 0;
     --account.openOrders;
 }
 

@@ -4,10 +4,15 @@
 //
 //     command ─▶ validate (accounts, ids, limits, ledger) ─▶ hold ─▶ match (book) ─▶ settle (ledger, ids) ─▶ events
 //                orders.cpp, replace.cpp                            book/           settlement.cpp
+//                └───────── a risk shard ─────────┘          a matching shard       each risk shard
 //
-//   Matching writes events; settlement reads them, moves the money, and completes them in place.
+//   Matching writes events; settlement reads them, moves the money, and completes them in place. What one
+//   stage hands to the next lies in a Decision. One thread calls them one behind the other (apply), or
+//   several threads do, each for its shards (pipeline): the functions are the same.
 // Owner: Core.
-// Thread safety: none.
+// Thread safety: a function that takes a RiskShard touches of the risk side only that; match() touches of the
+// matching side only its lane's books and slab. All else is read only while commands are in flight, and
+// changed by commands that run alone.
 // Invariants: those of core.h, ledger.h, book.h, client_ids.h between two commands.
 #pragma once
 
@@ -17,11 +22,13 @@
 #include "base/hash128.h"
 #include "book/book.h"
 #include "core/core.h"
+#include "core/decision.h"
 #include "risk/accounts.h"
 #include "risk/client_ids.h"
 #include "risk/instrument.h"
 #include "risk/ledger.h"
 #include "risk/limits.h"
+#include "risk/risk_shard.h"
 #include "wire/reject.h"
 
 namespace verbex {
@@ -29,58 +36,71 @@ namespace verbex {
 // Transaction ids are never forgotten, so this is no setting but the end of the address space set aside.
 inline constexpr uint32_t kTransactionIdsMax = 1u << 26;
 
-// An order that will end by itself, if it still is what it was.
-struct Expiry {
-    uint64_t time;  // nanoseconds since 1970
-    OrderId orderId;
-    OrderSlot slot;
-
-    // Turned round: the standard heap keeps its largest on top.
-    friend bool operator<(const Expiry& a, const Expiry& b) {
-        return a.time != b.time ? a.time > b.time : a.orderId > b.orderId;
-    }
-};
-
 // An iceberg shows itself at most 10,000 times: display × 10,000 ≥ quantity (docs/rules.md 5.11, 8.5).
 [[nodiscard]] inline bool displayCovers(int64_t display, int64_t quantity) {
     constexpr int64_t kClipsMax = 10'000;
     return display >= (quantity + kClipsMax - 1) / kClipsMax;
 }
 
-// What validation has found out about a new order, for the steps that follow.
-struct NewOrderDraft {
-    int64_t price;  // the worst one
-    Amount hold;
-    Amount value;
-    Balance* balance;    // where the hold will be
-    Exposure* exposure;  // nullptr: the account's first order in the instrument
-    bool repriced;
+// How much of what lies ahead of a command is done when it is validated.
+enum class Certainty : uint8_t {
+    Ahead,    // perhaps nothing: what is found wrong may be right when that is settled
+    Settled,  // all of it, and matching waits for this command
+    Whole,    // all of it, and nobody else is at work in this core
 };
 
 struct Core::State {
-    explicit State(const CoreLimits& coreLimits);
+    State(const CoreLimits& coreLimits, const CoreShards& coreShards);
 
     CoreLimits capacity;
     Position position = 0;
     uint64_t time = 0;
-    OrderSlab slab;
+    OrderMemory orderMemory;
+    std::vector<std::unique_ptr<OrderSlab>> slabs;  // by matching shard
+    OrderSlab& slab;                                // any of them: where an order is looked at
+    std::vector<std::unique_ptr<RiskShard>> shards;
     std::vector<Asset> assets;                 // [0] is none
     std::vector<Instrument> instruments;       // [0] is none
     std::vector<std::unique_ptr<Book>> books;  // beside the instruments
     Accounts accounts;
-    Ledger ledger;
     Limits limits;
-    ClientIds orderIds;
     ClientIds transactionIds;
     // Names: the n-th entry is the name of asset, instrument, account n.
     ClientIds assetNames, instrumentNames, accountNames;
-    std::vector<Expiry> expiries;  // a heap; entries whose order has gone are skipped
+    HazardMutant mutant = HazardMutant::None;
 
-    // ---- orders.cpp, replace.cpp
-    void newOrder(const Command& command, const CommandContext& context);
-    void cancelOrder(const Command& command, const CommandContext& context);
-    void reduceOrder(const Command& command, const CommandContext& context);
-    void replaceOrder(const Command& command, const CommandContext& context);
+    [[nodiscard]] RiskShard& riskOf(AccountId account) {
+        return shards.size() == 1 ? *shards[0] : *shards[accounts[account].shard];
+    }
+    [[nodiscard]] const RiskShard& riskOf(AccountId account) const {
+        return const_cast<State*>(this)->riskOf(account);
+    }
+    // The shard that decides about a command, whatever account it names.
+    [[nodiscard]] RiskShard& decides(const Command& command) {
+        return riskOf(accounts.exists(command.account) ? command.account : 0);
+    }
+    [[nodiscard]] uint16_t laneOf(InstrumentId instrument) const {
+        return slabs.size() == 1 ? 0 : static_cast<uint16_t>(instrument % slabs.size());
+    }
+    // Sums over the shards. Requires: the threads of the shards rest.
+    [[nodiscard]] uint32_t liveOrders() const;
+    [[nodiscard]] uint32_t rememberedIds() const;
+    [[nodiscard]] Amount feesCollected(AssetId asset) const;
+    [[nodiscard]] uint32_t schedulesInUse(InstrumentId instrument) const;  // a bit for each slot
+
+    // ---- stages: orders.cpp, replace.cpp, settlement.cpp
+    // Decides, and places the hold of what is accepted. False: the decision must wait for what is ahead
+    // (Certainty::Ahead only); nothing has changed then.
+    [[nodiscard]] bool validate(RiskShard& risk, const Command& command, Position at,
+                                Certainty certainty, Decision& decision);
+    void match(const Command& command, Decision& decision, const CommandContext& context);
+    // Settles this shard's part of the command's events in [from, to). `first`: they begin at the command's
+    // first event.
+    void settle(RiskShard& risk, const Command& command, const Decision& decision, Event* from,
+                Event* to, bool first);
+
+    // ---- one command after the other, alone
+    void order(const Command& command, Decision& decision, const CommandContext& context);
     // ---- many_orders.cpp
     void massCancel(const Command& command, const CommandContext& context);
     void killSwitch(const Command& command, const CommandContext& context);
@@ -99,28 +119,54 @@ struct Core::State {
     void setRights(const Command& command, const CommandContext& context);
     void setInstrumentRight(const Command& command, const CommandContext& context);
     void setLimit(const Command& command, const CommandContext& context);
-    // ---- settlement.cpp
-    // Begins a command: its events will be written through this writer.
-    void begin(EventWriter& events);
-    // Settles and completes every event written since the last call.
+    // Begins a command that runs alone: its events will be written through this writer.
+    void begin(const Command& command, const Decision& decision, EventWriter& events);
+    void end();
+    // Settles and completes every event written since the last call, for all shards.
     void settle();
     [[nodiscard]] bool knows(InstrumentId instrument) const {
         return instrument != 0 && instrument < instruments.size();
     }
     [[nodiscard]] bool knowsAsset(AssetId asset) const { return asset != 0 && asset < assets.size(); }
     void reject(const Command& command, Reject code, const CommandContext& context);
+    void makeAsset(const Asset& asset);
+    void makeInstrument(const Instrument& instrument);
+    void dropGoneExpiries(RiskShard& risk);
 
     // Appends the order's entry to its account's open orders; false: it was there already.
-    bool link(uint32_t entry);
-    void unlink(uint32_t entry);
-    void takeOver(uint32_t entry, uint32_t newEntry);
+    bool link(RiskShard& risk, uint32_t entry);
+    void unlink(RiskShard& risk, uint32_t entry);
+    void takeOver(RiskShard& risk, uint32_t entry, uint32_t newEntry);
 
 private:
+    struct Draft;        // orders.cpp: what validation has found out about a new order
+    struct ReplaceTerms;  // replace.cpp
+
     // orders.cpp
-    [[nodiscard]] Reject validate(const Command& command, NewOrderDraft& draft);
-    void answerAgain(const Command& command, const ClientIdEntry& entry,
+    bool validateNewOrder(RiskShard& risk, const Command& command, Position at, Certainty certainty,
+                          Decision& decision);
+    bool validateNamed(RiskShard& risk, const Command& command, Decision& decision);
+    [[nodiscard]] Reject checkNewOrder(RiskShard& risk, const Command& command,
+                                       Certainty certainty, Draft& draft);
+    [[nodiscard]] Reject findOrder(const RiskShard& risk, const Command& command,
+                                   uint32_t* entry) const;
+    // The slot of the order that validation named, 0 where it is not open any more.
+    [[nodiscard]] OrderSlot openSlot(AccountId account, uint32_t entry) const;
+    void answerAgain(const Command& command, const Decision& decision,
                      const CommandContext& context);
-    [[nodiscard]] Reject findOrder(const Command& command, uint32_t* entry) const;
+    void enter(const Command& command, const Decision& decision, const CommandContext& context);
+    void cancel(const Command& command, const Decision& decision, const CommandContext& context);
+    void reduce(const Command& command, const Decision& decision, const CommandContext& context);
+    // replace.cpp
+    bool validateReplace(RiskShard& risk, const Command& command, Position at, Certainty certainty,
+                         Decision& decision);
+    bool reserveReplace(RiskShard& risk, const Command& command, Decision& decision);
+    [[nodiscard]] Reject checkReplaceTerms(const Command& command, const Order& order,
+                                           ReplaceTerms& terms) const;
+    [[nodiscard]] Reject repriceReplace(const Order& order, ReplaceTerms& terms) const;
+    void replace(const Command& command, Decision& decision, const CommandContext& context);
+    void settleReplace(RiskShard& risk, const Command& command, const Decision& decision,
+                       const Event& answer);
     // many_orders.cpp
     template <typename Fits>
     int64_t cancelSubtree(AccountId root, Cause cause, const CommandContext& context, Fits fits);
@@ -132,17 +178,24 @@ private:
     void changeBalance(const Command& command, AccountId account, AccountId other, Amount change,
                        const CommandContext& context);
     // settlement.cpp
-    void settleTrade(Event& event);
-    void settleSide(const Instrument& instrument, InstrumentId id, AccountId account, bool sell,
-                    uint8_t schedule, int64_t worstPrice, const Event& trade, int64_t openAfter,
-                    Amount value, Amount fee);
-    void releaseOpen(const Event& event, int64_t quantity, int64_t openAfter);
-    void rested(const Event& event, uint32_t entry);
-    void finished(uint32_t entry, OrderId orderId, InstrumentId instrument, uint8_t schedule);
+    template <bool kAlone>
+    void settleEvents(RiskShard& risk, const Command& command, Event* from, Event* to);
+    template <bool kAlone>
+    void settleTrade(RiskShard& risk, Event& event);
+    void settleSide(RiskShard& risk, const Instrument& instrument, InstrumentId id,
+                    AccountId account, bool sell, uint8_t schedule, int64_t worstPrice,
+                    const Event& trade, int64_t openAfter, Amount value, Amount fee);
+    void releaseOpen(RiskShard& risk, const Event& event, int64_t quantity, int64_t openAfter);
+    void rested(RiskShard& risk, const Command& command, const Event& event, uint32_t entry);
+    void finished(RiskShard& risk, uint32_t entry, OrderId orderId, InstrumentId instrument,
+                  uint8_t schedule);
 
+    // Of the command that runs alone.
     EventWriter* events_ = nullptr;
+    const Command* command_ = nullptr;
+    const Decision* decision_ = nullptr;
     Event* unsettled_ = nullptr;  // first event that is not settled; nullptr: the region's first
-    int64_t takerPrice_ = 0;      // worst price of the order that is being matched
+    bool begun_ = false;          // some of its events are settled
 };
 
 // FNV-1a by words, folded: enough to tell a different order under the same id from the same one.

@@ -7,8 +7,8 @@ namespace {
 constexpr Name kVenueName{0x45554e4556ULL, 0};
 }  // namespace
 
-Accounts::Accounts(uint32_t capacity)
-    : accounts_(zeroedArray<Account>(size_t{capacity} + 1)), capacity_(capacity) {
+Accounts::Accounts(uint32_t capacity, uint32_t shards)
+    : accounts_(zeroedArray<Account>(size_t{capacity} + 1)), capacity_(capacity), shards_(shards) {
     Account& venue = accounts_[0];
     venue.name = kVenueName;
     venue.orderTypes = kRightsAll;
@@ -25,6 +25,7 @@ AccountId Accounts::add(AccountId parent, const Name& name) {
     account.parent = parent;
     account.level = static_cast<uint8_t>(accounts_[parent].level + 1);
     account.firm = account.level == 1 ? id : accounts_[parent].firm;
+    account.shard = static_cast<uint8_t>(account.firm % shards_);
     account.orderTypes = kRightsAll;
     accounts_[parent].hasChildren = true;
     combine(id);

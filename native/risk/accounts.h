@@ -6,7 +6,9 @@
 // Thread safety: none.
 // Invariants:
 //   1. Account 0 is the venue; a parent's id is lower than its children's.
-//   2. killedInForce, orderTypesInForce, limitsInForce, instrumentRightsInForce of an account combine its own
+//   2. An account lies in the same risk shard as its whole firm, so that a limit on any level but the venue's
+//      counts what one shard knows.
+//   3. killedInForce, orderTypesInForce, limitsInForce, instrumentRightsInForce of an account combine its own
 //      setting with its parent's.
 #pragma once
 
@@ -34,6 +36,7 @@ struct Account {
     uint32_t limits;         // how many of its own: two for each instrument and asset, and one
     bool limitsInForce;      // it or a level above has limits
     bool hasChildren;
+    uint8_t shard;           // the risk shard that owns it: a firm is never divided
     uint32_t rightEntries;   // instruments with an entry of their own
     uint32_t openOrders;     // its own, not its subtree's
     uint32_t firstOrder;     // entries of the client id table, by order id
@@ -43,7 +46,8 @@ static_assert(sizeof(Account) == 56);
 
 class Accounts {
 public:
-    explicit Accounts(uint32_t capacity);
+    // Firms are dealt out to `shards` risk shards, by their ids.
+    explicit Accounts(uint32_t capacity, uint32_t shards = 1);
 
     [[nodiscard]] bool exists(AccountId id) const { return id < count_; }
     [[nodiscard]] bool full() const { return count_ > capacity_; }  // the venue doesn't count
@@ -92,6 +96,7 @@ private:
     ZeroedArray<Account> accounts_;
     FlatMap<uint8_t> rights_;  // (account, instrument) → 1 allow, 2 deny
     uint32_t capacity_;
+    uint32_t shards_;
     AccountId count_ = 0;
 };
 

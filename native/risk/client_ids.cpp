@@ -19,8 +19,9 @@ uint32_t slotsFor(uint32_t entries) {
 
 }  // namespace
 
-ClientIds::ClientIds(uint32_t capacity, bool warm)
+ClientIds::ClientIds(uint32_t capacity, bool warm, bool dated)
     : entries_(zeroedArray<ClientIdEntry>(size_t{capacity} + 3)),
+      dates_(dated ? zeroedArray<uint64_t>(size_t{capacity} + 3) : nullptr),
       index_(zeroedArray<Slot>(kIndexSlotsMin)),
       mask_(kIndexSlotsMin - 1),
       capacity_(capacity) {

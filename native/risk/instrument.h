@@ -3,11 +3,12 @@
 // Purpose: terms as AddInstrument and ChangeInstrument set them, fee schedules, and the arithmetic of value,
 // hold and fee, in one place.
 // Owner: the core's state.
-// Thread safety: none; pure apart from the schedule counts.
+// Thread safety: none; all but the terms' changes is pure.
 // Invariants:
 //   1. value(priceMax, quantityMax) ≤ 2^119 when the terms were accepted, so no value of an order overflows.
 //      (Orders accepted under older terms keep within the older terms' product.)
-//   2. A fee schedule's slot is reused only when no open order refers to it and it is not in force.
+//   2. A fee schedule's slot is reused only when no open order refers to it and it is not in force. Which
+//      are referred to is counted in the risk shards (risk_shard.h): `inUse`, a bit a slot.
 #pragma once
 
 #include <algorithm>
@@ -45,7 +46,6 @@ struct Instrument {
     int64_t lotQuote;  // quote units that a lot costs at one tick
     InstrumentTerms terms;
     std::array<FeeSchedule, kSchedules> schedules;
-    std::array<uint32_t, kSchedules> scheduleOrders;  // open orders that refer to it
 
     [[nodiscard]] Amount value(int64_t price, int64_t quantity) const {
         return Amount{price} * quantity * lotQuote;
@@ -71,10 +71,10 @@ struct Instrument {
                     : std::max(reference, std::min(reference + distance, terms.priceMax));
     }
     // Could a trade between orders of the schedules in use and of this one cost the venue?
-    [[nodiscard]] bool coversRebates(FeeSchedule wanted) const {
+    [[nodiscard]] bool coversRebates(FeeSchedule wanted, uint32_t inUse) const {
         FeeSchedule least = wanted;
         for (uint8_t i = 0; i < kSchedules; ++i) {
-            if (scheduleOrders[i] == 0) continue;
+            if ((inUse >> i & 1) == 0) continue;
             least.maker = std::min(least.maker, schedules[i].maker);
             least.taker = std::min(least.taker, schedules[i].taker);
         }
@@ -82,12 +82,13 @@ struct Instrument {
     }
     // The slot of this schedule, kSchedules if all are taken by open orders. The schedule in force is taken
     // too, unless it is about to be replaced.
-    [[nodiscard]] uint8_t slotFor(FeeSchedule wanted, bool replacesInForce) const {
+    [[nodiscard]] uint8_t slotFor(FeeSchedule wanted, bool replacesInForce, uint32_t inUse) const {
+        const auto used = [inUse](uint8_t i) { return (inUse >> i & 1) != 0; };
         for (uint8_t i = 0; i < kSchedules; ++i) {
-            if (schedules[i] == wanted && (scheduleOrders[i] > 0 || i == schedule)) return i;
+            if (schedules[i] == wanted && (used(i) || i == schedule)) return i;
         }
         for (uint8_t i = 0; i < kSchedules; ++i) {
-            if (scheduleOrders[i] == 0 && (replacesInForce || i != schedule)) return i;
+            if (!used(i) && (replacesInForce || i != schedule)) return i;
         }
         return kSchedules;
     }

@@ -19,7 +19,6 @@ namespace verbex {
 
 struct Asset {
     Amount issued;  // deposits − withdrawals
-    Amount fees;    // collected less rebates
     Name name;
     uint8_t decimals;
 };
