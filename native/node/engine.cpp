@@ -187,7 +187,7 @@ void Engine::waitForRoom(bool betweenCommands) {
     };
     while (!enough()) {
         if (betweenCommands && queries_.waiting()) answerQuery();
-        bell_.wait(options_.spinNs, Doorbell::kForEver, [&] {
+        bell_.wait(options_.spinNs, pipeline::Doorbell::kForEver, [&] {
             return enough() || (betweenCommands && queries_.waiting());
         });
     }
@@ -304,7 +304,9 @@ bool Engine::workWaits() {
 }
 
 uint64_t Engine::sleepNs() {
-    if (ticker_ == nullptr || failed_.load(std::memory_order_relaxed)) return Doorbell::kForEver;
+    if (ticker_ == nullptr || failed_.load(std::memory_order_relaxed)) {
+        return pipeline::Doorbell::kForEver;
+    }
     return ticker_->sleepNs(core_->time());
 }
 

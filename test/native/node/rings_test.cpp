@@ -1,9 +1,9 @@
 #include <atomic>
 
 #include "node/command_ring.h"
-#include "node/doorbell.h"
 #include "node/event_ring.h"
 #include "node_fixture.h"
+#include "pipeline/doorbell.h"
 
 namespace verbex::node {
 
@@ -49,8 +49,8 @@ TEST(EventRing, ShowsNothingThatIsNotPublished) {
 TEST(EventRing, HandsOverBetweenThreadsWithoutLosingAWakeUp) {
     constexpr uint64_t kEvents = 200'000;
     EventRing ring(64);
-    Doorbell room;
-    Doorbell arrived;
+    pipeline::Doorbell room;
+    pipeline::Doorbell arrived;
     std::atomic<bool> told{false};
 
     class Waits final : public RoomMaker {
@@ -108,11 +108,11 @@ TEST(EventRing, HandsOverBetweenThreadsWithoutLosingAWakeUp) {
 }
 
 TEST(Doorbell, PingPongNeverSleepsThroughARing) {
-    Doorbell left;
-    Doorbell right;
+    pipeline::Doorbell left;
+    pipeline::Doorbell right;
     std::atomic<uint64_t> ball{0};
     constexpr uint64_t kRounds = 20'000;
-    const auto play = [&](Doorbell& own, Doorbell& other, uint64_t parity) {
+    const auto play = [&](pipeline::Doorbell& own, pipeline::Doorbell& other, uint64_t parity) {
         for (;;) {
             const uint64_t at = ball.load(std::memory_order_acquire);
             if (at >= kRounds) break;
@@ -120,7 +120,7 @@ TEST(Doorbell, PingPongNeverSleepsThroughARing) {
                 ball.store(at + 1, std::memory_order_release);
                 other.ring();
             } else {
-                own.wait(0, Doorbell::kForEver, [&] {
+                own.wait(0, pipeline::Doorbell::kForEver, [&] {
                     const uint64_t now = ball.load(std::memory_order_acquire);
                     return now % 2 == parity || now >= kRounds;
                 });

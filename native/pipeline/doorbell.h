@@ -17,7 +17,7 @@
 #include <atomic>
 #include <cstdint>
 
-namespace verbex::node {
+namespace verbex::pipeline {
 
 class Doorbell {
 public:
@@ -64,4 +64,4 @@ private:
                   "a futex is a plain 32-bit word");
 };
 
-}  // namespace verbex::node
+}  // namespace verbex::pipeline

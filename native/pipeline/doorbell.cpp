@@ -1,4 +1,4 @@
-#include "node/doorbell.h"
+#include "pipeline/doorbell.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -8,7 +8,7 @@
 #include <ctime>
 #include <thread>
 
-namespace verbex::node {
+namespace verbex::pipeline {
 
 uint64_t Doorbell::ticksNs() {
     const auto since = std::chrono::steady_clock::now().time_since_epoch();
@@ -34,4 +34,4 @@ void Doorbell::wake() {
             nullptr, 0);
 }
 
-}  // namespace verbex::node
+}  // namespace verbex::pipeline
