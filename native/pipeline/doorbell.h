@@ -1,65 +1,63 @@
-// Doorbell: one thread waits, any other wakes it.
+// Doorbell: one thread sleeps, any other wakes it.
 //
-// Purpose: the engine's only place to wait. It looks for work for a bounded time and then sleeps on
-// a futex, so that a busy node answers within nanoseconds and an idle one costs nothing.
-// Owner: the engine; producers hold a reference.
-// Thread safety: wait() from one thread; ring() from any.
+// Purpose: the only place where a thread of a pipeline sleeps, on a futex. How long it looks for
+// work before that is for Wait (wait.h) to say.
+// Owner: the thread that waits; the others hold a reference.
+// Thread safety: sleep() from one thread; ring() and the counter from any.
 // Invariants:
 //   1. No wake-up is lost: what was stored before ring() is seen by ready(), or the sleeper is
 //      woken. Both sides change sleeping_ by an atomic exchange, and exchanges on one variable
 //      have one order: if ring()'s comes second it finds 1 and wakes; if it comes first the
 //      waiter's exchange synchronises with it, and ready(), which is asked once more behind that
 //      exchange, sees the store.
-//   2. ring() costs one uncontended atomic exchange while the other side is awake.
+//   2. ring() costs one atomic exchange while the other side is awake, on a line that the waiter
+//      leaves alone as long as it finds work. It cannot be less: a plain load of sleeping_ may be
+//      answered before the store ahead of it has left the processor, and then neither side sees
+//      the other. A thread that never sleeps has a bell that says so, and ring() is one load.
 // Requires: ready() reads with acquire what the ringing thread stored before ring().
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
+#include "base/check.h"
+#include "pipeline/cursor.h"
+
 namespace verbex::pipeline {
 
-class Doorbell {
+class alignas(kApartBytes) Doorbell {
 public:
     static constexpr uint64_t kForEver = UINT64_MAX;
 
+    // False: the waiting thread never sleeps.
+    explicit Doorbell(bool sleeper = true) : sleeper_(sleeper) {}
+    Doorbell(const Doorbell&) = delete;
+    Doorbell& operator=(const Doorbell&) = delete;
+
     void ring() {
-        if (sleeping_.exchange(0, std::memory_order_acq_rel) != 0) wake();
+        if (sleeper_ && sleeping_.exchange(0, std::memory_order_acq_rel) != 0) wake();
     }
 
-    // Returns when ready() answers true or the time is over.
+    // Returns when it was rung, at once where ready() answers true or somebody rang meanwhile,
+    // and when the time is over; now and then without reason. So the caller looks again.
     template <typename Ready>
-    void wait(uint64_t spinNs, uint64_t sleepNs, Ready&& ready) {
-        const uint64_t started = ticksNs();
-        do {
-            for (int i = 0; i < 64; i++) {
-                if (ready()) return;
-                relax();
-            }
-        } while (ticksNs() - started < spinNs);
+    void sleep(uint64_t forNs, Ready&& ready) {
+        CHECK(sleeper_ && "this bell was made for a thread that never sleeps: Doorbell(true)");
         sleeping_.exchange(1, std::memory_order_acq_rel);
-        // Woken without reason or in time: either way the caller looks again.
-        if (!ready()) sleep(sleepNs);
+        if (!ready()) sleepUntilRung(forNs);
         sleeping_.exchange(0, std::memory_order_acq_rel);
     }
 
-    // A bound for spinning that suits this machine: on two cores a spinning thread takes the time
-    // of those that it waits for.
-    [[nodiscard]] static uint64_t defaultSpinNs();
+    // Times that the thread has gone to sleep.
+    [[nodiscard]] uint64_t sleeps() const { return sleeps_.load(std::memory_order_relaxed); }
 
 private:
-    static uint64_t ticksNs();
-    static void relax() {
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#elif defined(__aarch64__)
-        asm volatile("yield");
-#endif
-    }
-    void sleep(uint64_t forNs);
+    void sleepUntilRung(uint64_t forNs);
     void wake();
 
-    alignas(64) std::atomic<uint32_t> sleeping_{0};
+    const bool sleeper_;
+    std::atomic<uint64_t> sleeps_{0};
+    alignas(kApartBytes) std::atomic<uint32_t> sleeping_{0};
     static_assert(std::atomic<uint32_t>::is_always_lock_free && sizeof(std::atomic<uint32_t>) == 4,
                   "a futex is a plain 32-bit word");
 };

@@ -1,0 +1,86 @@
+// Wait: how a thread waits for work.
+//
+//      look, pause, look, pause …  ──spinNs over──▶  sleep until the bell rings
+//
+// Purpose: the wait strategy as a value. A thread that looks answers within nanoseconds and fills
+// its core; one that sleeps costs nothing and answers within microseconds. kSpinForEver: look for
+// ever (a core for every thread); anything else: look for so long, then sleep.
+// Owner: the waiting thread.
+// Thread safety: until() from one thread; the counter from any.
+// Invariants:
+//   1. The clock is not read before the first kLooks looks have failed: under load waiting is free.
+//   2. Time that is given for sleeping counts from the call, looks included.
+// Requires: whoever stores what ready() looks for rings the bell after it.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+
+#include "pipeline/doorbell.h"
+#include "pipeline/thread_plan.h"
+
+namespace verbex::pipeline {
+
+// Tells the processor that this thread only looks: it saves power, and a hyper-thread beside it
+// gets on.
+inline void relax() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+class Wait {
+public:
+    // Looks between two readings of the clock.
+    static constexpr int kLooks = 64;
+
+    // `yields`: while it looks it offers its core to others now and then. For plans with more
+    // threads than cores, where the one that is waited for may be waiting for this core.
+    explicit Wait(uint64_t spinNs, bool yields = false) : spinNs_(spinNs), yields_(yields) {}
+    // What a plan means on so many cores. One more for the thread that offers and takes.
+    Wait(const ThreadPlan& plan, uint32_t cores) : Wait(plan.spinNs, plan.threads() + 1 > cores) {}
+
+    // Returns when ready() answers true or `forNs` is over; now and then without reason. So the
+    // caller looks again.
+    template <typename Ready>
+    void until(Doorbell& bell, uint64_t forNs, Ready&& ready) {
+        if (look(ready)) return;
+        const uint64_t started = nowNs();
+        const uint64_t boundNs = std::min(spinNs_, forNs);
+        uint64_t spunNs = 0;
+        while (spunNs < boundNs || spinNs_ == kSpinForEver) {
+            if (yields_) yield();
+            if (look(ready)) return;
+            spunNs = nowNs() - started;
+            if (spunNs >= forNs) return;
+        }
+        if (forNs == 0) return;
+        bell.sleep(forNs == Doorbell::kForEver ? forNs : forNs - spunNs, ready);
+    }
+
+    [[nodiscard]] bool sleeps() const { return spinNs_ != kSpinForEver; }
+    // Rounds of kLooks looks that found nothing.
+    [[nodiscard]] uint64_t spins() const { return spins_.load(std::memory_order_relaxed); }
+
+private:
+    template <typename Ready>
+    bool look(Ready&& ready) {
+        for (int i = 0; i < kLooks; i++) {
+            if (ready()) return true;
+            relax();
+        }
+        spins_.store(spins_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        return false;
+    }
+    static uint64_t nowNs();
+    static void yield();
+
+    const uint64_t spinNs_;
+    const bool yields_;
+    std::atomic<uint64_t> spins_{0};
+};
+
+}  // namespace verbex::pipeline
