@@ -10,6 +10,9 @@
 // Invariants:
 //   1. The clock is not read before the first kLooks looks have failed: under load waiting is free.
 //   2. Time that is given for sleeping counts from the call, looks included.
+//   3. Looking for long follows work. A thread that woke because its time was over has only
+//      followed a clock: the next time it sleeps at once, so that a node that has nothing to do but
+//      tick costs nothing however long its spinNs.
 // Requires: whoever stores what ready() looks for rings the bell after it.
 #pragma once
 
@@ -47,18 +50,20 @@ public:
     // caller looks again.
     template <typename Ready>
     void until(Doorbell& bell, uint64_t forNs, Ready&& ready) {
-        if (look(ready)) return;
+        if (look(ready)) return found();
         const uint64_t started = nowNs();
-        const uint64_t boundNs = std::min(spinNs_, forNs);
+        const uint64_t boundNs = followsClock_ ? 0 : std::min(spinNs_, forNs);
         uint64_t spunNs = 0;
         while (spunNs < boundNs || spinNs_ == kSpinForEver) {
             if (yields_) yield();
-            if (look(ready)) return;
+            if (look(ready)) return found();
             spunNs = nowNs() - started;
-            if (spunNs >= forNs) return;
+            if (spunNs >= forNs) break;
         }
-        if (forNs == 0) return;
-        bell.sleep(forNs == Doorbell::kForEver ? forNs : forNs - spunNs, ready);
+        if (spunNs < forNs) {
+            bell.sleep(forNs == Doorbell::kForEver ? forNs : forNs - spunNs, ready);
+        }
+        followsClock_ = !ready();
     }
 
     [[nodiscard]] bool sleeps() const { return spinNs_ != kSpinForEver; }
@@ -75,11 +80,13 @@ private:
         spins_.store(spins_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         return false;
     }
+    void found() { followsClock_ = false; }
     static uint64_t nowNs();
     static void yield();
 
     const uint64_t spinNs_;
     const bool yields_;
+    bool followsClock_ = false;
     std::atomic<uint64_t> spins_{0};
 };
 
