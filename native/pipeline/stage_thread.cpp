@@ -56,8 +56,9 @@ StageThread::~StageThread() {
 void StageThread::start() {
     CHECK(!started_ && "a stage thread runs once: make another");
     started_ = true;
-    startTicks_.store(cpuTicks(), std::memory_order_relaxed);
-    startNs_.store(steadyNs(), std::memory_order_relaxed);
+    const Moment begin = now();
+    beginTicks_.store(begin.ticks, std::memory_order_relaxed);
+    beginNs_.store(begin.ns, std::memory_order_release);
     thread_ = std::thread([this] { run(); });
     if (!options_.name.empty()) {
         pthread_setname_np(thread_.native_handle(), options_.name.c_str());
@@ -105,10 +106,10 @@ void StageThread::run() {
         wait_.until(bell_, sleepNs(), [this] { return ready(); });
         found = cpuTicks();
     }
-    const uint64_t end = cpuTicks();
-    if (busy) busy_.end(end);
-    endTicks_.store(end, std::memory_order_relaxed);
-    endNs_.store(steadyNs(), std::memory_order_release);
+    const Moment end = now();
+    if (busy) busy_.end(end.ticks);
+    endTicks_.store(end.ticks, std::memory_order_relaxed);
+    endNs_.store(end.ns, std::memory_order_release);
 }
 
 StageThread::Counters StageThread::counters() const {
@@ -117,24 +118,46 @@ StageThread::Counters StageThread::counters() const {
     counters.idleSteps = idleSteps_.load(std::memory_order_relaxed);
     counters.sleeps = bell_.sleeps();
     counters.spins = wait_.spins();
-    const uint64_t startNs = startNs_.load(std::memory_order_relaxed);
-    if (startNs == 0) return counters;
-    uint64_t ns = endNs_.load(std::memory_order_acquire);
-    uint64_t ticks = endTicks_.load(std::memory_order_relaxed);
-    if (ns == 0) {
-        ticks = cpuTicks();
-        ns = steadyNs();
-    }
-    ticks -= startTicks_.load(std::memory_order_relaxed);
-    counters.elapsedNs = ns - startNs;
-    // The rate of the ticks comes from the same two moments.
-    const uint64_t busy = busy_.ticks(ticks + startTicks_.load(std::memory_order_relaxed));
+    Moment begin;
+    begin.ns = beginNs_.load(std::memory_order_acquire);
+    begin.ticks = beginTicks_.load(std::memory_order_relaxed);
+    if (begin.ns == 0) return counters;
+    Moment at;
+    at.ns = endNs_.load(std::memory_order_acquire);
+    at.ticks = endTicks_.load(std::memory_order_relaxed);
+    if (at.ns == 0) at = now();
+    counters.elapsedNs = at.ns - begin.ns;
+    // The rate of the ticks comes from the same two moments. It wavers by a trifle from one reading
+    // to the next, which nobody shall take for time that runs back.
+    const uint64_t ticks = at.ticks - begin.ticks;
+    uint64_t busyNs = 0;
     if (ticks != 0) {
-        counters.busyNs = static_cast<uint64_t>(static_cast<double>(std::min(busy, ticks)) *
-                                                static_cast<double>(counters.elapsedNs) /
-                                                static_cast<double>(ticks));
+        busyNs = static_cast<uint64_t>(static_cast<double>(std::min(busy_.ticks(at.ticks), ticks)) *
+                                       static_cast<double>(counters.elapsedNs) /
+                                       static_cast<double>(ticks));
     }
+    uint64_t shown = shownBusyNs_.load(std::memory_order_relaxed);
+    while (shown < busyNs &&
+           !shownBusyNs_.compare_exchange_weak(shown, busyNs, std::memory_order_relaxed)) {
+    }
+    counters.busyNs = std::max(shown, busyNs);
     return counters;
+}
+
+// The closest of some readings: the thread may be put aside between the two clocks.
+StageThread::Moment StageThread::now() {
+    Moment best;
+    uint64_t closest = UINT64_MAX;
+    for (int i = 0; i < 4; i++) {
+        const uint64_t before = cpuTicks();
+        const uint64_t ns = steadyNs();
+        const uint64_t apart = cpuTicks() - before;
+        if (apart < closest) {
+            closest = apart;
+            best = {before + apart / 2, ns};
+        }
+    }
+    return best;
 }
 
 }  // namespace verbex::pipeline

@@ -78,7 +78,7 @@ public:
         uint64_t idleSteps = 0;  // rounds in which none did
         uint64_t sleeps = 0;
         uint64_t spins = 0;   // see Wait
-        uint64_t busyNs = 0;  // since start()
+        uint64_t busyNs = 0;  // since start(); never goes back
         uint64_t elapsedNs = 0;
 
         // Stage occupancy, 0 … 1.
@@ -90,6 +90,13 @@ public:
     [[nodiscard]] Counters counters() const;
 
 private:
+    // One moment on both clocks.
+    struct Moment {
+        uint64_t ticks = 0;
+        uint64_t ns = 0;
+    };
+    static Moment now();
+
     void run();
     [[nodiscard]] bool ready();
     [[nodiscard]] uint64_t sleepNs();
@@ -108,11 +115,12 @@ private:
     BusyTime busy_;
     std::atomic<uint64_t> steps_{0};
     std::atomic<uint64_t> idleSteps_{0};
-    // From start() to the end of the thread; 0: not yet.
-    std::atomic<uint64_t> startTicks_{0};
-    std::atomic<uint64_t> startNs_{0};
+    // From start() to the end of the thread; ns 0: not yet.
+    std::atomic<uint64_t> beginTicks_{0};
+    std::atomic<uint64_t> beginNs_{0};
     std::atomic<uint64_t> endTicks_{0};
     std::atomic<uint64_t> endNs_{0};
+    mutable std::atomic<uint64_t> shownBusyNs_{0};
 };
 
 }  // namespace verbex::pipeline

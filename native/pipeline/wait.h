@@ -67,6 +67,7 @@ public:
     }
 
     [[nodiscard]] bool sleeps() const { return spinNs_ != kSpinForEver; }
+    [[nodiscard]] bool yields() const { return yields_; }
     // Rounds of kLooks looks that found nothing.
     [[nodiscard]] uint64_t spins() const { return spins_.load(std::memory_order_relaxed); }
 
