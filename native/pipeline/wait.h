@@ -39,9 +39,12 @@ class Wait {
 public:
     // Looks between two readings of the clock.
     static constexpr int kLooks = 64;
+    // A thread that has looked for so long offers its core to others between its looks: the one it
+    // waits for may have been put aside. With a core of its own nobody takes the offer.
+    static constexpr uint64_t kYieldAfterNs = 50'000;
 
-    // `yields`: while it looks it offers its core to others now and then. For plans with more
-    // threads than cores, where the one that is waited for may be waiting for this core.
+    // `yields`: offers its core from the beginning. For plans with more threads than cores, where
+    // the one that is waited for is likely to wait for this core.
     explicit Wait(uint64_t spinNs, bool yields = false) : spinNs_(spinNs), yields_(yields) {}
     // What a plan means on so many cores. One more for the thread that offers and takes.
     Wait(const ThreadPlan& plan, uint32_t cores) : Wait(plan.spinNs, plan.threads() + 1 > cores) {}
@@ -55,7 +58,7 @@ public:
         const uint64_t boundNs = followsClock_ ? 0 : std::min(spinNs_, forNs);
         uint64_t spunNs = 0;
         while (spunNs < boundNs || spinNs_ == kSpinForEver) {
-            if (yields_) yield();
+            if (yields_ || spunNs >= kYieldAfterNs) yield();
             if (look(ready)) return found();
             spunNs = nowNs() - started;
             if (spunNs >= forNs) break;
