@@ -27,6 +27,7 @@ Engine::Engine(const EngineOptions& options, std::unique_ptr<Core> core,
                const EngineSurroundings& surroundings)
     : options_(options), with_(surroundings), core_(std::move(core)), input_(options.ringCells),
       ring_(options.eventCells), writer_(ring_, *this),
+      bell_(options.spinNs != pipeline::kSpinForEver), wait_(options.spinNs),
       ticker_(with_.clock == nullptr ? nullptr : std::make_unique<ClockTicker>(*with_.clock)),
       room_(std::min<uint64_t>(kRoomPerCommandMax, options.eventCells / 4)),
       batch_(options.batchMax), payload_(size_t{options.batchMax} * kCommandBytesMax) {
@@ -56,7 +57,7 @@ void Engine::run() {
             finish();
             break;
         }
-        bell_.wait(options_.spinNs, sleepNs(), [this] { return workWaits(); });
+        wait_.until(bell_, sleepNs(), [this] { return workWaits(); });
     }
     end();
 }
@@ -187,7 +188,7 @@ void Engine::waitForRoom(bool betweenCommands) {
     };
     while (!enough()) {
         if (betweenCommands && queries_.waiting()) answerQuery();
-        bell_.wait(options_.spinNs, Doorbell::kForEver, [&] {
+        wait_.until(bell_, pipeline::Doorbell::kForEver, [&] {
             return enough() || (betweenCommands && queries_.waiting());
         });
     }
@@ -304,7 +305,9 @@ bool Engine::workWaits() {
 }
 
 uint64_t Engine::sleepNs() {
-    if (ticker_ == nullptr || failed_.load(std::memory_order_relaxed)) return Doorbell::kForEver;
+    if (ticker_ == nullptr || failed_.load(std::memory_order_relaxed)) {
+        return pipeline::Doorbell::kForEver;
+    }
     return ticker_->sleepNs(core_->time());
 }
 

@@ -38,12 +38,13 @@
 #include "journal/writer.h"
 #include "node/clock_ticker.h"
 #include "node/command_ring.h"
-#include "node/doorbell.h"
 #include "node/event_ring.h"
 #include "node/failure.h"
 #include "node/query_queue.h"
 #include "node/segment_thread.h"
 #include "node/snapshot_thread.h"
+#include "pipeline/doorbell.h"
+#include "pipeline/wait.h"
 
 namespace verbex::node {
 
@@ -54,7 +55,7 @@ struct EngineOptions {
     uint32_t batchMax = 1024;      // commands, the clock's included
     uint64_t snapshotEvery = 0;    // commands; 0: only when asked
     uint64_t epoch = 1;
-    uint64_t spinNs = Doorbell::defaultSpinNs();
+    uint64_t spinNs = pipeline::automaticSpinNs(pipeline::ThreadPlan{}, pipeline::usableCores());
 };
 
 // What the engine works with; null where the node does without. All outlive the engine's thread.
@@ -165,7 +166,8 @@ private:
     CommandRing input_;
     EventRing ring_;
     EventRingWriter writer_;
-    Doorbell bell_;
+    pipeline::Doorbell bell_;
+    pipeline::Wait wait_;
     QueryQueue queries_;
     std::unique_ptr<ClockTicker> ticker_;
     const uint64_t room_;

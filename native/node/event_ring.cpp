@@ -13,7 +13,7 @@ uint64_t EventRing::available() {
     const uint64_t consumed = consumed_.load(std::memory_order_relaxed);
     uint64_t ready = published_.load(std::memory_order_acquire) - consumed;
     if (ready != 0) return ready;
-    // The argument of doorbell.h: an exchange on both sides, and a second look behind this one.
+    // The argument of pipeline/doorbell.h: an exchange on both sides, and a second look behind this one.
     consumerWaits_.exchange(true, std::memory_order_acq_rel);
     ready = published_.load(std::memory_order_acquire) - consumed;
     if (ready != 0) consumerWaits_.exchange(false, std::memory_order_acq_rel);

@@ -1,4 +1,5 @@
-// The GoogleTest binaries: configured and built by CMake in build/native, one per folder of test/native.
+// The GoogleTest binaries: configured and built by CMake, one per folder of test/native. Usually in
+// build/native; under a sanitizer in a folder of its own.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findProgram, mustRun, root, run, StepFailed, say, seconds } from './console.mjs';
@@ -6,7 +7,9 @@ import { withSetupLock } from './lock.mjs';
 import { findCompiler } from './toolchain.mjs';
 
 const binaryTimeoutMs = 5 * 60_000;
-const folder = 'build/native';
+
+/** A build is where its files lie and what is watched: `sanitize` as VERBEX_SANITIZE takes it. */
+const usual = { folder: 'build/native', sanitize: undefined };
 
 export function testFolders() {
   const base = join(root, 'test', 'native');
@@ -19,7 +22,7 @@ export function testFolders() {
 }
 
 /** CMake remembers the first compiler for ever, so another one means another start. */
-async function configure() {
+async function configure({ folder, sanitize }) {
   const compiler = findCompiler();
   const generator = findProgram('ninja') === undefined ? 'Unix Makefiles' : 'Ninja';
   const args = [
@@ -30,6 +33,7 @@ async function configure() {
     ],
     [`-DCMAKE_CXX_FLAGS=${process.env.CXXFLAGS ?? ''}`],
     process.env.VERBEX_WERROR === '1' ? ['-DVERBEX_WERROR=ON'] : [],
+    sanitize === undefined ? [] : [`-DVERBEX_SANITIZE=${sanitize}`],
   ].flat();
   const record = join(root, folder, 'configured.json');
   const wanted = JSON.stringify(args);
@@ -44,7 +48,7 @@ async function configure() {
 }
 
 /** Builds the folders' binaries, past the first failure; returns those that could not be built. */
-async function build(folders) {
+async function build({ folder }, folders) {
   const base = ['--build', folder, '-j', process.env.VERBEX_JOBS ?? '2', '--target'];
   const keepGoing = findProgram('ninja') === undefined ? ['-k'] : ['-k', '0'];
   const all = [...base, ...folders.map((name) => `${name}_test`), '--', ...keepGoing];
@@ -84,7 +88,7 @@ export function withoutPassed(text) {
   return lines.join('\n');
 }
 
-async function runBinary(name) {
+async function runBinary({ folder }, name) {
   const resultPath = join(root, folder, 'results', `${name}-${process.pid}.json`);
   rmSync(resultPath, { force: true });
   const args = [`--gtest_output=json:${resultPath}`];
@@ -110,8 +114,11 @@ async function runBinary(name) {
   return counts;
 }
 
-/** @param only the folders of test/native wanted; none named means all */
-export async function runNativeTests(only = []) {
+/**
+ * @param only the folders of test/native wanted; none named means all
+ * @param how the build that is run, the usual one unless said otherwise
+ */
+export async function runNativeTests(only = [], how = usual) {
   const total = { passed: 0, failed: 0, skipped: 0 };
   const known = testFolders();
   const strange = only.filter((name) => !known.includes(name));
@@ -126,10 +133,10 @@ export async function runNativeTests(only = []) {
   const started = performance.now();
   const broken = await withSetupLock(async () => {
     say(`native tests: building ${folders.join(', ')}`);
-    await configure();
-    return build(folders);
+    await configure(how);
+    return build(how, folders);
   });
-  mkdirSync(join(root, folder, 'results'), { recursive: true });
+  mkdirSync(join(root, how.folder, 'results'), { recursive: true });
   say(`native tests: built in ${seconds(started)}`);
   for (const name of folders) {
     if (broken.includes(name)) {
@@ -137,7 +144,7 @@ export async function runNativeTests(only = []) {
       say(` ✗ native ${name}: does not build`);
       continue;
     }
-    const counts = await runBinary(name);
+    const counts = await runBinary(how, name);
     for (const key of Object.keys(total)) total[key] += counts[key];
   }
   say(`native tests: ${total.passed} passed, ${total.failed} failed in ${seconds(started)}`);

@@ -366,7 +366,8 @@ TEST(Node, AnIdleNodeUsesNextToNothing) {
     ASSERT_TRUE(opened.node != nullptr);
     Client client(*opened.node);
     ASSERT_TRUE(client.drainUpTo(1));
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    // Longer than the engine looks for work before it sleeps.
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
     const uint64_t before = cpuNs();
     const auto started = std::chrono::steady_clock::now();
     std::this_thread::sleep_for(std::chrono::milliseconds(1500));

@@ -1,9 +1,9 @@
 #include <atomic>
 
 #include "node/command_ring.h"
-#include "node/doorbell.h"
 #include "node/event_ring.h"
 #include "node_fixture.h"
+#include "pipeline/doorbell.h"
 
 namespace verbex::node {
 
@@ -49,8 +49,8 @@ TEST(EventRing, ShowsNothingThatIsNotPublished) {
 TEST(EventRing, HandsOverBetweenThreadsWithoutLosingAWakeUp) {
     constexpr uint64_t kEvents = 200'000;
     EventRing ring(64);
-    Doorbell room;
-    Doorbell arrived;
+    pipeline::Doorbell room;
+    pipeline::Doorbell arrived;
     std::atomic<bool> told{false};
 
     class Waits final : public RoomMaker {
@@ -72,7 +72,7 @@ TEST(EventRing, HandsOverBetweenThreadsWithoutLosingAWakeUp) {
     Waits waits([&] {
         publish();
         while (written->freeCells() == 0) {
-            room.wait(0, 5'000'000'000, [&] { return written->freeCells() != 0; });
+            room.sleep(5'000'000'000, [&] { return written->freeCells() != 0; });
         }
     });
     EventRingWriter writer(ring, waits);
@@ -91,7 +91,7 @@ TEST(EventRing, HandsOverBetweenThreadsWithoutLosingAWakeUp) {
         const uint64_t ready = ring.available();
         if (ready == 0) {
             const auto before = std::chrono::steady_clock::now();
-            arrived.wait(0, 5'000'000'000, [&] { return told.load(std::memory_order_acquire); });
+            arrived.sleep(5'000'000'000, [&] { return told.load(std::memory_order_acquire); });
             ASSERT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(4))
                 << "a wake-up was lost at " << seen;
             told.store(false, std::memory_order_release);
@@ -105,33 +105,6 @@ TEST(EventRing, HandsOverBetweenThreadsWithoutLosingAWakeUp) {
         room.ring();
     }
     engine.join();
-}
-
-TEST(Doorbell, PingPongNeverSleepsThroughARing) {
-    Doorbell left;
-    Doorbell right;
-    std::atomic<uint64_t> ball{0};
-    constexpr uint64_t kRounds = 20'000;
-    const auto play = [&](Doorbell& own, Doorbell& other, uint64_t parity) {
-        for (;;) {
-            const uint64_t at = ball.load(std::memory_order_acquire);
-            if (at >= kRounds) break;
-            if (at % 2 == parity) {
-                ball.store(at + 1, std::memory_order_release);
-                other.ring();
-            } else {
-                own.wait(0, Doorbell::kForEver, [&] {
-                    const uint64_t now = ball.load(std::memory_order_acquire);
-                    return now % 2 == parity || now >= kRounds;
-                });
-            }
-        }
-        other.ring();
-    };
-    std::thread opponent([&] { play(right, left, 1); });
-    play(left, right, 0);
-    opponent.join();
-    EXPECT_GE(ball.load(), kRounds);
 }
 
 }  // namespace verbex::node

@@ -1,26 +1,14 @@
-#include "node/doorbell.h"
+#include "pipeline/doorbell.h"
 
+#include <ctime>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <chrono>
-#include <ctime>
-#include <thread>
+namespace verbex::pipeline {
 
-namespace verbex::node {
-
-uint64_t Doorbell::ticksNs() {
-    const auto since = std::chrono::steady_clock::now().time_since_epoch();
-    return static_cast<uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
-}
-
-uint64_t Doorbell::defaultSpinNs() {
-    return std::thread::hardware_concurrency() <= 2 ? 10'000 : 100'000;
-}
-
-void Doorbell::sleep(uint64_t forNs) {
+void Doorbell::sleepUntilRung(uint64_t forNs) {
+    sleeps_.store(sleeps_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     timespec timeout{};
     timeout.tv_sec = static_cast<time_t>(forNs / 1'000'000'000);
     timeout.tv_nsec = static_cast<long>(forNs % 1'000'000'000);
@@ -34,4 +22,4 @@ void Doorbell::wake() {
             nullptr, 0);
 }
 
-}  // namespace verbex::node
+}  // namespace verbex::pipeline
