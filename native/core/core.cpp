@@ -153,10 +153,6 @@ uint32_t Core::riskShards() const { return static_cast<uint32_t>(state_->shards.
 uint32_t Core::matchingShards() const { return static_cast<uint32_t>(state_->slabs.size()); }
 
 bool Core::runsAlone(const Command& command) const {
-    if (state_->mutant == HazardMutant::NothingAlone) {
-        return command.type != static_cast<uint8_t>(CommandType::SetTradingState) &&
-               !isOrderCommand(command);
-    }
     // A limit of the venue itself counts what all shards do.
     return !isOrderCommand(command) ||
            (state_->shards.size() > 1 && state_->accounts[0].limits > 0);
