@@ -38,7 +38,7 @@ export class Latencies {
     let seen = 0;
     for (let bucket = 0; bucket < this.#counts.length; bucket++) {
       seen += this.#counts[bucket]!;
-      if (seen > wanted) return Math.min(valueOf(bucket), this.#max);
+      if (seen > wanted) return Math.min(lowestOf(bucket), this.#max);
     }
     return this.#max;
   }
@@ -61,7 +61,7 @@ function bucketOf(ns: number): number {
   return Math.min((shift + 1) * steps + (Math.floor(ns / 2 ** shift) % steps), doublings * steps - 1);
 }
 
-function valueOf(bucket: number): number {
+function lowestOf(bucket: number): number {
   if (bucket < steps) return bucket;
   return (steps + (bucket % steps)) * 2 ** (Math.floor(bucket / steps) - 1);
 }

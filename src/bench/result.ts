@@ -54,9 +54,10 @@ export function headOf(field: string): string {
 export function csvOf(cases: readonly BenchCase[]): string {
   const fields = fieldsOf(cases);
   const line = (values: readonly Figure[]): string => values.map((value) => quoted(String(value))).join(',');
-  return [line(fields.map(headOf)), ...cases.map((one) => line(fields.map((field) => one[field] ?? '')))].join(
-    '\n',
-  );
+  return [
+    line(fields.map(headOf)),
+    ...cases.map((one) => line(fields.map((field) => one[field] ?? ''))),
+  ].join('\n');
 }
 
 function quoted(text: string): string {
