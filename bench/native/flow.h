@@ -1,7 +1,8 @@
-// Flow: orders without end on one instrument, which stays about as large as it is: new 50%, cancel 45%, IOC 5%.
+// Flow: orders without end on a market that stays about as large as it is: new 50%, cancel 45%, IOC 5%.
 //
-// Purpose: what snapshots, recovery and the journal are measured under. Unlike workload.h's it needs no
+// Purpose: what snapshots, recovery and the cost of size are measured under. Unlike workload.h's it needs no
 // book of its own, so that a million resting orders and more cost nothing to make.
+// Accounts and instruments are drawn evenly; all instruments trade asset 1 for asset 2.
 // Owner: one benchmark. Thread safety: none.
 #pragma once
 
@@ -16,19 +17,21 @@ namespace verbex::bench {
 // A market of one instrument, and orders that keep it as large as it is.
 class Flow {
 public:
-    static constexpr AccountId kAccounts = 1000;
     static constexpr uint32_t kLevels = 4096;
     static constexpr int64_t kMiddle = 100'000;
 
-    explicit Flow(uint64_t seed) : random_(seed) {}
+    explicit Flow(uint64_t seed, AccountId accounts = 1000, InstrumentId instruments = 1)
+        : random_(seed), accounts_(accounts), instruments_(instruments) {}
 
     std::vector<Command> market() const {
         std::vector<Command> commands;
         for (uint64_t asset = 1; asset <= 2; ++asset) {
             commands.push_back(commandOf(CommandType::AddAsset, asset));
         }
-        commands.push_back(instrumentOf(1, 1, 2, 1, 2 * kMiddle));
-        for (AccountId account = 1; account <= kAccounts; ++account) {
+        for (InstrumentId name = 1; name <= instruments_; ++name) {
+            commands.push_back(instrumentOf(name, 1, 2, kMiddle - kLevels, kMiddle + kLevels));
+        }
+        for (AccountId account = 1; account <= accounts_; ++account) {
             commands.push_back(commandOf(CommandType::AddAccount, account));
             for (AssetId asset = 1; asset <= 2; ++asset) {
                 commands.push_back(depositOf(account, asset));
@@ -80,8 +83,8 @@ private:
     Command order(bool sell, int64_t price, int64_t quantity) {
         Command command{};
         command.type = static_cast<uint8_t>(CommandType::NewOrder);
-        command.account = 1 + random_.below(kAccounts);
-        command.instrument = 1;
+        command.account = 1 + random_.below(accounts_);
+        command.instrument = instruments_ == 1 ? 1 : 1 + random_.below(instruments_);
         command.id = ClientId{++ids_, 0};
         command.side = sell ? 2 : 1;
         command.orderType = static_cast<uint8_t>(OrderType::Limit);
@@ -92,6 +95,8 @@ private:
     }
 
     Random random_;
+    const AccountId accounts_;
+    const InstrumentId instruments_;
     uint64_t ids_ = 0;
     std::vector<Live> live_;
 };

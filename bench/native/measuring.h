@@ -66,6 +66,17 @@ inline double seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
 inline double ms(uint64_t ns) { return static_cast<double>(ns) / 1e6; }
 inline double us(uint64_t ns) { return static_cast<double>(ns) / 1e3; }
 
+// 1234567 to "1,234,567".
+inline std::string grouped(uint64_t number) {
+    const std::string digits = std::to_string(number);
+    std::string text;
+    for (size_t i = 0; i < digits.size(); ++i) {
+        if (i > 0 && (digits.size() - i) % 3 == 0) text += ',';
+        text += digits[i];
+    }
+    return text;
+}
+
 // ---- many measurements, one figure
 
 template <typename Value>

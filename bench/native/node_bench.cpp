@@ -44,12 +44,6 @@ struct Settings {
 
 constexpr uint64_t kSaturatedP50Ns = 10'000'000;
 
-std::string grouped(uint64_t number) {
-    std::string text = std::to_string(number);
-    for (size_t at = text.size(); at > 3;) text.insert(at -= 3, ",");
-    return text;
-}
-
 std::vector<uint64_t> numbersOf(const std::string& text) {
     std::vector<uint64_t> numbers;
     for (size_t at = 0; at < text.size();) {

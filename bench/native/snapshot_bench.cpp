@@ -154,7 +154,7 @@ void snapshotStall(const Settings& settings, Answers& answers) {
     }
     Figures answer;
     answer
-        .add("name", "A snapshot of " + std::to_string(settings.orders) +
+        .add("name", "A snapshot of " + grouped(settings.orders) +
                          " resting orders is made beside the engine")
         .add("case", "snapshotStall")
         .add("restingOrders", settings.orders)
