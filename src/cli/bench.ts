@@ -1,4 +1,5 @@
 /** `verbex bench`: two figures without a case, everything about one case with it (docs/benchmarks.md). */
+import { readFileSync } from 'node:fs';
 import type { ApiLane } from '../bench/api-bench.ts';
 import { type BenchEntry, catalogue, entryOf, explained } from '../bench/catalogue.ts';
 import { nativeBench, type Say } from '../bench/native-program.ts';
@@ -10,7 +11,12 @@ const countMax = 2 ** 32 - 1;
 const countsMax = 1_000_000;
 const tableWidthMax = 200;
 const lanes: readonly ApiLane[] = ['cells', 'objects'];
-const names = catalogue.map(({ name }) => name);
+const names = [...catalogue.map(({ name }) => name), 'report'];
+
+const reportEntry = {
+  name: 'report',
+  sentence: 'All of them, as a page with tables and plots: build/bench/report/index.html.',
+};
 
 export const benchCommand: Command = {
   name: 'bench',
@@ -24,6 +30,7 @@ export const benchCommand: Command = {
   ],
   options: [
     { name: 'csv', help: 'comma-separated values, units in the heads' },
+    { name: 'quick', help: 'report: few operations, one run each; no figures to compare' },
     { name: 'explain', help: 'say what CASE measures, with its picture, and measure nothing' },
     {
       name: 'case',
@@ -69,7 +76,7 @@ export const benchCommand: Command = {
   notes: [
     'Native programs are built by the first call where a compiler is there. Close other programs first: core fills one processor core, node two to five. ' +
       'Progress goes to standard error.',
-    `Cases\n${catalogue.map(({ name, sentence }) => `  ${name.padEnd(10)}${sentence}`).join('\n')}`,
+    `Cases\n${[...catalogue, reportEntry].map(({ name, sentence }) => `  ${name.padEnd(10)}${sentence}`).join('\n')}`,
   ],
   examples: [
     ['verbex bench', 'two figures in a few seconds'],
@@ -77,12 +84,15 @@ export const benchCommand: Command = {
     ['verbex bench api --batches 256', 'from TypeScript, in batches of 256'],
     ['verbex bench core --json | tail -1', 'every workload, for a program'],
     ['verbex bench scale --explain', 'what it measures, with a picture'],
+    ['verbex bench report', 'a page with everything; some ten minutes'],
   ],
   async run(given, output) {
     if (given.has('csv') && output.json) throw new UsageError('--csv and --json exclude each other');
     const [what] = given.positionals;
     const say: Say = (text) => output.say(text);
     if (what === undefined) return await headline(given, output, say);
+    if (what === 'report') return await report(given, output, say);
+    if (given.has('quick')) throw new UsageError('--quick is for the report');
     const entry = entryOf(what);
     if (entry === undefined)
       throw new UsageError(`there is no bench "${what}"; there are: ${names.join(', ')}`);
@@ -124,6 +134,34 @@ async function headline(given: Given, output: Output, say: Say): Promise<number>
   const [one = {}] = result.cases;
   output.answer({ ...one, cases: result.cases }, headlineOf(one));
   return 0;
+}
+
+/** Everything, as a page. Exit code 1 where a bench failed: the page says which. */
+async function report(given: Given, output: Output, say: Say): Promise<number> {
+  if (given.has('explain')) {
+    output.answer({ ...reportEntry }, `${reportEntry.name}: ${reportEntry.sentence}`);
+    return 0;
+  }
+  const strange = valuesOf(given).at(0);
+  if (strange !== undefined) throw new UsageError(`bench report takes no --${strange}`);
+  if (given.has('csv')) throw new UsageError('bench report takes no --csv');
+  const { collect } = await import('../bench/report/collect.ts');
+  const { writeReport } = await import('../bench/report/write.ts');
+  const quick = given.has('quick');
+  const commandLine = `verbex bench report${quick ? ' --quick' : ''}`;
+  const facts = await collect({ version: packageVersion(), commandLine, quick }, say);
+  const page = writeReport(facts);
+  const failed = Object.entries(facts.sections)
+    .filter(([, section]) => section.result === undefined)
+    .map(([name]) => name);
+  const left = failed.length === 0 ? '' : `, without ${failed.join(', ')}`;
+  output.answer({ page, failed }, `${page}${left}`);
+  return failed.length === 0 ? 0 : 1;
+}
+
+function packageVersion(): string {
+  const path = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }
 
 /** The two lines. */
