@@ -206,6 +206,13 @@ private:
 
 // ---- answers out
 
+inline constexpr const char* kCompiler =
+#if defined(__clang__)
+    __VERSION__;  // names itself
+#else
+    "g++ " __VERSION__;
+#endif
+
 // One flat JSON object, its members in the order in which they came.
 class Figures {
 public:
@@ -268,7 +275,7 @@ public:
     // What holds for all cases, and where they were measured.
     void end(Figures figures) {
         figures.add("cores", static_cast<uint32_t>(std::thread::hardware_concurrency()))
-            .add("compiler", __VERSION__);
+            .add("compiler", kCompiler);
         if (options_.json()) std::printf("],%s}\n", figures.members().c_str());
     }
     // On the way: standard error.

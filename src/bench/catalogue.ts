@@ -118,7 +118,7 @@ export const catalogue: readonly BenchEntry[] = [
   },
   {
     name: 'scale',
-    sentence: 'Commands cost what they cost with more orders, accounts and instruments.',
+    sentence: 'More orders, accounts and instruments: what a command costs then, and what memory each takes.',
     picture: 'workload (memory) ──▶ [ core, risk on, of a given size ] ──▶ events (a small ring, discarded)',
     workload:
       'One size grows, the others stay: 1,000 to 1,000,000 resting orders, 1,000 to 1,000,000 accounts, 1 to 10,000 instruments. New 50%, cancel 45%, IOC 5%, spread evenly. ' +

@@ -82,7 +82,7 @@ function againstLoad(
   const lines = groups(cases, nameOf).flatMap(([name, members]) =>
     fields.map(
       ([field, word]): Line => ({
-        name: name === '' ? word : `${name}, ${word}`,
+        name: [name, ...(fields.length > 1 ? [word] : [])].filter((part) => part !== '').join(', '),
         points: members.map((one) => ({ x: number(one, 'offeredPerSecond'), y: number(one, field) })),
       }),
     ),
@@ -162,7 +162,7 @@ function edges(cases: readonly BenchCase[]): string[] {
     rates(
       'HTTP, closed loop: orders a second',
       of(cases, 'case', 'closed'),
-      (one) => `${one.connections} connections`,
+      (one) => `${one.connections} ${one.connections === 1 ? 'connection' : 'connections'}`,
     ),
     againstLoad('HTTP: latency against offered load', of(cases, 'case', 'load'), () => '', threePercentiles),
     againstLoad(
@@ -205,7 +205,15 @@ function snapshot(cases: readonly BenchCase[]): string[] {
 }
 
 function recovery(cases: readonly BenchCase[]): string[] {
-  const bars = cases.map((one): Bar => ({ label: String(one.name), value: number(one, 'ms') * 1e6 }));
+  const bars = cases.map(
+    (one): Bar => ({
+      label:
+        one.case === 'recoveryJournal'
+          ? 'from the journal alone'
+          : 'from a snapshot and the rest of the journal',
+      value: number(one, 'ms') * 1e6,
+    }),
+  );
   const commands = Number(cases[0]?.commands);
   return [barPlot({ title: `Recovery of ${shortNumber(commands)} commands`, bars, shown: duration })];
 }

@@ -9,10 +9,10 @@ const style = `
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
 body { margin: 0; background: #f5f6f8; color: #1c2430; font: 15px/1.5 system-ui, sans-serif; }
-main { max-width: 960px; margin: 0 auto; padding: 32px 24px 64px; }
+main { max-width: 1160px; margin: 0 auto; padding: 32px 24px 64px; }
 h1 { font-size: 26px; margin: 0 0 4px; }
 h2 { font-size: 20px; margin: 0 0 4px; }
-p { margin: 6px 0; max-width: 80ch; }
+p { margin: 6px 0; max-width: 100ch; }
 nav { margin: 12px 0 20px; }
 nav a { margin-right: 14px; color: #0060a0; }
 section { background: #fff; border: 1px solid #dfe3e8; border-radius: 8px; padding: 20px 24px; margin: 20px 0; }
@@ -20,8 +20,8 @@ section svg { display: block; max-width: 100%; height: auto; margin: 24px 0 8px;
 pre { background: #f5f6f8; border-radius: 6px; padding: 10px 14px; overflow-x: auto; font-size: 12.5px; line-height: 1.35; }
 code { font-size: 13px; }
 .scroll { overflow-x: auto; margin-top: 16px; }
-table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: 3px 12px 3px 0; border-bottom: 1px solid #e8ebef; white-space: nowrap; }
+table { border-collapse: collapse; font-size: 12.5px; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: 3px 10px 3px 0; border-bottom: 1px solid #e8ebef; white-space: nowrap; }
 td.number, th.number { text-align: right; }
 .soft { color: #5a6472; font-size: 13px; }
 .warning { background: #fff4e0; border-left: 4px solid #e69f00; padding: 8px 14px; }

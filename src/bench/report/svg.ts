@@ -64,16 +64,22 @@ export interface Scale {
   readonly ticks: readonly number[];
 }
 
-/** Whole powers of ten around all values, which must be greater than 0; three decades at the most get lines between. */
+const factors = [1, 2, 5] as const;
+
+/** From one to another of 1, 2, 5, 10, 20 … around all values, which must be greater than 0; wide ones are marked at powers of ten only. */
 export function logScale(values: readonly number[], from: number, to: number): Scale {
   const good = values.filter((value) => Number.isFinite(value) && value > 0);
-  const low = Math.floor(Math.log10(Math.min(...good, Number.MAX_VALUE) || 1));
-  const lowest = good.length === 0 ? 0 : low;
-  const highest = good.length === 0 ? 1 : Math.max(lowest + 1, Math.ceil(Math.log10(Math.max(...good))));
-  const ticks = Array.from({ length: highest - lowest + 1 }, (_, power) => 10 ** (lowest + power));
-  const place = (value: number): number =>
-    from + ((Math.log10(value) - lowest) / (highest - lowest)) * (to - from);
-  return { at: place, ticks };
+  const [least, most] = good.length === 0 ? [1, 10] : [Math.min(...good), Math.max(...good)];
+  const round: number[] = [];
+  for (let power = Math.floor(Math.log10(least)) - 1; power <= Math.ceil(Math.log10(most)); power++) {
+    for (const factor of factors) round.push(Number(`${factor}e${power}`));
+  }
+  const low = round.findLast((value) => value <= least)!;
+  const high = round.find((value) => value >= most && value > low)!;
+  const span = Math.log10(high / low);
+  const inside = round.filter((value) => value >= low && value <= high);
+  const ticks = span > 2.5 ? inside.filter((value) => Number.isInteger(Math.log10(value))) : inside;
+  return { at: (value) => from + (Math.log10(value / low) / span) * (to - from), ticks };
 }
 
 /** From 0 to a round number above all values. */
