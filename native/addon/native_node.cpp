@@ -191,14 +191,13 @@ napi_value makeObject(napi_env env, std::shared_ptr<NodeHandle> handle) {
 pipeline::ThreadPlan planOf(const Arguments& arguments, napi_value object) {
     constexpr size_t kTextMax = 256;
     pipeline::ThreadPlan plan;
-    std::string text = arguments.textOf(object, "plan", kTextMax);
-    if (text.empty()) text = "auto";
+    const std::string text = arguments.textOf(object, "plan", kTextMax, "auto");
     if (!pipeline::parsePlan(text, pipeline::usableCores(), &plan)) {
         throwArgument("plan must be serial, pipelined, sharded, sharded:RxM or auto");
     }
     const uint64_t spin = arguments.numberOf(object, "spin", 0, kSafeIntegerMax, 0);
     if (spin != 0) plan.spinNs = spin == kSafeIntegerMax ? pipeline::kSpinForEver : spin;
-    const std::string cores = arguments.textOf(object, "cores", kTextMax);
+    const std::string cores = arguments.textOf(object, "cores", kTextMax, "");
     for (const char *at = cores.data(), *end = at + cores.size(); at < end;) {
         uint32_t core = 0;
         const auto [next, error] = std::from_chars(at, end, core);

@@ -41,7 +41,11 @@ Pipeline::Pipeline(const pipeline::ThreadPlan& plan, uint32_t cores, CommandRing
             std::move(options), std::vector<pipeline::Stage*>{stage}));
         return threads_.back()->bell();
     };
-    if (journal_ != nullptr) journalBell_ = &thread("vbx-journal", journal_.get());
+    if (journal_ != nullptr) {
+        journalBell_ = &thread("vbx-journal", journal_.get());
+    } else {
+        next++;  // its core stays free
+    }
     for (uint32_t i = 0; i < risk_.size(); i++) {
         riskBells_.push_back(&thread("vbx-risk-" + std::to_string(i + 1), risk_[i].get()));
     }

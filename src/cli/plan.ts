@@ -1,6 +1,6 @@
 /** `--plan`, `--spin`, `--cores`: the threads of a node's pipeline, for every command that opens one. */
 import type { ExchangeOptions } from '../api/types.ts';
-import { type Option, type Given, UsageError } from './command.ts';
+import { type Given, type Option, UsageError } from './command.ts';
 
 export const planOptions: readonly Option[] = [
   {
