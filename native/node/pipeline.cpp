@@ -169,6 +169,7 @@ bool Pipeline::runAlone(uint64_t sequence) {
     aloneAt_ = sequence;
     lane.onFull([this] { waitForRoomAlone(); });
     core.apply(cell.command, lane);
+    lane.setCompletion(nullptr, nullptr);
     lane.onFull([this] { waitForRoom(0); });
     aloneAt_ = UINT64_MAX;
     cell.decision.step = Step::Alone;
