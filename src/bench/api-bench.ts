@@ -58,6 +58,8 @@ class Feeder {
   readonly #instrument: InstrumentRef;
   readonly #lane: ApiLane;
   readonly #stop: () => void;
+  /** Of the lane objects: encoded and not taken yet. */
+  #requests: Request[] = [];
   #sent = 0;
   #answered = 0;
   #rejected = 0;
@@ -131,10 +133,8 @@ class Feeder {
     return this.#rejected / Math.max(1, this.#answered);
   }
 
-  /** Offers the next rows, at most `most` and no more than a batch; answers how many were taken. */
-  offer(most: number): number {
-    const count = Math.min(most, this.#rows.count - this.#sent);
-    if (count === 0) return 0;
+  /** Offers what is left of the last batch, else the next `count` rows as a batch; answers how many were taken. */
+  offer(count: number): number {
     const taken = this.#lane === 'cells' ? this.#offerCells(count) : this.#offerObjects(count);
     this.#sent += taken;
     return taken;
@@ -163,9 +163,13 @@ class Feeder {
   }
 
   #offerCells(count: number): number {
+    if (this.#batch.size === 0) this.#fillBatch(count);
+    return this.exchange.offerBatch(this.#batch).accepted;
+  }
+
+  #fillBatch(count: number): void {
     const rows = this.#rows;
     const batch = this.#batch;
-    batch.clear();
     for (let row = this.#sent; row < this.#sent + count; row++) {
       const account = this.#accounts[rows.account[row]!]!;
       const kind = rows.kind[row]!;
@@ -183,10 +187,16 @@ class Feeder {
         kind === immediateKind ? 'ioc' : 'gtc',
       );
     }
-    return this.exchange.offerBatch(batch).accepted;
   }
 
   #offerObjects(count: number): number {
+    if (this.#requests.length === 0) this.#requests = this.#requestsOf(count);
+    const { accepted } = this.exchange.offer(this.#requests);
+    this.#requests = accepted === this.#requests.length ? [] : this.#requests.slice(accepted);
+    return accepted;
+  }
+
+  #requestsOf(count: number): Request[] {
     const rows = this.#rows;
     const requests: Request[] = [];
     for (let row = this.#sent; row < this.#sent + count; row++) {
@@ -208,7 +218,7 @@ class Feeder {
         tif: kind === immediateKind ? 'ioc' : 'gtc',
       });
     }
-    return this.exchange.offer(requests).accepted;
+    return requests;
   }
 
   #consumeCells(): () => void {

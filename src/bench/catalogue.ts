@@ -143,9 +143,10 @@ export function entryOf(name: string): BenchEntry | undefined {
 }
 
 /** What --explain prints. */
-export function explained({ name, sentence, picture, workload }: BenchEntry): string {
+export function explained({ name, sentence, picture, workload, cases }: BenchEntry): string {
+  const only = cases.length === 0 ? '' : `\n\n--case: ${cases.join(', ')}`;
   return `${name}: ${sentence}\n\n${picture
     .split('\n')
     .map((line) => `  ${line}`)
-    .join('\n')}\n\nWorkload. ${workload}`;
+    .join('\n')}\n\nWorkload. ${workload}${only}`;
 }

@@ -27,4 +27,5 @@ test('names are found, others are not', () => {
 test('a picture is set in, line by line', () => {
   const entry = { name: 'x', sentence: 'S.', picture: 'a\nb', workload: 'W.', options: [], cases: [] };
   expect(explained(entry)).toBe('x: S.\n\n  a\n  b\n\nWorkload. W.');
+  expect(explained({ ...entry, cases: ['one', 'two'] })).toMatch(/Workload\. W\.\n\n--case: one, two$/);
 });
