@@ -1,6 +1,5 @@
 // Every bench runs, with counts so small that no figure means anything; what it answers has the form that the printers and the page expect.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { apiBench, apiBenchDefaults } from '../../src/bench/api-bench.ts';
@@ -20,8 +19,10 @@ function expectSound({ cases }: BenchResult): void {
     for (const [field, value] of Object.entries(one)) {
       if (typeof value === 'number') expect(value, field).toBeGreaterThanOrEqual(0);
     }
-    const order = ['p50Ns', 'p90Ns', 'p99Ns', 'p999Ns', 'p9999Ns', 'maxNs'].map((field) => one[field]);
-    if (order[0] !== undefined) expect(order).toEqual(order.toSorted((a, b) => Number(a) - Number(b)));
+    const order = ['p50Ns', 'p90Ns', 'p99Ns', 'p999Ns', 'p9999Ns', 'maxNs']
+      .map((field) => one[field])
+      .filter((value) => value !== undefined);
+    expect(order).toEqual(order.toSorted((a, b) => Number(a) - Number(b)));
     if (one.opsPerSecond !== undefined) expect(one.opsPerSecond).toBeGreaterThan(0);
   }
   expect(csvOf(cases).split('\n')).toHaveLength(cases.length + 1);
@@ -71,7 +72,7 @@ describe('native programs', () => {
     buildMs,
   );
 
-  test.runIf(existsSync(join(root, 'bench', 'native', 'ring_bench.cpp')))(
+  test(
     'ring answers sound cases',
     async () => expectSound(await nativeBench('ring', ['--operations', '3000', '--runs', '1'], silent)),
     buildMs,
