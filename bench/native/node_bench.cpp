@@ -126,7 +126,7 @@ private:
         const TemporaryFolder folder(settings_.folder);
         node::NodeOptions options = optionsOf(journal_, folder.file("data"));
         options.limits = {1u << 17, work_.accounts + 8, work_.symbols + 8, work_.orders + 8, true};
-        if (!choosePlan(options, plan_)) stopWith("this node knows no plan but serial");
+        options.plan = plan_;
         OpenNode node(options);
         makeMarket(work_, [&node](const Command& command) { node.feed(&command, 1); });
         node.feed(commandsOf(work_.prefill));
@@ -167,14 +167,7 @@ std::vector<pipeline::ThreadPlan> plansOf(const Settings& settings) {
         if (!pipeline::parsePlan(text, pipeline::usableCores(), &plan)) {
             stopWith("there is no plan " + text);
         }
-        node::NodeOptions options;
-        if (choosePlan(options, plan)) {
-            plans.push_back(plan);
-        } else if (all) {
-            std::fprintf(stderr, "node_bench: this node knows no plan %s yet\n", text.c_str());
-        } else {
-            stopWith("this node knows no plan but serial");
-        }
+        plans.push_back(plan);
     }
     return plans;
 }

@@ -40,17 +40,6 @@ private:
     std::string path_;
 };
 
-// Sets the plan where a node has one to set; false where it only knows `serial` and another was wanted.
-template <typename NodeOptions>
-bool choosePlan(NodeOptions& options, const pipeline::ThreadPlan& plan) {
-    if constexpr (requires(NodeOptions with) { with.plan = plan; }) {
-        options.plan = plan;
-        return true;
-    } else {
-        return plan.kind == pipeline::PlanKind::Serial;
-    }
-}
-
 // What `--journal` takes, "all" aside.
 inline const std::vector<std::string> kJournals = {"off", "async", "durable"};
 
