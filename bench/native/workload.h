@@ -63,10 +63,12 @@ private:
 class Discard final : public EventWriter {
 public:
     Discard() : cells_(zeroedArray<Event>(kCells)) { setRegion(cells_.get(), cells_.get() + kCells); }
+    static constexpr size_t kCells = 2048;  // 256 KiB: stays in the second-level cache
     uint64_t count() const { return drained_ + static_cast<uint64_t>(cursor() - begin()); }
+    // The event of that number, of the latest kCells.
+    const Event& at(uint64_t number) const { return cells_[number % kCells]; }
 
 private:
-    static constexpr size_t kCells = 2048;  // 256 KiB: stays in the second-level cache
     void drain() override {
         drained_ += kCells;
         setRegion(cells_.get(), cells_.get() + kCells);
@@ -163,6 +165,7 @@ public:
     OrderSlab& slab() { return slab_; }
     OrderSlot slotOf(uint32_t order) const { return slots_[order]; }
     uint64_t events() const { return events_.count(); }
+    const Discard& discarded() const { return events_; }
     uint64_t trades() const {
         uint64_t sum = 0;
         for (const auto& book : books_) sum += book->trades();
@@ -209,9 +212,20 @@ private:
     std::vector<uint32_t> at_;
 };
 
+// Which of its operations a workload has.
+enum class Mix : uint8_t {
+    All,
+    Common,  // what every engine has: immediate orders are good till cancelled, moves and reduces are cancels
+};
+
+inline StepKind inMix(StepKind kind, Mix mix) {
+    if (mix == Mix::All) return kind;
+    return kind <= StepKind::Fok ? StepKind::New : StepKind::Cancel;
+}
+
 // W: `resting` orders a symbol on about `levels` price levels.
 inline Workload makeW(const char* name, uint32_t symbols, uint32_t resting, uint32_t levels,
-                      uint32_t operations, uint64_t seed) {
+                      uint32_t operations, uint64_t seed, Mix mix = Mix::All) {
     Workload work{name, symbols, 1000, 0, 1, 0, {}, {}};
     const int32_t middle = 1 << 16;
     work.priceMax = 1 << 17;
@@ -269,6 +283,7 @@ inline Workload makeW(const char* name, uint32_t symbols, uint32_t resting, uint
         return sell ? mid[symbol] + away : mid[symbol] - away;
     };
     const auto record = [&](std::vector<Step>& out, Step step) {
+        step.kind = inMix(step.kind, mix);
         if (step.kind <= StepKind::Fok) step.order = work.orders++;
         run(step);
         out.push_back(step);
