@@ -299,7 +299,6 @@ uint64_t Engine::waiting() const { return input_.size(); }
 
 bool Engine::stepPipeline(bool asked) {
     if (!mayGoOn()) {
-        pipeline_->abandon();
         if (asked) answerQuery();
         return asked;
     }
@@ -426,6 +425,8 @@ void Engine::fail(const Status& why) {
         failure_ = why;
         failed_.store(true, std::memory_order_release);
     }
+    // Whoever waits for the consumer's room need not any more.
+    if (pipeline_ != nullptr) pipeline_->abandon();
     bell_.ring();
 }
 
@@ -448,8 +449,11 @@ bool Engine::mayGoOn() {
 
 bool Engine::workWaits() {
     if (stop_.load(std::memory_order_acquire)) return true;
-    // In a pipeline a question waits until nothing is in flight.
-    if (queries_.waiting() && (pipeline_ == nullptr || pipeline_->idle())) return true;
+    // In a pipeline a question waits until nothing is in flight; of a node that has failed it is refused at once.
+    if (queries_.waiting() && (pipeline_ == nullptr || pipeline_->idle() ||
+                               failed_.load(std::memory_order_acquire))) {
+        return true;
+    }
     if (closing_.load(std::memory_order_acquire)) return true;
     if (failed_.load(std::memory_order_acquire)) return state() != EngineState::Failed;
     if (pipeline_ == nullptr) return input_.available(taken_, 1) != taken_;
@@ -465,6 +469,7 @@ uint64_t Engine::sleepNs() {
 
 void Engine::stop() {
     stop_.store(true, std::memory_order_release);
+    if (pipeline_ != nullptr) pipeline_->abandon();
     bell_.ring();
 }
 

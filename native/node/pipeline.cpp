@@ -253,6 +253,9 @@ uint64_t Pipeline::partReady(uint64_t sequence, uint32_t* lane) {
 
 bool Pipeline::letOut(uint32_t number, uint64_t to) {
     Lane& lane = *track_.lanes[number];
+    // What an abandoned lane says went nowhere. Whoever wrote it there has seen that it is abandoned, and whoever
+    // sees it settled sees that too.
+    if (lane.abandoned()) return false;
     if (!merges_) {
         lane.stretches(read_[0], to, [this](Event* from, Event* end) {
             for (Event* event = from; event != end; event++) Core::complete(*event);

@@ -569,6 +569,58 @@ TEST_P(Plans, GiveTheSerialEventsAndStateAndRecoverEachOthersJournals) {
     }
 }
 
+// A consumer that takes nothing, and a command with more events than the ring has room for: a mass cancel, which
+// runs alone, or an order that sweeps the book. Whoever stops the node then need not wait for the consumer.
+TEST_P(Plans, StopWhileACommandWaitsForRoomInItsMiddle) {
+    for (const bool sweep : {false, true}) {
+        NodeOptions options = smallOptions("");
+        options.plan = planOf(GetParam());
+        options.ringCells = 1024;
+        options.eventCells = 64;
+        Node::Opened opened = Node::open(options, {});
+        ASSERT_TRUE(opened.failure.isOk());
+        Market::Shape shape;
+        shape.money = 1'000'000;
+        Market market(1, shape);
+        std::vector<Command> commands = market.commands();
+        for (uint32_t i = 0; i < 200; i++) {
+            Command order{};
+            order.type = static_cast<uint8_t>(CommandType::NewOrder);
+            order.account = 1;
+            order.instrument = 1;
+            order.id = ClientId{1000 + i, 0};
+            order.side = static_cast<uint8_t>(Side::Sell);
+            order.orderType = static_cast<uint8_t>(OrderType::Limit);
+            order.timeInForce = static_cast<uint8_t>(TimeInForce::Gtc);
+            order.price = 100;
+            order.quantity = 1;
+            commands.push_back(order);
+        }
+        Client client(*opened.node);
+        ASSERT_TRUE(client.feed(commands, 0, commands.size()));
+        ASSERT_TRUE(client.drainUpTo(commands.size()));
+        Command last = commands.back();
+        last.account = sweep ? 2 : 1;
+        last.id = ClientId{9, 9};
+        last.side = static_cast<uint8_t>(sweep ? Side::Buy : Side::None);
+        last.quantity = 200;
+        if (!sweep) last.type = static_cast<uint8_t>(CommandType::MassCancel);
+        ASSERT_EQ(opened.node->offer(&last, 1).taken, 1u);
+        while (opened.node->available() == 0) std::this_thread::yield();
+        opened.node->stop();
+        EXPECT_EQ(opened.node->state(), EngineState::Stopped);
+        // What came out until then is complete: ids, not the places of entries.
+        client.drain();
+        for (size_t i = commands.size(); i < client.received.size(); i++) {
+            const Event& event = client.received[i];
+            if (event.type == static_cast<uint8_t>(EventType::Trade)) {
+                EXPECT_GE(event.id2.lo, 1000u);
+                EXPECT_EQ(event.schedules, 0u);
+            }
+        }
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Equivalence, Plans,
     ::testing::Values(Manner{0, 0, 10'000, 256, 1024}, Manner{1, 1, 10'000, 256, 1024},

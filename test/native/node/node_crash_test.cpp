@@ -14,8 +14,11 @@ struct Ending {
     uint64_t calls = 0;          // that the disk had seen
 };
 
+pipeline::ThreadPlan plan;  // of the test that runs
+
 NodeOptions crashOptions(bool durable) {
     NodeOptions options = smallOptions("data");
+    options.plan = plan;
     options.durable = durable;
     options.segmentBytes = 16u << 10;
     options.snapshotEvery = 400;
@@ -76,9 +79,10 @@ Position expectIntact(sim::SimulatedDisk& disk, const std::vector<Command>& comm
 
 }  // namespace
 
-class NodeCrash : public ::testing::Test {
+class NodeCrash : public ::testing::TestWithParam<const char*> {
 protected:
     void SetUp() override {
+        ASSERT_TRUE(pipeline::parsePlan(GetParam(), pipeline::usableCores(), &plan));
         Flow flow(77);
         commands_ = flow.take(kCommands);
         SerialRun serial(smallLimits());
@@ -89,7 +93,7 @@ protected:
     std::vector<Event> events_;
 };
 
-TEST_F(NodeCrash, DroppedWithoutCloseItKeepsEveryPublishedCommand) {
+TEST_P(NodeCrash, DroppedWithoutCloseItKeepsEveryPublishedCommand) {
     for (const bool durable : {true, false}) {
         std::mt19937_64 random(durable);
         sim::SimulatedDisk disk;
@@ -105,7 +109,7 @@ TEST_F(NodeCrash, DroppedWithoutCloseItKeepsEveryPublishedCommand) {
     }
 }
 
-TEST_F(NodeCrash, StoppedAtAnyCallOfTheDisk) {
+TEST_P(NodeCrash, StoppedAtAnyCallOfTheDisk) {
     for (const bool durable : {true, false}) {
         std::mt19937_64 random(9 + durable);
         // How many calls a whole life makes; the snapshot thread makes it vary a little.
@@ -140,7 +144,7 @@ TEST_F(NodeCrash, StoppedAtAnyCallOfTheDisk) {
     }
 }
 
-TEST_F(NodeCrash, APowerCutInAsyncModeLeavesAPrefix) {
+TEST_P(NodeCrash, APowerCutInAsyncModeLeavesAPrefix) {
     std::mt19937_64 random(31);
     for (int round = 0; round < 40; round++) {
         sim::SimulatedDisk disk;
@@ -153,7 +157,7 @@ TEST_F(NodeCrash, APowerCutInAsyncModeLeavesAPrefix) {
     }
 }
 
-TEST_F(NodeCrash, AFailingDiskStopsTheNodeAndNothingIsPublishedAfterIt) {
+TEST_P(NodeCrash, AFailingDiskStopsTheNodeAndNothingIsPublishedAfterIt) {
     for (const bool durable : {true, false}) {
         std::mt19937_64 random(3 + durable);
         int failed = 0;
@@ -180,7 +184,7 @@ TEST_F(NodeCrash, AFailingDiskStopsTheNodeAndNothingIsPublishedAfterIt) {
     }
 }
 
-TEST_F(NodeCrash, ADamagedJournalIsRefusedWithItsPlace) {
+TEST_P(NodeCrash, ADamagedJournalIsRefusedWithItsPlace) {
     sim::SimulatedDisk disk;
     NodeOptions options = crashOptions(true);
     options.snapshotEvery = 0;
@@ -201,5 +205,11 @@ TEST_F(NodeCrash, ADamagedJournalIsRefusedWithItsPlace) {
     EXPECT_NE(first.find(opened.failure.place->file), std::string::npos);
     EXPECT_GE(opened.failure.place->offset, 4096u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Plans, NodeCrash, ::testing::Values("serial", "pipelined", "sharded:2x2"),
+                         [](const ::testing::TestParamInfo<const char*>& info) {
+                             const std::string name = info.param;
+                             return name.substr(0, name.find(':'));
+                         });
 
 }  // namespace verbex::node
