@@ -1,4 +1,5 @@
-// npm run build:bench: the native benchmarks, build/bench/<name> from each bench/native/<name>_bench.cpp.
+// npm run build:bench [-- name …]: the native benchmarks, build/bench/<name>_bench from each bench/native/<name>_bench.cpp,
+// or the named ones alone.
 // CXX, CXXFLAGS and LDFLAGS are honoured, as by build:native.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +9,7 @@ import { withSetupLock } from './steps/lock.mjs';
 import { readSources } from './steps/sources.mjs';
 import { findCompiler, installCompiler, toolchain } from './steps/toolchain.mjs';
 
-await main(async () => {
+await main(async (wanted) => {
   const compiler = findCompiler();
   if (compiler === undefined) throw new StepFailed(`no C++20 compiler found; run: ${installCompiler}`);
   const tools = toolchain('bench', compiler);
@@ -24,6 +25,7 @@ await main(async () => {
     for (const file of readdirSync(join(root, 'bench', 'native')).sort()) {
       if (!file.endsWith('_bench.cpp')) continue;
       const name = file.replace(/\.cpp$/, '');
+      if (wanted.length > 0 && !wanted.some((one) => `${one}_bench` === name)) continue;
       const path = `bench/native/${file}`;
       const units = [...engine, { source: path, path, object: `${folder}/${name}.o` }];
       const output = `build/bench/${name}`;

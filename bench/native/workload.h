@@ -22,13 +22,13 @@ enum class StepKind : uint8_t { New, Ioc, Fok, Cancel, Move, Reduce };
 struct Step {
     StepKind kind;
     bool sell;
-    uint16_t symbol;
+    uint32_t symbol;
     uint32_t order;    // New, Ioc, Fok: its own number; otherwise the order meant
     uint32_t account;  // 1 …
     int32_t price;
     int32_t quantity;  // Reduce: by how much
 };
-static_assert(sizeof(Step) == 20);
+static_assert(sizeof(Step) == 24);
 
 struct Workload {
     const char* name;
@@ -80,12 +80,15 @@ private:
 // A bare book per symbol: matching without risk, driven by steps.
 class BareBooks {
 public:
-    BareBooks(const Workload& shape, uint32_t orders)
-        : memory_(orders, 1, false), slab_(memory_), slots_(zeroedArray<OrderSlot>(size_t{orders} + 1)) {
-        for (uint32_t i = 0; i < shape.symbols; ++i) {
-            books_.push_back(
-                std::make_unique<Book>(i + 1, slab_, shape.priceMin, shape.priceMax));
-        }
+    // `orders`: numbers of orders that steps may name.
+    explicit BareBooks(uint32_t orders)
+        : memory_(orders, 1, false), slab_(memory_), slots_(zeroedArray<OrderSlot>(size_t{orders} + 1)) {}
+    BareBooks(const Workload& shape, uint32_t orders) : BareBooks(orders) {
+        for (uint32_t i = 0; i < shape.symbols; ++i) addBook(shape.priceMin, shape.priceMax);
+    }
+    void addBook(int64_t priceMin, int64_t priceMax) {
+        const auto instrument = static_cast<InstrumentId>(books_.size() + 1);
+        books_.push_back(std::make_unique<Book>(instrument, slab_, priceMin, priceMax));
     }
 
     void run(const Step& step, Position position) {
@@ -298,13 +301,13 @@ inline Workload makeW(const char* name, uint32_t symbols, uint32_t resting, uint
     };
     const auto account = [&] { return 1 + random.below(work.accounts); };
     for (uint32_t i = 0; i < total; ++i) {
-        const auto symbol = static_cast<uint16_t>(i % symbols);
+        const uint32_t symbol = i % symbols;
         const bool sell = random.below(2) != 0;
         record(work.prefill, Step{StepKind::New, sell, symbol, 0, account(), passive(symbol, sell),
                                   static_cast<int32_t>(1 + random.below(10))});
     }
     while (work.steps.size() < operations) {
-        const auto symbol = static_cast<uint16_t>(random.below(symbols));
+        const uint32_t symbol = random.below(symbols);
         const uint32_t draw = random.below(1000);
         const bool sell = random.below(2) != 0;
         // The list of the open keeps the dead until somebody looks.
@@ -351,105 +354,121 @@ inline Workload makeW(const char* name, uint32_t symbols, uint32_t resting, uint
     return work;
 }
 
-// ec: exchange-core's generator for one symbol, `target` resting orders.
-inline Workload makeEc(const char* name, uint32_t target, uint32_t accounts, uint32_t operations,
-                       uint64_t seed) {
-    Workload work{name, 1, accounts, 0, 1, 0, {}, {}};
-    Random random(seed);
-    const auto start = static_cast<int32_t>(std::pow(10.0, 3.3 + 1.5 * random.unit() + 1.5 * random.unit()));
-    const int32_t deviation = std::min(static_cast<int32_t>(0.05 * start), 10000);
-    const int32_t low = std::max(1, start - 5 * deviation);
-    const int32_t high = start + 5 * deviation;
-    work.priceMin = low;
-    work.priceMax = high;
-    const uint32_t half = target / 2;
-    const uint32_t fast = std::min(512u, half * 3 / 4);
-    BareBooks books(work, target + operations + 1024);
-    std::vector<OrderId> ids;
-    std::vector<uint32_t> live;  // by age; the dead are dropped when they are met
-    size_t oldest = 0;
-    Position position = 0;
-    int32_t last = start;
-    uint32_t counts[2] = {0, 0};  // buys, sells; refreshed now and then
-    bool reached[2] = {false, false};
-    const auto alive = [&](uint32_t order) {
-        const OrderSlot slot = books.slotOf(order);
-        return slot != 0 && books.slab()[slot].orderId == ids[order];
-    };
-    const auto record = [&](std::vector<Step>& out, Step step) {
-        if (step.kind <= StepKind::Fok) {
-            step.order = work.orders++;
-            ids.push_back(position + 1);
+// exchange-core's generator for one symbol with `target` resting orders. Orders are numbered by the order of their
+// making over all symbols; whoever calls remembers what prices and accounts are left to it.
+class EcSymbol {
+public:
+    // Draws the start price, opens the symbol's book. `accounts`: how many, from `firstAccount` on.
+    EcSymbol(BareBooks& books, uint32_t symbol, uint32_t target, AccountId firstAccount,
+             uint32_t accounts, Random& random)
+        : books_(books), symbol_(symbol), half_(target / 2), fast_(std::min(512u, half_ * 3 / 4)),
+          every_(std::min(512u, target + 1)), firstAccount_(firstAccount), accounts_(accounts) {
+        last_ = static_cast<int32_t>(
+            std::pow(10.0, 3.3 + 1.5 * random.unit() + 1.5 * random.unit()));
+        deviation_ = std::min(static_cast<int32_t>(0.05 * last_), 10000);
+        low_ = std::max(1, last_ - 5 * deviation_);
+        high_ = last_ + 5 * deviation_;
+        books_.addBook(low_, high_);
+    }
+
+    [[nodiscard]] int32_t low() const { return low_; }
+    [[nodiscard]] int32_t high() const { return high_; }
+
+    // One of the first `target` orders, sides by turns. record(step) numbers and runs it (see ran()).
+    template <typename Record>
+    void prefill(bool sell, Random& random, Record record) {
+        record(gtc(sell, random));
+    }
+
+    // One command of the mix.
+    template <typename Record>
+    void next(Random& random, Record record) {
+        if (steps_++ % every_ == 0) refresh();
+        const bool sell = random.below(2) != 0;
+        const int64_t lack = int64_t{half_} - counts_[sell ? 1 : 0];
+        const bool grow = lack > 0;
+        if (!grow) reached_[sell ? 1 : 0] = true;
+        const bool quick = !reached_[sell ? 1 : 0] || lack > fast_;
+        const uint32_t q = random.below(grow ? (quick ? 2 : 10) : 40);
+        const int64_t order = q < 2 ? -1 : victim(random);
+        if (order < 0) {
+            record(grow ? gtc(sell, random) : immediate(sell, random));
+            return;
         }
-        books.run(step, ++position);
-        out.push_back(step);
-        if (step.kind == StepKind::New && alive(step.order)) live.push_back(step.order);
-        const int64_t price = books.book(0).lastPrice();
-        if (price != 0) last = std::clamp(static_cast<int32_t>(price), low, high);
+        record(change(static_cast<uint32_t>(order), q, random));
+    }
+
+    // What the step came to, once the books have run it.
+    void ran(const Step& step, OrderId id) {
+        if (step.kind == StepKind::New && alive({step.order, id})) live_.push_back({step.order, id});
+        const int64_t price = books_.book(symbol_).lastPrice();
+        if (price != 0) last_ = std::clamp(static_cast<int32_t>(price), low_, high_);
+    }
+
+private:
+    struct Entered {
+        uint32_t order;
+        OrderId id;
     };
-    const auto refresh = [&] {
-        counts[0] = counts[1] = 0;
-        std::vector<uint32_t> still;
-        for (size_t i = oldest; i < live.size(); ++i) {
-            if (!alive(live[i])) continue;
-            still.push_back(live[i]);
-            ++counts[books.slab()[books.slotOf(live[i])].sell() ? 1 : 0];
+
+    [[nodiscard]] bool alive(const Entered& one) const {
+        const OrderSlot slot = books_.slotOf(one.order);
+        return slot != 0 && books_.slab()[slot].orderId == one.id;
+    }
+
+    void refresh() {
+        counts_[0] = counts_[1] = 0;
+        std::vector<Entered> still;
+        for (size_t i = oldest_; i < live_.size(); ++i) {
+            if (!alive(live_[i])) continue;
+            still.push_back(live_[i]);
+            ++counts_[books_.slab()[books_.slotOf(live_[i].order)].sell() ? 1 : 0];
         }
-        live.swap(still);
-        oldest = 0;
-    };
-    const auto gtc = [&](bool sell) {
+        live_.swap(still);
+        oldest_ = 0;
+    }
+
+    Step gtc(bool sell, Random& random) {
         const double u = random.unit();
-        const auto d = static_cast<uint32_t>(1 + static_cast<int32_t>(u * u * deviation));
+        const auto d = static_cast<uint32_t>(1 + static_cast<int32_t>(u * u * deviation_));
         const auto sum = static_cast<int32_t>(random.below(d) + random.below(d) + random.below(d) +
                                               random.below(d));
         const int32_t offset = std::abs(sum / 4 * 2 - static_cast<int32_t>(d));
-        const int32_t price = std::clamp(sell ? last + offset : last - offset, low, high);
-        const auto size = static_cast<int32_t>(1 + random.below(6) * random.below(6) * random.below(6));
-        return Step{StepKind::New, sell, 0, 0, 1 + random.below(accounts), price, size};
-    };
-    for (uint32_t i = 0; i < target; ++i) record(work.prefill, gtc((i & 1) != 0));
-    refresh();
-    const uint32_t every = std::min(512u, target + 1);
-    while (work.steps.size() < operations) {
-        if (work.steps.size() % every == 0) refresh();
-        const bool sell = random.below(2) != 0;
-        const int64_t lack = int64_t{half} - counts[sell ? 1 : 0];
-        const bool grow = lack > 0;
-        if (!grow) reached[sell ? 1 : 0] = true;
-        const bool quick = !reached[sell ? 1 : 0] || lack > fast;
-        const uint32_t q = random.below(grow ? (quick ? 2 : 10) : 40);
-        int64_t order = -1;
-        if (q >= 2) {
-            // Uniform among the oldest 512 that are still open.
-            for (int tries = 0; tries < 64 && order < 0 && oldest < live.size(); ++tries) {
-                while (oldest < live.size() && !alive(live[oldest])) ++oldest;
-                if (oldest == live.size()) break;
-                const auto span = static_cast<uint32_t>(std::min<size_t>(512, live.size() - oldest));
-                const uint32_t candidate = live[oldest + random.below(span)];
-                if (alive(candidate)) order = candidate;
-            }
+        const int32_t price = std::clamp(sell ? last_ + offset : last_ - offset, low_, high_);
+        const auto size =
+            static_cast<int32_t>(1 + random.below(6) * random.below(6) * random.below(6));
+        return Step{StepKind::New, sell, symbol_, 0, firstAccount_ + random.below(accounts_), price,
+                    size};
+    }
+
+    Step immediate(bool sell, Random& random) {
+        Step step = gtc(sell, random);
+        step.price = sell ? low_ : high_;
+        step.kind = StepKind::Ioc;
+        if (random.below(32) == 0) {
+            // The budget of the original is a limit price here: the far end of the range.
+            const uint32_t r = random.below(8);
+            step.kind = StepKind::Fok;
+            step.quantity = static_cast<int32_t>(1 + r * r * r);
         }
-        if (order < 0) {
-            if (grow) {
-                record(work.steps, gtc(sell));
-            } else {
-                Step step = gtc(sell);
-                step.price = sell ? low : high;
-                step.kind = StepKind::Ioc;
-                if (random.below(32) == 0) {
-                    // The budget of the original is a limit price here: the far end of the range.
-                    const uint32_t r = random.below(8);
-                    step.kind = StepKind::Fok;
-                    step.quantity = static_cast<int32_t>(1 + r * r * r);
-                }
-                record(work.steps, step);
-            }
-            continue;
+        return step;
+    }
+
+    // Uniform among the oldest 512 that are still open; -1: none found.
+    int64_t victim(Random& random) {
+        for (int tries = 0; tries < 64 && oldest_ < live_.size(); ++tries) {
+            while (oldest_ < live_.size() && !alive(live_[oldest_])) ++oldest_;
+            if (oldest_ == live_.size()) break;
+            const auto span = static_cast<uint32_t>(std::min<size_t>(512, live_.size() - oldest_));
+            const Entered& candidate = live_[oldest_ + random.below(span)];
+            if (alive(candidate)) return candidate.order;
         }
-        const auto number = static_cast<uint32_t>(order);
-        const Order& now = books.slab()[books.slotOf(number)];
-        Step step{StepKind::Cancel, now.sell(), 0, number, now.account, 0, 0};
+        return -1;
+    }
+
+    Step change(uint32_t number, uint32_t q, Random& random) {
+        const Order& now = books_.slab()[books_.slotOf(number)];
+        Step step{StepKind::Cancel, now.sell(), symbol_, number, now.account, 0, 0};
         if (q == 3) {
             const auto by = static_cast<int32_t>(1 + random.below(static_cast<uint32_t>(now.open)));
             if (by < now.open) {
@@ -457,15 +476,54 @@ inline Workload makeEc(const char* name, uint32_t target, uint32_t accounts, uin
                 step.quantity = by;
             }
         } else if (q != 2) {
-            const double delta = (last - static_cast<double>(now.price)) * 0.01;
+            const double delta = (last_ - static_cast<double>(now.price)) * 0.01;
             auto ticks = static_cast<int32_t>(delta < 0 ? std::floor(delta) : std::ceil(delta));
             if (ticks == 0) ticks = random.below(2) != 0 ? 1 : -1;
             step.kind = StepKind::Move;
-            step.price = std::clamp(static_cast<int32_t>(now.price) + ticks, low, high);
+            step.price = std::clamp(static_cast<int32_t>(now.price) + ticks, low_, high_);
             step.quantity = static_cast<int32_t>(now.open);
         }
-        record(work.steps, step);
+        return step;
     }
+
+    BareBooks& books_;
+    const uint32_t symbol_;
+    const uint32_t half_;
+    const uint32_t fast_;
+    const uint32_t every_;
+    const AccountId firstAccount_;
+    const uint32_t accounts_;
+    int32_t last_ = 0;  // latest trade price within the range
+    int32_t deviation_ = 0, low_ = 0, high_ = 0;
+    std::vector<Entered> live_;  // by age; the dead are dropped when they are met
+    size_t oldest_ = 0;
+    uint64_t steps_ = 0;
+    uint32_t counts_[2] = {0, 0};  // buys, sells; refreshed now and then
+    bool reached_[2] = {false, false};
+};
+
+// ec: exchange-core's generator for one symbol, `target` resting orders.
+inline Workload makeEc(const char* name, uint32_t target, uint32_t accounts, uint32_t operations,
+                       uint64_t seed) {
+    Workload work{name, 1, accounts, 0, 1, 0, {}, {}};
+    Random random(seed);
+    BareBooks books(target + operations + 1024);
+    EcSymbol symbol(books, 0, target, 1, accounts, random);
+    work.priceMin = symbol.low();
+    work.priceMax = symbol.high();
+    Position position = 0;
+    const auto recordInto = [&](std::vector<Step>& out) {
+        return [&work, &books, &symbol, &position, &out](Step step) {
+            if (step.kind <= StepKind::Fok) step.order = work.orders++;
+            books.run(step, ++position);
+            symbol.ran(step, position);
+            out.push_back(step);
+        };
+    };
+    for (uint32_t i = 0; i < target; ++i) {
+        symbol.prefill((i & 1) != 0, random, recordInto(work.prefill));
+    }
+    while (work.steps.size() < operations) symbol.next(random, recordInto(work.steps));
     return work;
 }
 

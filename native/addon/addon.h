@@ -40,6 +40,7 @@ void defineCoverage(napi_env env, napi_value exports);
 void defineFunction(napi_env env, napi_value target, const char* name, napi_callback callback);
 void setProperty(napi_env env, napi_value target, const char* name, napi_value value);
 napi_value makeNumber(napi_env env, uint64_t number);
+napi_value makeDouble(napi_env env, double number);
 napi_value makeBigint(napi_env env, uint64_t number);
 napi_value makeFlag(napi_env env, bool flag);
 // A fresh Uint8Array with a copy of the bytes.

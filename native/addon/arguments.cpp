@@ -169,4 +169,11 @@ std::string Arguments::textOf(napi_value object, const char* name, size_t bytesM
     return toText(property(object, name, type), name, bytesMax);
 }
 
+std::string Arguments::textOf(napi_value object, const char* name, size_t bytesMax,
+                              const char* otherwise) const {
+    napi_valuetype type;
+    const napi_value value = property(object, name, type);
+    return type == napi_undefined ? otherwise : toText(value, name, bytesMax);
+}
+
 }  // namespace verbex::addon

@@ -83,6 +83,8 @@ public:
                                     uint64_t most, uint64_t otherwise) const;
     [[nodiscard]] bool flagOf(napi_value object, const char* name, bool otherwise) const;
     [[nodiscard]] std::string textOf(napi_value object, const char* name, size_t bytesMax) const;
+    [[nodiscard]] std::string textOf(napi_value object, const char* name, size_t bytesMax,
+                                     const char* otherwise) const;
 
     // The native object behind `this`.
     template <typename Native>

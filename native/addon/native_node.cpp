@@ -9,7 +9,9 @@
 // environment that goes away with an open node (process end, worker terminated) stops it as a crash
 // would.
 #include <atomic>
+#include <charconv>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <system_error>
@@ -184,6 +186,46 @@ napi_value makeObject(napi_env env, std::shared_ptr<NodeHandle> handle) {
     return made;
 }
 
+// "plan": a text; "spin": nanoseconds, 0 for what suits plan and machine, the largest safe integer for ever;
+// "cores": numbers with commas between them, "" for none.
+pipeline::ThreadPlan planOf(const Arguments& arguments, napi_value object) {
+    constexpr size_t kTextMax = 256;
+    pipeline::ThreadPlan plan;
+    const std::string text = arguments.textOf(object, "plan", kTextMax, "auto");
+    if (!pipeline::parsePlan(text, pipeline::usableCores(), &plan)) {
+        throwArgument("plan must be serial, pipelined, sharded, sharded:RxM or auto");
+    }
+    const uint64_t spin = arguments.numberOf(object, "spin", 0, kSafeIntegerMax, 0);
+    if (spin != 0) plan.spinNs = spin == kSafeIntegerMax ? pipeline::kSpinForEver : spin;
+    const std::string cores = arguments.textOf(object, "cores", kTextMax, "");
+    for (const char *at = cores.data(), *end = at + cores.size(); at < end;) {
+        uint32_t core = 0;
+        const auto [next, error] = std::from_chars(at, end, core);
+        if (error != std::errc() || (next != end && *next != ',')) {
+            throwArgument("cores must be numbers with commas between them");
+        }
+        plan.cores.push_back(core);
+        at = next + 1;
+    }
+    if (!plan.cores.empty() && plan.cores.size() != plan.threads()) {
+        throwArgument("cores: this plan has " + std::to_string(plan.threads()) + " threads");
+    }
+    return plan;
+}
+
+// threadPlan(text): {"name", "threads", "spinNs", "cores"} as JSON; "" where it is no plan.
+napi_value threadPlan(const Arguments& arguments) {
+    pipeline::ThreadPlan plan;
+    const uint32_t cores = pipeline::usableCores();
+    if (!pipeline::parsePlan(arguments.text(0, "plan", 256), cores, &plan)) {
+        return makeText(arguments.env(), "");
+    }
+    return makeText(arguments.env(), "{\"name\":\"" + plan.name() + "\",\"threads\":" +
+                                         std::to_string(plan.threads()) + ",\"spinNs\":" +
+                                         std::to_string(plan.spinNs) + ",\"cores\":" +
+                                         std::to_string(cores) + "}");
+}
+
 node::NodeOptions optionsOf(const Arguments& arguments, napi_value object, bool& systemClock) {
     node::NodeOptions options;
     options.limits = limitsOf(arguments, object);
@@ -207,6 +249,7 @@ node::NodeOptions optionsOf(const Arguments& arguments, napi_value object, bool&
         (options.eventCells & (options.eventCells - 1)) != 0) {
         throwArgument("ringCells and eventCells must be powers of two");
     }
+    options.plan = planOf(arguments, object);
     return options;
 }
 
@@ -398,15 +441,36 @@ napi_value stats(const Arguments& arguments) {
     number("backPressureWaits", stats.backPressureWaits);
     number("journalBytes", stats.journalBytes);
     setProperty(env, object, "directIo", makeFlag(env, stats.directIo));
+    text("plan", stats.plan);
+    setProperty(env, object, "spinNs", makeDouble(env, stats.spinNs == pipeline::kSpinForEver
+                                                           ? std::numeric_limits<double>::infinity()
+                                                           : static_cast<double>(stats.spinNs)));
+    text("pinning", stats.pinning);
+    number("ringHighWater", stats.ringHighWater);
+    number("hazards", stats.pipeline.hazards);
+    number("stalls", stats.pipeline.stalls);
+    number("drains", stats.pipeline.drains);
+    napi_value stages;
+    check(env, napi_create_array(env, &stages));
+    for (size_t i = 0; i < stats.pipeline.threads.size(); i++) {
+        const node::PipelineCounters::Thread& thread = stats.pipeline.threads[i];
+        napi_value row;
+        check(env, napi_create_object(env, &row));
+        setProperty(env, row, "name", makeText(env, thread.name));
+        setProperty(env, row, "occupancy", makeDouble(env, thread.occupancy));
+        setProperty(env, row, "sleeps", makeNumber(env, thread.sleeps));
+        setProperty(env, row, "pinning", makeText(env, thread.pinning));
+        check(env, napi_set_element(env, stages, static_cast<uint32_t>(i), row));
+    }
+    setProperty(env, object, "stages", stages);
     number("snapshots", stats.snapshots);
     bigint("snapshotPosition", stats.snapshotPosition);
     number("snapshotStallNsMax", stats.snapshotStallNsMax);
     text("snapshotStatus", stats.snapshotStatus);
     bigint("recoveredFrom", stats.recoveredFrom);
     number("replayed", stats.replayed);
-    napi_value recoveryMs;
-    check(env, napi_create_double(env, static_cast<double>(stats.recoveryNs) / 1e6, &recoveryMs));
-    setProperty(env, object, "recoveryMs", recoveryMs);
+    setProperty(env, object, "recoveryMs",
+                makeDouble(env, static_cast<double>(stats.recoveryNs) / 1e6));
     number("tornBytes", stats.tornBytes);
     napi_value refused;
     check(env, napi_create_array(env, &refused));
@@ -450,6 +514,7 @@ void defineNativeNode(napi_env env, napi_value exports) {
                                          {"open", entry<open>, true}});
     check(env, napi_create_reference(env, made, 1, &stateOf(env).nodeConstructor));
     setProperty(env, exports, NodeObject::kClassName, made);
+    defineFunction(env, exports, "threadPlan", entry<threadPlan>);
 }
 
 }  // namespace verbex::addon

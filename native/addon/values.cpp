@@ -75,6 +75,12 @@ void defineFunction(napi_env env, napi_value target, const char* name, napi_call
     setProperty(env, target, name, function);
 }
 
+napi_value makeDouble(napi_env env, double number) {
+    napi_value made;
+    check(env, napi_create_double(env, number, &made));
+    return made;
+}
+
 napi_value makeNumber(napi_env env, uint64_t number) {
     napi_value value;
     check(env, napi_create_double(env, static_cast<double>(number), &value));

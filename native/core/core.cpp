@@ -15,6 +15,16 @@ std::vector<std::unique_ptr<OrderSlab>> makeSlabs(OrderMemory& memory, uint32_t 
     return slabs;
 }
 
+std::vector<std::unique_ptr<RiskShard>> makeShards(const CoreLimits& limits, uint32_t count) {
+    CHECK(count >= 1 && count <= CoreShards::kMax);
+    std::vector<std::unique_ptr<RiskShard>> shards;
+    for (uint32_t i = 0; i < count; ++i) {
+        shards.push_back(std::make_unique<RiskShard>(static_cast<uint8_t>(i), limits.maxClientIds,
+                                                     limits.warm, count > 1));
+    }
+    return shards;
+}
+
 }  // namespace
 
 Core::State::State(const CoreLimits& coreLimits, const CoreShards& coreShards)
@@ -22,6 +32,9 @@ Core::State::State(const CoreLimits& coreLimits, const CoreShards& coreShards)
       orderMemory(coreLimits.maxOrders, coreShards.matching, coreLimits.warm),
       slabs(makeSlabs(orderMemory, coreShards.matching)),
       slab(*slabs[0]),
+      lanes(coreShards.matching),
+      shards(makeShards(coreLimits, coreShards.risk)),
+      only(coreShards.risk == 1 ? shards[0].get() : nullptr),
       assets(1),
       instruments(1),
       books(1),
@@ -30,24 +43,16 @@ Core::State::State(const CoreLimits& coreLimits, const CoreShards& coreShards)
       assetNames(coreLimits.maxInstruments),
       instrumentNames(coreLimits.maxInstruments),
       accountNames(coreLimits.maxAccounts) {
-    CHECK(coreShards.risk >= 1 && coreShards.risk <= CoreShards::kMax);
     CHECK(coreLimits.maxInstruments < ClientIdEntry::kInstrumentsMax);
-    for (uint32_t i = 0; i < coreShards.risk; ++i) {
-        shards.push_back(std::make_unique<RiskShard>(static_cast<uint8_t>(i),
-                                                     coreLimits.maxClientIds, coreLimits.warm,
-                                                     coreShards.risk > 1));
-    }
 }
 
-uint32_t Core::State::liveOrders() const {
-    if (slabs.size() == 1) return slab.live();
+uint32_t Core::State::sumOfOrders() const {
     uint32_t live = 0;
     for (const auto& each : slabs) live += each->live();
     return live;
 }
 
-uint32_t Core::State::rememberedIds() const {
-    if (shards.size() == 1) return shards[0]->orderIds.size();
+uint32_t Core::State::sumOfIds() const {
     uint32_t ids = 0;
     for (const auto& shard : shards) ids += shard->orderIds.size();
     return ids;
@@ -100,13 +105,12 @@ void Core::State::reject(const Command& command, Reject code, const CommandConte
 void Core::apply(const Command& command, EventWriter& events) {
     State& state = *state_;
     const CommandContext context{events, ++state.position, command.token};
-    Decision decision{};
-    state.begin(command, decision, events);
+    state.begin(command, events);
     switch (CommandType(command.type)) {
         case CommandType::NewOrder:
         case CommandType::CancelOrder:
         case CommandType::ReduceOrder:
-        case CommandType::ReplaceOrder: state.order(command, decision, context); break;
+        case CommandType::ReplaceOrder: state.order(command, context); break;
         case CommandType::MassCancel: state.massCancel(command, context); break;
         case CommandType::KillSwitch: state.killSwitch(command, context); break;
         case CommandType::Deposit: state.deposit(command, context); break;
@@ -127,11 +131,11 @@ void Core::apply(const Command& command, EventWriter& events) {
     }
     // The last event is still in the region: a drain happens only when a further cell is claimed.
     events.cursor()[-1].flags |= kEventLast;
-    state.end();
 }
 
 // An order's way through the stages, one thread doing them all.
-void Core::State::order(const Command& command, Decision& decision, const CommandContext& context) {
+void Core::State::order(const Command& command, const CommandContext& context) {
+    Decision decision;
     CHECK(validate(decides(command), command, context.position, Certainty::Whole, decision));
     match(command, decision, context);
     settle();
@@ -153,10 +157,6 @@ uint32_t Core::riskShards() const { return static_cast<uint32_t>(state_->shards.
 uint32_t Core::matchingShards() const { return static_cast<uint32_t>(state_->slabs.size()); }
 
 bool Core::runsAlone(const Command& command) const {
-    if (state_->mutant == HazardMutant::NothingAlone) {
-        return command.type != static_cast<uint8_t>(CommandType::SetTradingState) &&
-               !isOrderCommand(command);
-    }
     // A limit of the venue itself counts what all shards do.
     return !isOrderCommand(command) ||
            (state_->shards.size() > 1 && state_->accounts[0].limits > 0);

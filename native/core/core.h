@@ -50,7 +50,6 @@ enum class HazardMutant : uint8_t {
     RejectWithoutFunds = 1,   // insufficient funds decided while work is in flight
     CapturedBook = 2,         // an order that looks at the book does not wait for those ahead
     ReplaceWithoutReserve = 3,  // a replace in flight takes no hold for its worst case
-    NothingAlone = 4,         // commands over many accounts or books do not drain (of the surroundings)
 };
 
 // Receives a byte stream (snapshot file, hasher).

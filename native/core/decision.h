@@ -33,12 +33,14 @@ struct alignas(64) Decision {
     uint8_t schedule;  // fee schedule of the order
     uint16_t code;     // Reject
     uint16_t lane;     // the matching shard that writes the command's events
-    bool repriced;     // Enter: post-only has moved the price
-    bool sell;         // Replace: of the order that is named
+    bool repriced;        // Enter, ReplaceKnown: post-only has moved the price
+    bool sell : 1;        // Replace: of the order that is named
+    bool waiting : 1;     // ReplaceKnown: it waits as a stop
+    bool placeKept : 1;   // ReplaceKnown: it keeps its place
     uint32_t entry;    // of the id table: the order that is named, or the new one
     uint32_t newEntry;
     union {
-        int64_t price;            // Enter: the worst price, ticks
+        int64_t price;            // Enter, ReplaceKnown: the worst price, ticks
         InstrumentId instrument;  // Replace: of the order that is named
     };
     union {
@@ -46,7 +48,10 @@ struct alignas(64) Decision {
         int64_t oldPrice;  // Replace: what the order was before, from matching
     };
     Amount reserved;     // Replace
-    int64_t oldOpen;     // Replace: from matching
+    union {
+        int64_t oldOpen;  // Replace: from matching
+        int64_t stop;     // ReplaceKnown: the stop price
+    };
     uint64_t eventsEnd;  // of the surroundings: where the command's events end in its lane
 };
 static_assert(sizeof(Decision) == 64);

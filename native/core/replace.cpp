@@ -125,6 +125,11 @@ bool Core::State::validateReplace(RiskShard& risk, const Command& command, Posit
         decision.newEntry = newEntry;
     }
     decision.step = Step::ReplaceKnown;
+    decision.price = terms.price;
+    decision.stop = terms.stop;
+    decision.waiting = terms.waiting;
+    decision.placeKept = terms.placeKept;
+    decision.repriced = terms.repriced;
     return true;
 }
 
@@ -232,18 +237,18 @@ void Core::State::replace(const Command& command, Decision& decision,
     if (slot == 0) return reject(command, Reject::ORDER_CLOSED, context);
     Order& order = slab[slot];
     ReplaceTerms terms;
-    Reject code = checkReplaceTerms(command, order, terms);
-    if (code == Reject::NONE) code = repriceReplace(order, terms);
-    if (code != Reject::NONE) {
-        CHECK(decision.step == Step::Replace);  // validation has looked at the same
-        return reject(command, code, context);
-    }
-    Book& book = *books[order.instrument];
-    const int64_t quantity = command.quantity;
-    if (decision.step == Step::Replace) {
+    if (decision.step == Step::ReplaceKnown) {
+        terms = {decision.price, decision.stop, decision.waiting, decision.placeKept,
+                 decision.repriced};
+    } else {
+        Reject code = checkReplaceTerms(command, order, terms);
+        if (code == Reject::NONE) code = repriceReplace(order, terms);
+        if (code != Reject::NONE) return reject(command, code, context);
         decision.oldPrice = order.price;
         decision.oldOpen = order.open;
     }
+    Book& book = *books[order.instrument];
+    const int64_t quantity = command.quantity;
     const auto announce = [&]() -> Event& {
         Event& replaced = context.emit(EventType::Replaced, order.instrument);
         describeOrder(replaced, order);

@@ -6,12 +6,10 @@
 
 namespace verbex {
 
-void Core::State::begin(const Command& command, const Decision& decision, EventWriter& events) {
+void Core::State::begin(const Command& command, EventWriter& events) {
     events_ = &events;
     command_ = &command;
-    decision_ = &decision;
     unsettled_ = events.cursor();
-    begun_ = false;
     // A command may give more events than the region has room for: then this runs before they leave.
     events.setCompletion(
         [](void* self) {
@@ -22,18 +20,16 @@ void Core::State::begin(const Command& command, const Decision& decision, EventW
         this);
 }
 
-void Core::State::end() { events_->setCompletion(nullptr, nullptr); }
-
 void Core::State::settle() {
     Event* const from = unsettled_ == nullptr ? events_->begin() : unsettled_;
     Event* const to = events_->cursor();
-    if (from == to) return;
-    for (const auto& shard : shards) settle(*shard, *command_, *decision_, from, to, !begun_);
-    if (shards.size() > 1) {
-        for (Event* event = from; event != to; ++event) Core::complete(*event);
-    }
     unsettled_ = to;
-    begun_ = true;
+    if (only != nullptr) {
+        settleEvents<true>(*only, *command_, from, to);
+        return;
+    }
+    for (const auto& shard : shards) settleEvents<false>(*shard, *command_, from, to);
+    for (Event* event = from; event != to; ++event) Core::complete(*event);
 }
 
 void Core::State::settle(RiskShard& risk, const Command& command, const Decision& decision,
@@ -42,7 +38,7 @@ void Core::State::settle(RiskShard& risk, const Command& command, const Decision
         &riskOf(command.account) == &risk) {
         settleReplace(risk, command, decision, *from);
     }
-    if (shards.size() == 1) {
+    if (only != nullptr) {
         settleEvents<true>(risk, command, from, to);
     } else {
         settleEvents<false>(risk, command, from, to);

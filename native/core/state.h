@@ -58,7 +58,9 @@ struct Core::State {
     OrderMemory orderMemory;
     std::vector<std::unique_ptr<OrderSlab>> slabs;  // by matching shard
     OrderSlab& slab;                                // any of them: where an order is looked at
+    const uint32_t lanes;                           // how many they are
     std::vector<std::unique_ptr<RiskShard>> shards;
+    RiskShard* const only;  // the one shard where there is one; null where there are several
     std::vector<Asset> assets;                 // [0] is none
     std::vector<Instrument> instruments;       // [0] is none
     std::vector<std::unique_ptr<Book>> books;  // beside the instruments
@@ -70,21 +72,24 @@ struct Core::State {
     HazardMutant mutant = HazardMutant::None;
 
     [[nodiscard]] RiskShard& riskOf(AccountId account) {
-        return shards.size() == 1 ? *shards[0] : *shards[accounts[account].shard];
+        return only != nullptr ? *only : *shards[accounts[account].shard];
     }
     [[nodiscard]] const RiskShard& riskOf(AccountId account) const {
         return const_cast<State*>(this)->riskOf(account);
     }
     // The shard that decides about a command, whatever account it names.
     [[nodiscard]] RiskShard& decides(const Command& command) {
+        if (only != nullptr) return *only;
         return riskOf(accounts.exists(command.account) ? command.account : 0);
     }
     [[nodiscard]] uint16_t laneOf(InstrumentId instrument) const {
-        return slabs.size() == 1 ? 0 : static_cast<uint16_t>(instrument % slabs.size());
+        return lanes == 1 ? 0 : static_cast<uint16_t>(instrument % lanes);
     }
     // Sums over the shards. Requires: the threads of the shards rest.
-    [[nodiscard]] uint32_t liveOrders() const;
-    [[nodiscard]] uint32_t rememberedIds() const;
+    [[nodiscard]] uint32_t liveOrders() const { return lanes == 1 ? slab.live() : sumOfOrders(); }
+    [[nodiscard]] uint32_t rememberedIds() const {
+        return only != nullptr ? only->orderIds.size() : sumOfIds();
+    }
     [[nodiscard]] Amount feesCollected(AssetId asset) const;
     [[nodiscard]] uint32_t schedulesInUse(InstrumentId instrument) const;  // a bit for each slot
 
@@ -100,7 +105,7 @@ struct Core::State {
                 Event* to, bool first);
 
     // ---- one command after the other, alone
-    void order(const Command& command, Decision& decision, const CommandContext& context);
+    void order(const Command& command, const CommandContext& context);
     // ---- many_orders.cpp
     void massCancel(const Command& command, const CommandContext& context);
     void killSwitch(const Command& command, const CommandContext& context);
@@ -120,8 +125,7 @@ struct Core::State {
     void setInstrumentRight(const Command& command, const CommandContext& context);
     void setLimit(const Command& command, const CommandContext& context);
     // Begins a command that runs alone: its events will be written through this writer.
-    void begin(const Command& command, const Decision& decision, EventWriter& events);
-    void end();
+    void begin(const Command& command, EventWriter& events);
     // Settles and completes every event written since the last call, for all shards.
     void settle();
     [[nodiscard]] bool knows(InstrumentId instrument) const {
@@ -139,6 +143,9 @@ struct Core::State {
     void takeOver(RiskShard& risk, uint32_t entry, uint32_t newEntry);
 
 private:
+    [[nodiscard]] uint32_t sumOfOrders() const;
+    [[nodiscard]] uint32_t sumOfIds() const;
+
     struct Draft;        // orders.cpp: what validation has found out about a new order
     struct ReplaceTerms;  // replace.cpp
 
@@ -193,9 +200,7 @@ private:
     // Of the command that runs alone.
     EventWriter* events_ = nullptr;
     const Command* command_ = nullptr;
-    const Decision* decision_ = nullptr;
     Event* unsettled_ = nullptr;  // first event that is not settled; nullptr: the region's first
-    bool begun_ = false;          // some of its events are settled
 };
 
 // FNV-1a by words, folded: enough to tell a different order under the same id from the same one.

@@ -1,12 +1,12 @@
-// ClockTicker: when the engine puts an AdvanceTime command into its batch.
+// ClockTicker: when an AdvanceTime command is put among the others.
 //
 // Purpose: time moves in whole milliseconds, in front of the first command that comes in a new one;
 // with nothing to do it moves once a second, and in the millisecond in which a GTD order that
 // passed by expires.
 // Owner: the engine.
-// Thread safety: none; engine thread only.
+// Thread safety: engine thread only, but for passed(), which whoever offers commands asks.
 // Invariants:
-//   1. Never asks for a time at or before the core's.
+//   1. Never asks for a time at or before the last one.
 //   2. Without commands, at most one tick a second and one for each remembered expiry.
 //   3. What is not remembered (kExpiriesMax are; none survives a restart) expires with the next
 //      tick: at most a second late, and never after a later command.
@@ -31,21 +31,26 @@ public:
 
     explicit ClockTicker(Clock& clock) : clock_(clock) { expiries_.reserve(kExpiriesMax); }
 
-    // The time to move to now, or 0 for not now.
-    [[nodiscard]] uint64_t due(uint64_t coreTime, bool commandsWait) {
+    // The time to move to where commands arrive: 0 within a millisecond of the last tick. Any thread.
+    [[nodiscard]] uint64_t passed(uint64_t lastTick) const {
         const uint64_t now = clock_.now() / kResolutionNs * kResolutionNs;
-        if (now <= coreTime) return 0;
+        return now <= lastTick ? 0 : now;
+    }
+    // The time to move to with nothing to do, or 0 for not now.
+    [[nodiscard]] uint64_t due(uint64_t lastTick) {
+        const uint64_t now = passed(lastTick);
+        if (now == 0) return 0;
         const bool expires = !expiries_.empty() && expiries_.front() <= now;
-        if (!commandsWait && !expires && now - coreTime < kIdleTickNs) return 0;
+        if (!expires && now - lastTick < kIdleTickNs) return 0;
         while (!expiries_.empty() && expiries_.front() <= now) popExpiry();
         return now;
     }
 
     // How long the engine may sleep before due() must be asked again.
-    [[nodiscard]] uint64_t sleepNs(uint64_t coreTime) {
+    [[nodiscard]] uint64_t sleepNs(uint64_t lastTick) {
         const uint64_t now = clock_.now();
-        uint64_t next = std::max(now, coreTime) + kIdleTickNs;
-        if (now >= coreTime) next = coreTime + kIdleTickNs;
+        uint64_t next = std::max(now, lastTick) + kIdleTickNs;
+        if (now >= lastTick) next = lastTick + kIdleTickNs;
         if (!expiries_.empty()) next = std::min(next, expiries_.front() + kResolutionNs);
         return next <= now ? kResolutionNs : std::min(next - now, kIdleTickNs);
     }

@@ -27,7 +27,8 @@ Engine::Engine(const EngineOptions& options, std::unique_ptr<Core> core,
                const EngineSurroundings& surroundings)
     : options_(options), with_(surroundings), core_(std::move(core)), input_(options.ringCells),
       ring_(options.eventCells), writer_(ring_, *this),
-      bell_(options.spinNs != pipeline::kSpinForEver), wait_(options.spinNs),
+      bell_(options.plan.spinNs != pipeline::kSpinForEver),
+      wait_(options.plan, pipeline::usableCores()),
       ticker_(with_.clock == nullptr ? nullptr : std::make_unique<ClockTicker>(*with_.clock)),
       room_(std::min<uint64_t>(kRoomPerCommandMax, options.eventCells / 4)),
       batch_(options.batchMax), payload_(size_t{options.batchMax} * kCommandBytesMax) {
@@ -40,12 +41,27 @@ Engine::Engine(const EngineOptions& options, std::unique_ptr<Core> core,
         counter->store(position, std::memory_order_relaxed);
     }
     if (with_.journal != nullptr) segmentOffset_ = with_.journal->segmentOffset();
+    tickedTo_.store(core_->time(), std::memory_order_relaxed);
+    if (options.plan.kind == pipeline::PlanKind::Serial) return;
+    Pipeline::Surroundings around;
+    around.journal = with_.journal;
+    around.segments = with_.segments;
+    around.journaling = {options.epoch, options.batchMax, options.durable};
+    around.onFailure = [this](const Status& why) { fail(why); };
+    around.onEvents = with_.onEvents;
+    around.engineBell = &bell_;
+    if (ticker_ != nullptr) {
+        around.onReceive = [this](const Command& command) { ticker_->observe(command); };
+    }
+    pipeline_ = std::make_unique<Pipeline>(options.plan, pipeline::usableCores(), input_, *core_,
+                                           ring_, std::move(around));
 }
 
 // ---- the loop
 
 void Engine::run() {
     const std::function<void(bool)>& onStep = with_.onStep;
+    if (pipeline_ != nullptr) pipeline_->start();
     while (!stop_.load(std::memory_order_acquire)) {
         if (onStep) onStep(false);
         if (step()) {
@@ -53,23 +69,28 @@ void Engine::run() {
             continue;
         }
         if (closing_.load(std::memory_order_acquire) &&
-            (failed_.load(std::memory_order_acquire) || input_.size() == 0)) {
+            (failed_.load(std::memory_order_acquire) || waiting() == 0)) {
+            if (pipeline_ != nullptr) pipeline_->stop();
             finish();
             break;
         }
         wait_.until(bell_, sleepNs(), [this] { return workWaits(); });
     }
+    if (pipeline_ != nullptr) pipeline_->stop();
     end();
 }
 
-// The stages, in order. Issue 3's pipeline gives them threads; what each one does stays.
 bool Engine::step() {
-    const bool answered = queries_.waiting();
-    if (answered) answerQuery();
-    if (!mayGoOn()) return answered;
+    const bool asked = queries_.waiting();
+    if (pipeline_ != nullptr) return stepPipeline(asked);
+    if (asked) answerQuery();
+    return mayGoOn() && stepSerial() ? true : asked;
+}
 
-    // 1 receive: what has arrived, and the time if it has moved.
-    if (receive() == 0) return answered;
+// The stages, in order.
+bool Engine::stepSerial() {
+    // 1 receive: what has arrived, and the time if nothing has.
+    if (receive() == 0) return false;
     // 2 append: one record into the journal's staging buffer.
     if (!append()) return true;
     // 3 execute: the core writes the events into the ring, behind the published cursor.
@@ -85,18 +106,12 @@ bool Engine::step() {
 
 size_t Engine::receive() {
     batchSize_ = 0;
-    const uint64_t arrived = input_.size();
-    if (ticker_ != nullptr) {
-        if (const uint64_t time = ticker_->due(core_->time(), arrived != 0); time != 0) {
-            tick_ = Command{};
-            tick_.type = static_cast<uint8_t>(CommandType::AdvanceTime);
-            tick_.expiry = time;
-            batch_[batchSize_++] = &tick_;
-            count(counters_.ticks, 1);
-        }
+    uint64_t to = input_.available(taken_, options_.batchMax);
+    if (to == taken_) {
+        tickWhenIdle();
+        to = input_.available(taken_, options_.batchMax);
     }
-    batchFromRing_ = std::min<uint64_t>(arrived, options_.batchMax - batchSize_);
-    for (uint64_t i = 0; i < batchFromRing_; i++) batch_[batchSize_++] = &input_.at(i);
+    for (uint64_t at = taken_; at != to; at++) batch_[batchSize_++] = &input_.at(at).command;
     batchLast_ = executing_ + batchSize_;
     return batchSize_;
 }
@@ -136,7 +151,8 @@ void Engine::execute() {
         if (ticker_ != nullptr) ticker_->observe(command);
     }
     DCHECK(core_->position() == batchLast_);
-    input_.release(batchFromRing_);
+    taken_ += batchSize_;
+    input_.free(taken_);
     count(counters_.commands, batchSize_);
     count(counters_.events, writer_.written() - eventsBefore);
     counters_.position.store(executing_, std::memory_order_release);
@@ -197,7 +213,11 @@ void Engine::waitForRoom(bool betweenCommands) {
 
 bool Engine::release(uint64_t cells) {
     if (!ring_.release(cells)) return false;
-    bell_.ring();
+    if (pipeline_ != nullptr) {
+        pipeline_->consumed();
+    } else {
+        bell_.ring();
+    }
     return true;
 }
 
@@ -209,9 +229,135 @@ Engine::Offered Engine::offer(const void* cells, uint32_t count) {
         case EngineState::Failed: return {0, failure()};
         default: return {0, Failure(kCodeClosed, "the node is closed")};
     }
-    const uint32_t taken = input_.offer(cells, count);
-    if (taken != 0) bell_.ring();
+    if (count == 0) return {0, {}};
+    uint64_t tick = 0;
+    // Read between the claims of others: no later claim carries an earlier time.
+    const auto prepare = [&](uint64_t, uint32_t most) {
+        tick = ticker_ == nullptr ? 0 : ticker_->passed(tickedTo_.load(std::memory_order_acquire));
+        return tick == 0 ? std::min(most, count) : most;
+    };
+    const pipeline::Claim claim = input_.claim(ticker_ == nullptr ? count : count + 1, prepare);
+    if (claim.count == 0) return {0, {}};
+    const uint32_t taken = fill(claim, tick, cells);
+    if (pipeline_ != nullptr) {
+        pipeline_->offered();
+    } else {
+        bell_.ring();
+    }
     return {taken, {}};
+}
+
+// Fills and releases what was claimed: a tick if it is time for one, and commands.
+uint32_t Engine::fill(const pipeline::Claim& claim, uint64_t tick, const void* cells) {
+    uint64_t at = claim.first;
+    if (tick != 0) {
+        Command& command = input_.at(at++).command;
+        command = Command{};
+        command.type = static_cast<uint8_t>(CommandType::AdvanceTime);
+        command.expiry = tick;
+        ticked(tick);
+        counters_.ticks.fetch_add(1, std::memory_order_relaxed);
+    }
+    const auto taken = static_cast<uint32_t>(claim.end() - at);
+    const auto* cell = static_cast<const std::byte*>(cells);
+    for (; at != claim.end(); at++, cell += sizeof(Command)) {
+        Command& command = input_.at(at).command;
+        loadCommand(cell, command);
+        if (command.type == static_cast<uint8_t>(CommandType::AdvanceTime)) [[unlikely]] {
+            ticked(command.expiry);
+        }
+    }
+    input_.release(claim);
+    return taken;
+}
+
+void Engine::ticked(uint64_t time) {
+    uint64_t before = tickedTo_.load(std::memory_order_relaxed);
+    while (before < time && !tickedTo_.compare_exchange_weak(before, time)) {
+    }
+}
+
+// With nothing to do time moves too: a tick of the engine's own, unless somebody offers just now, who brings
+// one anyway.
+void Engine::tickWhenIdle() {
+    if (ticker_ == nullptr || closing_.load(std::memory_order_acquire)) return;
+    const uint64_t next = pipeline_ == nullptr ? taken_ : pipeline_->received();
+    if (input_.available(next, 1) != next) return;
+    const uint64_t time = ticker_->due(tickedTo_.load(std::memory_order_acquire));
+    if (time == 0) return;
+    const pipeline::Claim claim =
+        input_.claim(1, [next](uint64_t first, uint32_t) { return first == next ? 1u : 0u; });
+    if (claim.count == 0) return;
+    (void)fill(claim, time, nullptr);
+    if (pipeline_ != nullptr) pipeline_->offered();
+}
+
+// Commands that were offered and are not done.
+uint64_t Engine::waiting() const { return input_.size(); }
+
+// ---- the plans of several threads
+
+bool Engine::stepPipeline(bool asked) {
+    if (!mayGoOn()) {
+        pipeline_->abandon();
+        if (asked) answerQuery();
+        return asked;
+    }
+    bool done = pipeline_->publish(markAt_);
+    if (asked) {
+        // The core is this thread's when nothing is in flight: until then nobody is let in.
+        if (pipeline_->idle()) {
+            pipeline_->settleCore();
+            answerQuery();
+            done = true;
+        }
+    } else {
+        tickWhenIdle();
+        done |= pipeline_->receive();
+    }
+    countPipeline();
+    done |= noteMarkPipeline();
+    return done;
+}
+
+void Engine::countPipeline() {
+    const Position out = pipeline_->position();
+    if (out == counters_.published.load(std::memory_order_relaxed) &&
+        pipeline_->eventsOut() == counters_.events.load(std::memory_order_relaxed)) {
+        return;
+    }
+    counters_.events.store(pipeline_->eventsOut(), std::memory_order_relaxed);
+    counters_.commands.store(pipeline_->published(), std::memory_order_relaxed);
+    counters_.journalBytes.store(pipeline_->journalBytes(), std::memory_order_relaxed);
+    count(counters_.batches, 1);
+    const uint64_t stored = pipeline_->stored();
+    counters_.stored.store(stored == UINT64_MAX ? out : pipeline_->positionOf(stored),
+                           std::memory_order_release);
+    if (with_.journal != nullptr) {
+        counters_.durable.store(with_.journal->durablePosition(), std::memory_order_release);
+    }
+    counters_.position.store(out, std::memory_order_release);
+    counters_.published.store(out, std::memory_order_release);
+}
+
+// A mark lies at the end of a record: publishing stops there until it is taken.
+bool Engine::noteMarkPipeline() {
+    if (with_.snapshots == nullptr) return false;
+    const Position out = pipeline_->position();
+    const bool due = options_.snapshotEvery != 0 && out - lastMark_ >= options_.snapshotEvery &&
+                     !with_.snapshots->busy();
+    if (markAt_ == UINT64_MAX) {
+        if (!due && markWanted_.empty()) return false;
+        markAt_ = pipeline_->stored();
+    }
+    if (pipeline_->published() != markAt_) return false;
+    markAt_ = UINT64_MAX;
+    executing_ = batchLast_ = out;
+    std::vector<SnapshotDone> wanted;
+    wanted.swap(markWanted_);
+    if (wanted.empty()) wanted.push_back(nullptr);
+    for (SnapshotDone& done : wanted) requestSnapshot(std::move(done));
+    return true;
 }
 
 // ---- queries
@@ -244,7 +390,8 @@ void Engine::noteMark() {
 void Engine::requestSnapshot(SnapshotDone done) {
     const uint64_t started = steadyNs();
     lastMark_ = executing_;
-    with_.snapshots->request({executing_, writer_.digest()}, std::move(done));
+    const Digest128 digest = pipeline_ == nullptr ? writer_.digest() : pipeline_->digest();
+    with_.snapshots->request({executing_, digest}, std::move(done));
     const uint64_t took = steadyNs() - started;
     if (took > counters_.snapshotStallNsMax.load(std::memory_order_relaxed)) {
         counters_.snapshotStallNsMax.store(took, std::memory_order_relaxed);
@@ -258,6 +405,8 @@ Failure Engine::snapshot(SnapshotDone done) {
     return query([this, done = std::move(done)](const Core* core, const Failure& failure) {
         if (core == nullptr) {
             done({failure, 0, {}});
+        } else if (pipeline_ != nullptr) {
+            markWanted_.push_back(done);
         } else if (executing_ != batchLast_) {
             // In the middle of a batch whose events the consumer does not take: no record ends
             // here.
@@ -298,17 +447,20 @@ bool Engine::mayGoOn() {
 }
 
 bool Engine::workWaits() {
-    if (stop_.load(std::memory_order_acquire) || queries_.waiting()) return true;
+    if (stop_.load(std::memory_order_acquire)) return true;
+    // In a pipeline a question waits until nothing is in flight.
+    if (queries_.waiting() && (pipeline_ == nullptr || pipeline_->idle())) return true;
     if (closing_.load(std::memory_order_acquire)) return true;
     if (failed_.load(std::memory_order_acquire)) return state() != EngineState::Failed;
-    return input_.size() != 0;
+    if (pipeline_ == nullptr) return input_.available(taken_, 1) != taken_;
+    return pipeline_->ready() || (markWanted_.size() != 0 && markAt_ == UINT64_MAX);
 }
 
 uint64_t Engine::sleepNs() {
     if (ticker_ == nullptr || failed_.load(std::memory_order_relaxed)) {
         return pipeline::Doorbell::kForEver;
     }
-    return ticker_->sleepNs(core_->time());
+    return ticker_->sleepNs(tickedTo_.load(std::memory_order_acquire));
 }
 
 void Engine::stop() {
@@ -338,6 +490,10 @@ void Engine::finish() {
         counters_.durable.store(with_.journal->durablePosition(), std::memory_order_release);
     }
     if (mayGoOn()) {
+        if (pipeline_ != nullptr) {
+            pipeline_->settleCore();
+            executing_ = batchLast_ = core_->position();
+        }
         result.position = core_->position();
         result.stateHash = core_->hash();
         const SnapshotOutcome snapshot = lastSnapshot();
@@ -390,6 +546,10 @@ void Engine::end() {
         }
         closers.swap(closers_);
     }
+    for (const SnapshotDone& done : markWanted_) {
+        if (done) done({why, 0, {}});
+    }
+    markWanted_.clear();
     core_.reset();  // the rings may be looked at for long; this is the large part
     for (const CloseDone& closer : closers) closer(*closed_);
 }

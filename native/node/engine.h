@@ -37,9 +37,10 @@
 #include "core/core.h"
 #include "journal/writer.h"
 #include "node/clock_ticker.h"
-#include "node/command_ring.h"
+#include "node/command_cell.h"
 #include "node/event_ring.h"
 #include "node/failure.h"
+#include "node/pipeline.h"
 #include "node/query_queue.h"
 #include "node/segment_thread.h"
 #include "node/snapshot_thread.h"
@@ -55,7 +56,7 @@ struct EngineOptions {
     uint32_t batchMax = 1024;      // commands, the clock's included
     uint64_t snapshotEvery = 0;    // commands; 0: only when asked
     uint64_t epoch = 1;
-    uint64_t spinNs = pipeline::automaticSpinNs(pipeline::ThreadPlan{}, pipeline::usableCores());
+    pipeline::ThreadPlan plan = pipeline::ThreadPlan{};  // what the core was divided for
 };
 
 // What the engine works with; null where the node does without. All outlive the engine's thread.
@@ -85,7 +86,7 @@ struct EngineCounters {
     std::atomic<uint64_t> commands{0};
     std::atomic<uint64_t> events{0};
     std::atomic<uint64_t> batches{0};
-    std::atomic<uint64_t> ticks{0};             // commands that the clock put in
+    std::atomic<uint64_t> ticks{0};             // commands that the clock put in; two threads add
     std::atomic<uint64_t> backPressureWaits{0};  // times that the event ring was full
     std::atomic<uint64_t> journalBytes{0};
     std::atomic<uint64_t> snapshotStallNsMax{0};  // longest that noting a mark has kept the engine
@@ -104,7 +105,7 @@ public:
 
     // ---- producer
     // Copies in as many of the `count` command cells as fit and answers how many, or why never
-    // again.
+    // again. Where the clock has moved on, its tick goes in before them.
     struct Offered {
         uint32_t taken = 0;
         Failure failure;
@@ -128,6 +129,11 @@ public:
     [[nodiscard]] EngineState state() const { return state_.load(std::memory_order_acquire); }
     [[nodiscard]] Failure failure() const;
     [[nodiscard]] const EngineCounters& counters() const { return counters_; }
+    // Empty for the serial plan.
+    [[nodiscard]] PipelineCounters pipelineCounters() const {
+        return pipeline_ == nullptr ? PipelineCounters{} : pipeline_->counters();
+    }
+    [[nodiscard]] uint64_t ringHighWater() const { return input_.highWater(); }
 
     // ---- engine's thread
     void run();
@@ -143,6 +149,8 @@ private:
     // its middle.
     static constexpr uint64_t kRoomPerCommandMax = 1024;
 
+    // The serial plan: one thread does it all.
+    bool stepSerial();
     size_t receive();
     bool append();
     void execute();
@@ -150,6 +158,15 @@ private:
     void publishBarrier(Position complete);
     void noteMark();
     void requestSnapshot(SnapshotDone done);
+    // The other plans: this thread keeps the two ends of the pipeline.
+    bool stepPipeline(bool asked);
+    bool noteMarkPipeline();
+    void countPipeline();
+
+    void tickWhenIdle();
+    uint32_t fill(const pipeline::Claim& claim, uint64_t tick, const void* cells);
+    void ticked(uint64_t time);
+    [[nodiscard]] uint64_t waiting() const;
 
     void makeRoom() override;
     void waitForRoom(bool betweenCommands);
@@ -172,11 +189,15 @@ private:
     std::unique_ptr<ClockTicker> ticker_;
     const uint64_t room_;
 
+    std::unique_ptr<Pipeline> pipeline_;    // null: the serial plan
+    std::atomic<uint64_t> tickedTo_{0};     // the latest time in the ring or the core
+    std::vector<SnapshotDone> markWanted_;  // the pipeline's: marks that are to be taken
+    uint64_t markAt_ = UINT64_MAX;          // sequence at which the next one is taken
+
     // The batch under way.
     std::vector<const Command*> batch_;
     size_t batchSize_ = 0;
-    uint64_t batchFromRing_ = 0;
-    Command tick_{};
+    uint64_t taken_ = 0;  // sequence behind the last command that has been executed
     std::vector<std::byte> payload_;
     Position batchLast_ = 0;   // position of the batch's last command
     Position executing_ = 0;   // position of the command in the core

@@ -12,7 +12,8 @@ namespace verbex::node {
 
 namespace {
 
-constexpr uint32_t kBatchMax = 1024;
+// At saturation a batch is this long: 256 KiB of journal, which a disk takes in about twice the time of a quarter.
+constexpr uint32_t kBatchMax = 4096;
 
 journal::JournalId drawJournalId() {
     std::random_device device;
@@ -61,13 +62,18 @@ Node::Opened Node::open(const NodeOptions& options, const NodeSurroundings& surr
         return {nullptr, std::move(wrong)};
     }
     std::unique_ptr<Node> node(new Node());
+    node->plan_ = options.plan;
+    if (node->plan_.spinNs == 0) {
+        node->plan_.spinNs = pipeline::automaticSpinNs(node->plan_, pipeline::usableCores());
+    }
+    const CoreShards shards{node->plan_.riskShards, node->plan_.matchingShards};
     RecoveredState recovered;
     if (options.data.empty()) {
         CoreLimits limits = options.limits;
         if (Failure wrong = settleLimits(std::nullopt, limits); !wrong.isOk()) {
             return {nullptr, std::move(wrong)};
         }
-        recovered.core = std::make_unique<Core>(limits);
+        recovered.core = std::make_unique<Core>(limits, shards);
     } else if (Failure failure = node->recover(options, surroundings, recovered); !failure.isOk()) {
         return {nullptr, std::move(failure)};
     }
@@ -127,7 +133,8 @@ Failure Node::recover(const NodeOptions& options, const NodeSurroundings& surrou
     }
 
     recovered = recoverState(storage, lock_.get(), options.data, limits, UINT64_MAX,
-                             StateSource::Newest, facts.journalId);
+                             StateSource::Newest, facts.journalId,
+                             CoreShards{plan_.riskShards, plan_.matchingShards});
     if (!recovered.failure.isOk()) return recovered.failure;
 
     journal::WriterOptions writer;
@@ -174,6 +181,7 @@ void Node::start(const NodeOptions& options, const NodeSurroundings& surrounding
     engine.batchMax = batchMax_;
     engine.snapshotEvery = options.snapshotEvery;
     engine.epoch = epoch_;
+    engine.plan = plan_;
     EngineSurroundings with;
     with.journal = journal_.get();
     with.snapshots = snapshots_.get();
@@ -187,6 +195,9 @@ void Node::start(const NodeOptions& options, const NodeSurroundings& surrounding
     if (snapshots_ != nullptr) snapshots_->start();
     thread_ = std::thread([this] { engine_->run(); });
     pthread_setname_np(thread_.native_handle(), "vbx-engine");
+    if (!plan_.cores.empty()) {
+        pinning_ = pipeline::pin(thread_.native_handle(), "vbx-engine", plan_.cores[0]);
+    }
 }
 
 // Of the timer's thread and of the snapshot thread.
@@ -233,6 +244,11 @@ NodeStats Node::stats() const {
     stats.backPressureWaits = counters.backPressureWaits.load(std::memory_order_relaxed);
     stats.journalBytes = counters.journalBytes.load(std::memory_order_relaxed);
     stats.directIo = directIo_;
+    stats.plan = plan_.name();
+    stats.spinNs = plan_.spinNs;
+    stats.pinning = pinning_.message();
+    stats.ringHighWater = engine_->ringHighWater();
+    stats.pipeline = engine_->pipelineCounters();
     stats.snapshotStallNsMax = counters.snapshotStallNsMax.load(std::memory_order_relaxed);
     if (snapshots_ != nullptr) {
         stats.snapshots = snapshots_->snapshots();

@@ -43,6 +43,7 @@ struct NodeOptions {
     uint64_t snapshotEvery = 0;  // commands; 0: at close and when asked
     uint32_t ringCells = 1u << 14;
     uint32_t eventCells = 1u << 16;
+    pipeline::ThreadPlan plan;   // any plan, on any day: what comes out is the same
     CoreLimits limits = {0, 0, 0, 0};  // each 0: as the directory was created, else the default
     // Remove what both kept snapshots cover; ends recovery from the journal alone.
     bool pruneSegments = false;
@@ -68,6 +69,11 @@ struct NodeStats {
     uint64_t ticks = 0;
     uint64_t backPressureWaits = 0;
     uint64_t journalBytes = 0;
+    std::string plan;            // "serial", "sharded:2x2" …
+    uint64_t spinNs = 0;         // how long its threads look for work before they sleep
+    std::string pinning;         // why the engine's thread is not pinned as asked; empty: as asked
+    uint64_t ringHighWater = 0;  // command cells in use at once, the most so far
+    PipelineCounters pipeline;   // empty for the serial plan
     bool directIo = false;
     uint64_t snapshots = 0;
     Position snapshotPosition = 0;
@@ -134,6 +140,8 @@ private:
     uint32_t batchMax_ = 1024;
     bool directIo_ = false;
     std::atomic<Position> synced_{0};  // by syncJournal(); outlives the journal
+    pipeline::ThreadPlan plan_;
+    Status pinning_;
     NodeStats opened_;  // what recovery found
 };
 

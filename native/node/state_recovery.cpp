@@ -105,7 +105,8 @@ Status Replay::take(const journal::RecordView& record) {
 
 Result<std::unique_ptr<Core>> loadSnapshot(journal::Storage& storage, const std::string& data,
                                            const std::string& name, const CoreLimits& limits,
-                                           journal::SnapshotFacts& facts) {
+                                           journal::SnapshotFacts& facts,
+                                           const CoreShards& shards) {
     const std::string path = journal::joinPath(snapshotDirectory(data), name);
     Result<std::unique_ptr<journal::File>> file = storage.open(path, journal::FileMode::Read);
     if (!file.isOk()) return file.status();
@@ -114,7 +115,7 @@ Result<std::unique_ptr<Core>> loadSnapshot(journal::Storage& storage, const std:
     if (!reader.isOk()) return reader.status();
     facts = reader.value()->facts();
     SnapshotSource source(*reader.value());
-    auto core = std::make_unique<Core>(limits);
+    auto core = std::make_unique<Core>(limits, shards);
     const bool loaded = core->load(source);
     VERBEX_RETURN_IF_FAILED(source.failure());
     if (!loaded) {
@@ -137,7 +138,8 @@ Result<std::unique_ptr<Core>> loadSnapshot(journal::Storage& storage, const std:
 }
 
 Result<SnapshotState> loadNewestState(journal::Storage& storage, const std::string& data,
-                                      const CoreLimits& limits, Position upTo) {
+                                      const CoreLimits& limits, Position upTo,
+                                      const CoreShards& shards) {
     SnapshotState state;
     Result<std::vector<journal::SnapshotListing>> listed =
         journal::listSnapshots(storage, snapshotDirectory(data));
@@ -147,7 +149,7 @@ Result<SnapshotState> loadNewestState(journal::Storage& storage, const std::stri
             state.newestListed = std::max(state.newestListed, snapshot.position);
             if (snapshot.position > upTo) continue;
             Result<std::unique_ptr<Core>> core =
-                loadSnapshot(storage, data, snapshot.name, limits, state.facts);
+                loadSnapshot(storage, data, snapshot.name, limits, state.facts, shards);
             if (core.isOk()) {
                 state.core = core.take();
                 return state;
@@ -156,25 +158,26 @@ Result<SnapshotState> loadNewestState(journal::Storage& storage, const std::stri
         }
     }
     state.facts = {};
-    state.core = std::make_unique<Core>(limits);
+    state.core = std::make_unique<Core>(limits, shards);
     return state;
 }
 
 RecoveredState recoverState(journal::Storage& storage, const journal::DirectoryLock* lock,
                             const std::string& data, const CoreLimits& limits, Position upTo,
-                            StateSource source, std::optional<journal::JournalId> journalId) {
+                            StateSource source, std::optional<journal::JournalId> journalId,
+                            const CoreShards& shards) {
     RecoveredState result;
     const uint64_t started = steadyNs();
     SnapshotState snapshot;
     if (source == StateSource::Newest) {
-        Result<SnapshotState> loaded = loadNewestState(storage, data, limits, upTo);
+        Result<SnapshotState> loaded = loadNewestState(storage, data, limits, upTo, shards);
         if (!loaded.isOk()) {
             result.failure = loaded.status();
             return result;
         }
         snapshot = loaded.take();
     } else {
-        snapshot.core = std::make_unique<Core>(limits);
+        snapshot.core = std::make_unique<Core>(limits, shards);
     }
     result.refusedSnapshots = std::move(snapshot.refused);
     result.snapshotPosition = snapshot.facts.position;

@@ -85,11 +85,13 @@ struct SnapshotState {
 // Loads one snapshot into a core and checks everything about it.
 Result<std::unique_ptr<Core>> loadSnapshot(journal::Storage& storage, const std::string& data,
                                            const std::string& name, const CoreLimits& limits,
-                                           journal::SnapshotFacts& facts);
+                                           journal::SnapshotFacts& facts,
+                                           const CoreShards& shards = {});
 
 // The newest good snapshot at or before `upTo`. Needs no lock.
 Result<SnapshotState> loadNewestState(journal::Storage& storage, const std::string& data,
-                                      const CoreLimits& limits, Position upTo);
+                                      const CoreLimits& limits, Position upTo,
+                                      const CoreShards& shards = {});
 
 enum class StateSource : uint8_t { Newest, Genesis };
 
@@ -108,6 +110,7 @@ struct RecoveredState {
 RecoveredState recoverState(journal::Storage& storage, const journal::DirectoryLock* lock,
                             const std::string& data, const CoreLimits& limits, Position upTo,
                             StateSource source,
-                            std::optional<journal::JournalId> journalId = std::nullopt);
+                            std::optional<journal::JournalId> journalId = std::nullopt,
+                            const CoreShards& shards = {});
 
 }  // namespace verbex::node

@@ -220,11 +220,8 @@ public:
             uint32_t most = count;
             if (first + count > this->limit_.load(std::memory_order_acquire)) {
                 freed = this->freed();
-                if (freed > first) {
-                    // Others have claimed since, and even that is used up: look again.
-                    first = this->claimed_.load(std::memory_order_acquire);
-                    continue;
-                }
+                // Where others have claimed since, this may be too much; then the exchange below
+                // fails. It is never too little: full means that `first` still holds.
                 most =
                     static_cast<uint32_t>(std::min<uint64_t>(count, freed + this->cells() - first));
             }
@@ -270,7 +267,8 @@ private:
     }
 
     [[gnu::noinline]] void looked(uint64_t end, uint64_t freed) {
-        // Two may store in the wrong order: a limit that is too low costs a look, no more.
+        // Two may store in the wrong order: a limit that is too low costs a look, no more. Release:
+        // who goes by it writes into cells that this producer, not he, has seen freed.
         this->limit_.store(std::min(end + this->slice_, freed + this->cells()),
                            std::memory_order_release);
         const uint64_t inUse = end - freed;

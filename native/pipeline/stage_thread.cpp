@@ -18,6 +18,13 @@ uint64_t steadyNs() {
         std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
 }
 
+// One thread writes, others read.
+void increment(std::atomic<uint64_t>& counter) {
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
 Status pin(pthread_t thread, const std::string& name, uint32_t core) {
     cpu_set_t cores;
     CPU_ZERO(&cores);
@@ -31,13 +38,6 @@ Status pin(pthread_t thread, const std::string& name, uint32_t core) {
         StatusCode::InvalidArgument,
         "pinning " + name + " to core " + std::to_string(core) + ": " + std::strerror(error));
 }
-
-// One thread writes, others read.
-void increment(std::atomic<uint64_t>& counter) {
-    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-}
-
-}  // namespace
 
 StageThread::StageThread(StageThreadOptions options, std::vector<Stage*> stages)
     : options_(std::move(options)),

@@ -18,6 +18,8 @@
 // Errors: a core that the thread cannot be pinned to stops nothing; pinning() says so.
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
 #include <cstdint>
 #include <optional>
@@ -31,6 +33,9 @@
 #include "pipeline/wait.h"
 
 namespace verbex::pipeline {
+
+// Pins a thread to one core; a core that is not there or not allowed is an error with its reason.
+[[nodiscard]] Status pin(pthread_t thread, const std::string& name, uint32_t core);
 
 class Stage {
 public:

@@ -8,8 +8,11 @@ import { findCompiler } from './toolchain.mjs';
 
 const binaryTimeoutMs = 5 * 60_000;
 
-/** A build is where its files lie and what is watched: `sanitize` as VERBEX_SANITIZE takes it. */
-const usual = { folder: 'build/native', sanitize: undefined };
+/**
+ * A build is where its files lie and what is watched: `sanitize` as VERBEX_SANITIZE takes it. How it is run: `filter` as
+ * GoogleTest's, `environment` on top of ours, and how long one binary may take.
+ */
+const usual = { folder: 'build/native', sanitize: undefined, timeoutMs: binaryTimeoutMs };
 
 export function testFolders() {
   const base = join(root, 'test', 'native');
@@ -88,14 +91,15 @@ export function withoutPassed(text) {
   return lines.join('\n');
 }
 
-async function runBinary({ folder }, name) {
+async function runBinary({ folder, filter, environment, timeoutMs = binaryTimeoutMs }, name) {
   const resultPath = join(root, folder, 'results', `${name}-${process.pid}.json`);
   rmSync(resultPath, { force: true });
-  const args = [`--gtest_output=json:${resultPath}`];
+  const args = [`--gtest_output=json:${resultPath}`, `--gtest_filter=${filter ?? '*'}`];
   const result = await run(join(root, folder, 'tests', `${name}_test`), args, {
     output: 'keep',
     label: `${name} tests`,
-    timeoutMs: binaryTimeoutMs,
+    timeoutMs,
+    env: environment,
   });
   const written = existsSync(resultPath);
   const counts = written
@@ -107,6 +111,8 @@ async function runBinary({ folder }, name) {
   const took = (result.elapsedMs / 1000).toFixed(1);
   const mark = counts.failed === 0 ? '✓' : '✗';
   say(` ${mark} native ${name}: ${counts.passed} passed, ${counts.failed} failed (${took} s)`);
+  // A campaign says what it has done.
+  if (filter !== undefined) for (const [line] of result.text.matchAll(/^seeds .*$/gm)) say(`   ${line}`);
   if (counts.failed > 0) {
     const end = result.timedOut ? 'took too long' : `ended with ${result.signal ?? result.code}`;
     say(`${withoutPassed(result.text)}\n   ${name}_test ${end}`);

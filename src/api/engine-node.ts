@@ -1,5 +1,7 @@
 // What the API needs of the native node: src/native has it for real, tests stand a model in its place.
 
+import type { StageStats } from './types.ts';
+
 export type QueryKind =
   | 'levels'
   | 'orders'
@@ -46,6 +48,14 @@ export interface EngineStats {
   readonly recoveryMs: number;
   readonly tornBytes: number | bigint;
   readonly stateHash: string;
+  readonly plan: string;
+  readonly spinNs: number;
+  readonly pinning: string;
+  readonly ringHighWater: number;
+  readonly hazards: number;
+  readonly stalls: number;
+  readonly drains: number;
+  readonly stages: readonly StageStats[];
   /** Commands that the clock put in. */
   readonly ticks: number | bigint;
   /** Times that the engine waited for room in the output ring. */

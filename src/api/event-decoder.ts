@@ -58,9 +58,10 @@ export class EventDecoder {
         return this.#trade(cells, cell, position, last);
       case type.accepted:
         return this.#accepted(cells, cell, position, last, flags);
+      case type.cancelled:
+        return this.#cancelled(cells, cell, position, last);
       case type.booked:
       case type.triggered:
-      case type.cancelled:
       case type.reduced:
         return this.#order(cells, cell, position, last, flags);
       case type.replaced:
@@ -195,6 +196,25 @@ export class EventDecoder {
     return event;
   }
 
+  /** As frequent as accepted ones, and written out for the same reason. */
+  #cancelled(cells: EventReader, cell: number, position: bigint, last: boolean): Event {
+    const instrument = this.#instrument(cells, cell);
+    return {
+      event: 'cancelled',
+      position,
+      last,
+      account: this.#registry.accountName(cells.account(cell)),
+      instrument: instrument.name,
+      orderId: cells.orderId(cell),
+      id: cells.id(cell),
+      side: sideOf(cells.side(cell)),
+      type: orderTypeNames[cells.kind(cell)] as OrderType,
+      price: instrument.price.toText(cells.price(cell)),
+      cause: causeNames[cells.code(cell)] as Cause,
+      quantity: instrument.quantity.toText(cells.quantity(cell)),
+    };
+  }
+
   #order(cells: EventReader, cell: number, position: bigint, last: boolean, flags: number): Event {
     const instrument = this.#instrument(cells, cell);
     const lots = instrument.quantity;
@@ -212,13 +232,6 @@ export class EventDecoder {
     const booked = (flags & eventFlags.booked) !== 0;
     let event: OrderEvent;
     switch (cells.type(cell)) {
-      case type.cancelled:
-        return {
-          event: 'cancelled',
-          ...order,
-          cause: causeNames[cells.code(cell)] as Cause,
-          quantity: lots.toText(cells.quantity(cell)),
-        };
       case type.booked: {
         const open = lots.toText(cells.leaves(cell));
         event = { event: 'booked', ...order, open, visible: lots.toText(cells.leaves2(cell)) };

@@ -31,6 +31,8 @@ const eventCellsDefault = 1 << 16;
 const historyCellsDefault = 1 << 16;
 const ringCellsMax = 1 << 22;
 const countMax = 2 ** 32 - 1;
+const spinMax = 10_000_000;
+const coreMax = 1023;
 
 /** The history's size alone: what tests that bring their own node need. Throws INVALID_OPTION. */
 export function historyCellsOf(options: ExchangeOptions): number {
@@ -70,6 +72,7 @@ export async function openNode(options: ExchangeOptions, onEvents: () => void): 
     ringCells: powerOfTwo('ringCells', options.ringCells ?? ringCellsDefault, 64, ringCellsMax),
     eventCells: powerOfTwo('eventCells', options.eventCells ?? eventCellsDefault, 64, ringCellsMax),
     systemClock: clock === 'system',
+    ...(await planOf(options)),
   };
   const historyCells = historyCellsOf(options);
   try {
@@ -92,6 +95,27 @@ export async function openNode(options: ExchangeOptions, onEvents: () => void): 
   } catch (error) {
     throw fromNative(error);
   }
+}
+
+/** What the native node is told of threads. Throws INVALID_OPTION. */
+async function planOf(
+  options: ExchangeOptions,
+): Promise<{ readonly plan: string; readonly spin: number; readonly cores: string }> {
+  const { plan = 'auto', spin, cores = [] } = options;
+  const { threadPlan } = await import('../native/binding.ts');
+  const found = typeof plan === 'string' ? threadPlan(plan) : '';
+  if (found === '')
+    throw invalid('plan', plan, 'serial, pipelined, sharded, sharded:RxM (1 to 16 each) or auto');
+  const { threads } = JSON.parse(found) as { threads: number };
+  if (spin !== undefined && spin !== Infinity) integer('spin', spin, 1, spinMax);
+  for (const core of cores) integer('cores', core, 0, coreMax);
+  if (cores.length !== 0 && cores.length !== threads)
+    throw invalid('cores', cores, `one for each of the plan's ${threads} threads`);
+  return {
+    plan,
+    spin: spin === undefined ? 0 : spin === Infinity ? Number.MAX_SAFE_INTEGER : spin * 1000,
+    cores: cores.join(','),
+  };
 }
 
 /** The capacities that the folder was created with: they decide what is rejected, so a replay must have the same (native/node/data_directory.h). */

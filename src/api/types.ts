@@ -453,6 +453,22 @@ export interface ExchangeOptions {
   ringCells?: number;
   /** Events that the output ring holds: a power of two. Default 65,536. */
   eventCells?: number;
+  /** Threads of the pipeline: serial, pipelined, sharded (2x2), sharded:RxM (R risk, M matching threads) or auto, which picks by cores. Any plan gives the same events and state. Default auto. */
+  plan?: string;
+  /** Microseconds that a thread of the plan looks for work before it sleeps, 1 to 10,000,000, or Infinity: it never sleeps. Default: 100,000 where every thread has a core, else 10. */
+  spin?: number;
+  /** Cores that the plan's threads are pinned to, in the order engine, journal, risk…, matching…, one for each. Default: none. */
+  cores?: readonly number[];
+}
+
+/** A thread of the pipeline, other than the engine's. */
+export interface StageStats {
+  readonly name: string;
+  /** The share of the time since its start in which it had work, 0 to 1. */
+  readonly occupancy: number;
+  readonly sleeps: number;
+  /** Why it is not pinned as asked, or "". */
+  readonly pinning: string;
 }
 
 /** The counters of a node. Counts never fall; positions are those of the log. */
@@ -467,6 +483,18 @@ export interface ExchangeStats {
   snapshots: number;
   snapshotPosition: bigint;
   journalBytes: number;
+  /** The thread plan in full ("sharded:2x2"), and how long its threads look for work before they sleep (Infinity: they never do). */
+  plan: string;
+  spinNs: number;
+  /** Why the engine's thread is not pinned as asked, or "". */
+  pinning: string;
+  /** Command cells in use at once, the most so far. */
+  ringHighWater: number;
+  /** Commands that waited for work in flight ahead of them; looks that found one still waiting; commands that ran alone, the pipeline drained. 0 in the serial plan. */
+  hazards: number;
+  stalls: number;
+  drains: number;
+  stages: readonly StageStats[];
   /** Commands that the clock put in, and times that the engine waited for this thread to take events. */
   ticks: number;
   backPressureWaits: number;

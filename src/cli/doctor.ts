@@ -64,6 +64,7 @@ export const doctorCommand: Command = {
       ? await folderFacts(folder)
       : ({ state: 'unreadable', detail: 'the addon is not there' } as const);
     const compiler = programVersion(process.env.CXX ?? 'c++');
+    const plan = addon.loaded ? await automaticPlan() : undefined;
     const findings = [
       ...findingsOf(machine),
       ...addonFindings(addon, compiler),
@@ -76,6 +77,7 @@ export const doctorCommand: Command = {
         node: process.version,
         addon,
         compiler: compiler ?? null,
+        plan: plan ?? null,
         ...machine,
         data: state,
         findings,
@@ -88,6 +90,7 @@ export const doctorCommand: Command = {
             addon.loaded ? `${addon.version}, built by ${addon.compiler}` : `not loaded: ${addon.problem}`,
           ],
           ['compiler here', compiler ?? 'none'],
+          ['thread plan', planText(plan)],
           ...machineRows(machine),
           [
             'data folder',
@@ -106,6 +109,25 @@ export const doctorCommand: Command = {
     return bad.length === 0 ? 0 : 1;
   },
 };
+
+/** What `--plan auto` means here. */
+interface AutomaticPlan {
+  readonly name: string;
+  readonly threads: number;
+  readonly spinNs: number;
+  readonly cores: number;
+}
+
+async function automaticPlan(): Promise<AutomaticPlan> {
+  const { threadPlan } = await import('../native/binding.ts');
+  return JSON.parse(threadPlan('auto')) as AutomaticPlan;
+}
+
+function planText(plan: AutomaticPlan | undefined): string {
+  if (plan === undefined) return 'unknown';
+  const { name, threads, spinNs, cores } = plan;
+  return `auto is ${name} on ${cores} usable cores: ${threads} thread${threads === 1 ? '' : 's'}, each looks for work for ${spinNs / 1000} µs before it sleeps`;
+}
 
 interface Machine {
   readonly processor: ReturnType<typeof processor>;

@@ -4,6 +4,7 @@ import { detectFormat, replayFormats } from '../replay/format.ts';
 import { type ReplayResult, replay } from '../replay/replay.ts';
 import { type Command, UsageError } from './command.ts';
 import { facts, grouped } from './output.ts';
+import { planGiven, planOptions } from './plan.ts';
 import { Progress } from './progress.ts';
 
 const countMax = 2 ** 32 - 1;
@@ -43,6 +44,7 @@ export const replayCommand: Command = {
       fallback: 'async',
       help: 'with --data: answer when journaled, or only when it is on disk',
     },
+    ...planOptions,
     { name: 'max-orders', value: 'N', range: [1, countMax], help: 'open orders at a time' },
     { name: 'max-accounts', value: 'N', range: [1, countMax], help: 'accounts' },
     { name: 'max-instruments', value: 'N', range: [1, countMax], help: 'instruments' },
@@ -84,6 +86,7 @@ export const replayCommand: Command = {
         bboOut: given.text('bbo-out'),
         skipBad: given.has('skip-bad'),
         mend: given.has('mend'),
+        threads: planGiven(given),
         limits: Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== undefined)),
         onProgress: ({ part, commands }) => progress.show(part, commands),
         open: (options) => Exchange.open(options),

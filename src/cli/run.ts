@@ -1,5 +1,6 @@
 /** `verbex run`: one exchange node, with or without the demo market. */
 import type { Command } from './command.ts';
+import { planGiven, planOptions } from './plan.ts';
 
 const portMax = 65_535;
 const countMax = 2 ** 32 - 1;
@@ -25,6 +26,7 @@ export const runCommand: Command = {
       fallback: 'async',
       help: 'answer when journaled, or only when it is on disk',
     },
+    ...planOptions,
     { name: 'demo', help: 'define the demo market and let a crowd trade on it' },
     { name: 'no-demo', help: 'no demo market, no crowd, whatever else says so' },
     { name: 'seed', value: 'N', range: [0, countMax], fallback: '1', help: 'seed of the crowd' },
@@ -77,6 +79,7 @@ export const runCommand: Command = {
           : 'live',
       json: output.json,
       ...(chosen.length === 0 ? {} : { limits: Object.fromEntries(chosen) }),
+      threads: planGiven(given),
     });
   },
 };

@@ -42,6 +42,8 @@ export interface RunOptions {
     maxInstruments: number;
     maxClientIds: number;
   }>;
+  /** The threads of the node; default: auto. */
+  readonly threads?: Pick<ExchangeOptions, 'plan' | 'spin' | 'cores'>;
   /** What the demo crowd aims at. */
   readonly commandsPerSecond?: number;
 }
@@ -128,8 +130,8 @@ export async function runNode(options: RunOptions): Promise<number> {
 }
 
 async function running(options: RunOptions, speaker: Speaker, stop: StopSignal): Promise<number> {
-  const { data, durability, limits } = options;
-  const openOptions: ExchangeOptions = { data, durability, ...limits };
+  const { data, durability, limits, threads } = options;
+  const openOptions: ExchangeOptions = { data, durability, ...limits, ...threads };
   const exchange = await Exchange.open(openOptions);
   const resumed = exchange.stats();
   sayRecovery(speaker, options, resumed);

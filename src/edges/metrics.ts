@@ -101,6 +101,35 @@ export class Metrics {
       'Times that the engine waited for its events to be taken.',
       () => exchange.stats().backPressureWaits,
     );
+    counter(
+      'verbex_hazards_total',
+      'Commands that waited for work in flight ahead of them on their risk shard.',
+      () => exchange.stats().hazards,
+    );
+    counter(
+      'verbex_stalls_total',
+      'Looks of a risk thread that found its hazard still standing.',
+      () => exchange.stats().stalls,
+    );
+    counter(
+      'verbex_drains_total',
+      'Commands that ran alone, the pipeline drained.',
+      () => exchange.stats().drains,
+    );
+    gauge(
+      'verbex_ring_high_water_cells',
+      'Command cells in use at once, the most so far.',
+      () => exchange.stats().ringHighWater,
+    );
+    new Gauge({
+      name: 'verbex_stage_occupancy_ratio',
+      help: 'The share of its time in which a thread of the pipeline had work.',
+      labelNames: ['stage'],
+      registers,
+      collect() {
+        for (const { name, occupancy } of exchange.stats().stages) this.set({ stage: name }, occupancy);
+      },
+    });
     gauge(
       'verbex_snapshot_stall_seconds_max',
       'The longest that a snapshot has kept the engine.',

@@ -55,6 +55,7 @@ export const journalVerify: Addon['journalVerify'] = addon.journalVerify;
 export const journalRead: Addon['journalRead'] = addon.journalRead;
 export const recover: Addon['recover'] = addon.recover;
 export const explainAt: Addon['explainAt'] = addon.explainAt;
+export const threadPlan: Addon['threadPlan'] = addon.threadPlan;
 export const layout: Layout = addon.layout;
 export const version: string = addon.version;
 export const compiler: string = addon.compiler;

@@ -57,10 +57,25 @@ export interface NodeOptions extends Limits {
   /** Powers of two from 64. */
   readonly ringCells?: number;
   readonly eventCells?: number;
+  /** serial, pipelined, sharded, sharded:RxM or auto (default). */
+  readonly plan?: string;
+  /** Nanoseconds that a thread looks for work before it sleeps; 0 (default): what suits plan and machine; the largest safe integer: for ever. */
+  readonly spin?: number;
+  /** Cores to pin the plan's threads to, numbers with commas between them; "" (default): none. */
+  readonly cores?: string;
   /** The node puts AdvanceTime commands in. */
   readonly systemClock?: boolean;
   /** Removes journal segments that both kept snapshots cover. Default false: a recovery from the journal alone stays possible. */
   readonly pruneSegments?: boolean;
+}
+
+export interface StageStats {
+  readonly name: string;
+  /** The share of the time since its start in which it had work, 0 to 1. */
+  readonly occupancy: number;
+  readonly sleeps: number;
+  /** Why it is not pinned as asked, or "". */
+  readonly pinning: string;
 }
 
 export type NodeState = 'running' | 'closing' | 'closed' | 'failed' | 'stopped';
@@ -80,6 +95,21 @@ export interface NodeStats {
   /** Times that the engine waited for room in the output ring. */
   readonly backPressureWaits: number;
   readonly journalBytes: number;
+  /** The thread plan, in full: "sharded:2x2". */
+  readonly plan: string;
+  /** How long its threads look for work before they sleep; Infinity: they never do. */
+  readonly spinNs: number;
+  /** Why the engine's thread is not pinned as asked, or "". */
+  readonly pinning: string;
+  /** Command cells in use at once, the most so far. */
+  readonly ringHighWater: number;
+  /** Commands that waited for work in flight ahead of them on their risk shard; looks that found one still waiting. */
+  readonly hazards: number;
+  readonly stalls: number;
+  /** Commands that ran alone, the pipeline drained. */
+  readonly drains: number;
+  /** The pipeline's threads but the engine's; empty for the serial plan. */
+  readonly stages: readonly StageStats[];
   /** Durable writes bypass the page cache. */
   readonly directIo: boolean;
   readonly snapshots: number;
@@ -162,6 +192,8 @@ export interface Addon {
   /** JSON; upTo 0n: all of it. 'both' rejects with SOURCES_DISAGREE. */
   recover(dir: string, limits: Limits, upTo: bigint, source: 'both' | 'journal'): Promise<string>;
   explainAt(dir: string, limits: Limits, upTo: bigint): Promise<string>;
+  /** {"name", "threads", "spinNs", "cores"} as JSON, or "" where the text is no plan. */
+  threadPlan(text: string): string;
   readonly layout: Layout;
   readonly version: string;
   readonly compiler: string;

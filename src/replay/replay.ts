@@ -48,6 +48,8 @@ export interface ReplayOptions {
   readonly skipBad?: boolean | undefined;
   readonly mend?: boolean | undefined;
   readonly limits?: ReplayLimits | undefined;
+  /** The node's threads: nothing that comes out depends on them. */
+  readonly threads?: Pick<ExchangeOptions, 'plan' | 'spin' | 'cores'> | undefined;
   readonly onProgress?: ((progress: ReplayProgress) => void) | undefined;
   readonly open: (options: ExchangeOptions) => Promise<ReplayExchange>;
 }
@@ -86,6 +88,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const open = async (folder: string | undefined): Promise<ReplayExchange> => {
     const exchange = await options.open({
       ...options.limits,
+      ...options.threads,
       clock: 'manual',
       ...(folder === undefined ? {} : { data: folder }),
       ...(folder === undefined || options.durability === undefined ? {} : { durability: options.durability }),

@@ -56,8 +56,10 @@ export class Cells {
 
   /** Zeroes one cell. */
   clear(cell: number): void {
+    const { f64 } = this;
     const start = cell * (cellBytes / 8);
-    this.f64.fill(0, start, start + cellBytes / 8);
+    // For so few words a loop costs a quarter of fill().
+    for (let word = start; word < start + cellBytes / 8; word++) f64[word] = 0;
   }
 
   /** A signed 64-bit field. Throws DECIMAL_OUT_OF_RANGE. Numbers must be safe integers. */

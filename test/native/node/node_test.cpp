@@ -362,10 +362,15 @@ TEST(Node, AnIdleNodeUsesNextToNothing) {
     journal::PosixStorage storage;
     TemporaryDirectory directory;
     SystemClock clock;
-    Node::Opened opened = openNode(smallOptions(directory.file("data")), &storage, &clock);
-    ASSERT_TRUE(opened.node != nullptr);
-    Client client(*opened.node);
-    ASSERT_TRUE(client.drainUpTo(1));
+    NodeOptions options = smallOptions(directory.file("data"));
+    Node::Opened opened = openNode(options, &storage, &clock);
+    // The same with a thread for each stage.
+    options.data = directory.file("pipelined");
+    options.plan.kind = pipeline::PlanKind::Pipelined;
+    Node::Opened pipelined = openNode(options, &storage, &clock);
+    ASSERT_TRUE(opened.node != nullptr && pipelined.node != nullptr);
+    ASSERT_TRUE(Client(*opened.node).drainUpTo(1));
+    ASSERT_TRUE(Client(*pipelined.node).drainUpTo(1));
     // Longer than the engine looks for work before it sleeps.
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     const uint64_t before = cpuNs();

@@ -1,25 +1,10 @@
 #include <atomic>
 
-#include "node/command_ring.h"
 #include "node/event_ring.h"
 #include "node_fixture.h"
 #include "pipeline/doorbell.h"
 
 namespace verbex::node {
-
-TEST(CommandRing, AnswersHowManyItTookAndNeverWaits) {
-    CommandRing ring(64);
-    Flow flow(1);
-    const std::vector<Command> commands = flow.take(100);
-    EXPECT_EQ(ring.offer(commands.data(), 100), 64u);
-    EXPECT_EQ(ring.offer(commands.data(), 1), 0u);
-    EXPECT_EQ(ring.size(), 64u);
-    EXPECT_EQ(ring.at(63).token, 64u);
-    ring.release(10);
-    EXPECT_EQ(ring.offer(commands.data() + 64, 36), 10u);
-    EXPECT_EQ(ring.at(0).token, 11u);
-    EXPECT_EQ(ring.at(63).token, 74u);
-}
 
 class NoRoom final : public RoomMaker {
 public:

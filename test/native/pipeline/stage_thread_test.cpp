@@ -196,6 +196,21 @@ TEST(StageThread, OccupancyOfAThreadAtWorkIsSeenWhileItWorks) {
     }
 }
 
+TEST(StageThread, OccupancyStandsStillWhileItSleeps) {
+    Work work;
+    LambdaStage stage = work.stage();
+    StageThread thread(named("vbx-still", 0), {&stage});
+    thread.start();
+    const uint64_t sleeps = thread.counters().sleeps;
+    work.give(10);
+    thread.bell().ring();
+    spinUntil([&] { return work.done() == 10 && thread.counters().sleeps > sleeps; });
+    const uint64_t before = thread.counters().busyNs;
+    sleepMs(20);
+    // Measured afresh it wavers by a trifle; at work it would have grown by 20 ms at least.
+    EXPECT_LT(thread.counters().busyNs - before, 10'000'000u);
+}
+
 TEST(StageThread, AClockWakesIt) {
     class Ticking final : public Stage {
     public:

@@ -1,0 +1,59 @@
+// npm run test:long [-- --minutes M] [--seed S] [--handoffs N]: campaigns that npm test runs in small.
+//
+// Serial equivalence of the pipeline for M minutes (default 10) from a seed that is drawn, and said, unless given;
+// then N hand-offs (default a billion) through each of the rings. Prints what it did, with seeds.
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { main, StepFailed, say } from './steps/console.mjs';
+import { runNativeTests } from './steps/native-tests.mjs';
+import { setupNativeTests } from './steps/setup.mjs';
+import { saySkipped } from './steps/system.mjs';
+import { closingLine } from './steps/vitest.mjs';
+
+// What one test of the four that share the time takes of it (equivalence_test.cpp takes four shares for the first).
+const shares = 4;
+
+function positive(values, name) {
+  const number = Number(values[name]);
+  if (!(Number.isFinite(number) && number > 0)) {
+    throw new StepFailed(`--${name} takes a number above 0, not ${values[name]}`);
+  }
+  return number;
+}
+
+await main(async (args) => {
+  const { values } = parseArgs({
+    args,
+    options: {
+      minutes: { type: 'string', default: '10' },
+      seed: { type: 'string', default: String(randomInt(1, 2 ** 31)) },
+      handoffs: { type: 'string', default: '1000000000' },
+    },
+  });
+  const minutes = positive(values, 'minutes');
+  const seed = positive(values, 'seed');
+  const handoffs = positive(values, 'handoffs');
+  const skippedParts = await setupNativeTests();
+  if (skippedParts.length > 0) {
+    saySkipped(skippedParts);
+    throw new StepFailed('the native tests cannot be built here');
+  }
+  say(`equivalence: ${minutes} minutes from seed ${seed}; hand-offs: ${handoffs} a ring`);
+  const how = { folder: 'build/native', timeoutMs: (minutes + 60) * 60_000 };
+  const total = await runNativeTests(['node'], {
+    ...how,
+    filter: '*quivalence*',
+    environment: {
+      VERBEX_EQUIVALENCE_SECONDS: String((minutes * 60) / shares),
+      VERBEX_SEED: String(seed),
+    },
+  });
+  const rings = await runNativeTests(['pipeline'], {
+    ...how,
+    filter: '*HandOff*',
+    environment: { VERBEX_HANDOFFS: String(handoffs) },
+  });
+  for (const key of Object.keys(total)) total[key] += rings[key];
+  process.stdout.write(`${closingLine(total)}\n`);
+  return total.failed > 0 || total.passed === 0 ? 1 : 0;
+});

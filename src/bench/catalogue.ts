@@ -1,0 +1,152 @@
+// Catalogue: every bench with its sentence, its picture and its workload; printed by --explain, repeated in docs/benchmarks.md (a test compares them).
+
+export interface BenchEntry {
+  /** As typed: verbex bench NAME. */
+  readonly name: string;
+  readonly sentence: string;
+  /** The topology. */
+  readonly picture: string;
+  readonly workload: string;
+  /** Options of `verbex bench` that it takes. */
+  readonly options: readonly string[];
+  /** Values that --case takes; empty: any, or none. */
+  readonly cases: readonly string[];
+}
+
+export const catalogue: readonly BenchEntry[] = [
+  {
+    name: 'core',
+    sentence: 'One thread matches, alone and with risk on.',
+    picture: [
+      'workload (memory) ──▶ [ book ] ──▶ events (a small ring, discarded)                          risk off',
+      'workload (memory) ──▶ [ ids · accounts · holds ─▶ book ─▶ settlement, fees ] ──▶ events      risk on',
+    ].join('\n'),
+    workload:
+      'W: 55% new (a tenth crossing), 10% IOC, 25% cancel, 10% move; W1k rests 1,000 orders, W50k 51,000, W100s 500 on each of 100 symbols. ' +
+      "ec1k: exchange-core's generator with 1,000 resting orders. Three million operations, the median of five runs; service times from a further run.",
+    options: ['case', 'operations', 'runs', 'seed'],
+    cases: ['W1k', 'W50k', 'W100s', 'ec1k'],
+  },
+  {
+    name: 'node',
+    sentence: 'A whole node takes orders: as fast as it can, at a given rate, one at a time.',
+    picture: [
+      'producer and consumer, one thread          threads of the plan                                        beside them',
+      'commands ──▶ [ command ring ] ──▶ 1 receive ▶ 2 append ▶ 3 execute ▶ 4 store ▶ 5 publish',
+      'looked at ◀── [ event ring ] ◀──────────┘                                                             segment, sync',
+    ].join('\n'),
+    workload:
+      'ec1k, two million commands, risk on, 2,000 accounts, a fresh node for every run, tables touched beforehand; journal off, async, durable. ' +
+      'whole: commands a second at saturation, and the latencies of an open loop at --rate; load: the open loop at each of --rates; closed: one command at a time.',
+    options: ['case', 'plan', 'journal', 'rate', 'rates', 'operations', 'runs', 'seconds', 'seed', 'dir'],
+    cases: ['all', 'whole', 'load', 'closed'],
+  },
+  {
+    name: 'ring',
+    sentence: 'Cells are handed from thread to thread.',
+    picture: [
+      'P ──▶ [ ring ] ──▶ C                       1→1',
+      'P ──▶ [ ring ] ──▶ S1 ──▶ S2 ──▶ S3        1→3, a chain: each sees a cell after the one before',
+      'P1 P2 P3 ──▶ [ ring ] ──▶ C                3→1',
+      'A ──▶ [ ring ] ──▶ B ──▶ [ ring ] ──▶ A    there and back, one cell under way',
+    ].join('\n'),
+    workload:
+      'Cells of 128 and of 64 bytes, written by the producer and read by every stage; nothing is pinned.',
+    options: ['case', 'operations', 'runs', 'seed', 'batch'],
+    cases: [],
+  },
+  {
+    name: 'api',
+    sentence: 'TypeScript offers orders in batches and takes their events.',
+    picture: [
+      'JavaScript thread                                              engine thread',
+      'rows ──▶ batch of 1, 16, 256, 4096 ── offer ──▶ [ command ring ] ──▶ execute, risk on',
+      'callback ◀── history ◀────────────────────────── [ event ring ] ◀──────┘',
+    ].join('\n'),
+    workload:
+      'One instrument with some 1,000 resting orders, 100 accounts, in memory: new 50%, cancel 45%, IOC 5%. Lane cells: integers in, cells out; lane objects: texts in, ' +
+      'decoded events out. saturated: orders a second, and the latencies of an open loop at --rate, due batch by batch; closed: one batch at a time.',
+    options: ['lane', 'batches', 'rate', 'operations', 'runs', 'seed'],
+    cases: [],
+  },
+  {
+    name: 'edges',
+    sentence: 'Signed orders come over HTTP, and the WebSocket stream shows them.',
+    picture: [
+      'client process                               node process (verbex run)',
+      'sign ──▶ [ 32 connections ] ── HTTP ──▶ check ▶ Exchange.submit ▶ engine ▶ answer ──▶ 201',
+      '[ stream, channel orders ] ◀── WebSocket ──────────────────────────┘',
+    ].join('\n'),
+    workload:
+      'New limit orders that rest on 1,000 prices a side, 8 accounts with a key each, over loopback without TLS. closed: each connection sends when it was answered; load: orders due at ' +
+      'each of --rates; stream: the same until the owner has seen the order on the WebSocket. Orders cannot be entered over the WebSocket.',
+    options: ['rates', 'connections', 'seconds', 'journal', 'dir'],
+    cases: [],
+  },
+  {
+    name: 'journal',
+    sentence: "The journal's writer stores batches.",
+    picture:
+      'encoded commands ──▶ append(): checksum, chain, copy ──▶ [ staging ] ──▶ commit(): one write ──▶ segment, zeroed ahead',
+    workload:
+      'Batches of 1, 16, 256, 1,024 commands of 64 bytes, the next one when the last one is stored; async: the operating system has it, durable: the disk has it.',
+    options: ['journal', 'operations', 'seconds', 'dir'],
+    cases: [],
+  },
+  {
+    name: 'snapshot',
+    sentence: 'A snapshot of a million resting orders is made beside the engine.',
+    picture: [
+      'producer and consumer     engine thread                        snapshot thread, niceness 10',
+      'commands ──▶ [ ring ] ──▶ steps, each looked at ──▶ mark ──▶ replays into a shadow core ▶ compares ▶ writes ▶ reads back',
+    ].join('\n'),
+    workload:
+      'A node with --orders resting orders, async, under --rate commands a second; windows with and without a snapshot take turns. The longest step of a window, median and worst.',
+    options: ['orders', 'rate', 'runs', 'seed', 'dir'],
+    cases: [],
+  },
+  {
+    name: 'recovery',
+    sentence: 'A folder is recovered from its journal alone, and from a snapshot.',
+    picture: [
+      'segments (page cache) ──▶ verify ▶ decode ▶ [ core, risk on ] ──▶ state                journal alone',
+      'snapshot ──▶ [ core ] ◀── the journal behind it                                        snapshot at nine tenths',
+    ].join('\n'),
+    workload: 'A million commands of one instrument, journaled async, the node stopped as a crash leaves it.',
+    options: ['operations', 'runs', 'seed', 'dir'],
+    cases: [],
+  },
+  {
+    name: 'scale',
+    sentence: 'More orders, accounts and instruments: what a command costs then, and what memory each takes.',
+    picture: 'workload (memory) ──▶ [ core, risk on, of a given size ] ──▶ events (a small ring, discarded)',
+    workload:
+      'One size grows, the others stay: 1,000 to 1,000,000 resting orders, 1,000 to 1,000,000 accounts, 1 to 10,000 instruments. New 50%, cancel 45%, IOC 5%, spread evenly. ' +
+      'Memory: what the process has resident after filling less what it had before, a resting order with its book and id tables, an account with two balances.',
+    options: ['case', 'operations', 'runs', 'seed', 'largest'],
+    cases: ['all', 'orders', 'accounts', 'instruments', 'memory'],
+  },
+  {
+    name: 'presets',
+    sentence: "The core takes the presets of exchange-core's generator, as far as memory allows.",
+    picture: 'generator (memory) ──▶ [ core, risk on ] ──▶ events (a small ring, discarded)',
+    workload:
+      'single 3M commands / 1k resting orders / 2k accounts / 1 symbol, peak 3M/10k/10k/100, medium 3M/1M/3.3M/10k, large 3M/3M/10M/50k, huge 10M/30M/33M/100k. What does not fit into memory is ' +
+      'made smaller, all counts by the same share, and each case says what was left out.',
+    options: ['case', 'operations', 'runs', 'seed', 'memory'],
+    cases: ['all', 'single', 'peak', 'medium', 'large', 'huge'],
+  },
+];
+
+export function entryOf(name: string): BenchEntry | undefined {
+  return catalogue.find((entry) => entry.name === name);
+}
+
+/** What --explain prints. */
+export function explained({ name, sentence, picture, workload, cases }: BenchEntry): string {
+  const only = cases.length === 0 ? '' : `\n\n--case: ${cases.join(', ')}`;
+  return `${name}: ${sentence}\n\n${picture
+    .split('\n')
+    .map((line) => `  ${line}`)
+    .join('\n')}\n\nWorkload. ${workload}${only}`;
+}
