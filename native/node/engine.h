@@ -5,21 +5,23 @@
 //                               journal       core       journal  publishBarrier()
 //                              (staging)                (one write)
 //
-// Purpose: everything that changes state passes here, one batch at a time. A batch is what has
-// arrived.
+// Purpose: everything that changes state passes here. Under the serial plan one batch at a time, as
+// drawn; a batch is what has arrived. Under the others this thread keeps the two ends of a pipeline
+// (pipeline.h), and the control of the node: queries, marks for snapshots, failure, the end.
 // Owner: Node, which gives it a thread (run()); a simulation calls step() itself.
 // Thread safety: offer() from one thread; available() and release() of the event ring from one (it
 // may be the same); query(), close(), stop(), fail() and the counters from any; step() and run()
 // from the engine's thread.
 // Invariants:
 //   1. No event is released before its command is executed and, where there is a journal, written
-//      (async) or durable (durable mode): publishBarrier() is the only place that moves the
-//      published cursor.
+//      (async) or durable (durable mode): publishBarrier(), or Pipeline::publish(), is the only place
+//      that moves the published cursor.
 //   2. After the first failure of the journal nothing more is published, and no further command is
 //      taken.
 //   3. A full event ring loses no event: the batch is stored, what is complete is published, and
 //      the engine waits, between commands wherever it can, so that queries are answered all the
-//      same; then the command ring fills, and offer() answers 0.
+//      same (a pipeline answers them when nothing is in flight); then the command ring fills, and
+//      offer() answers 0.
 //   4. Commands are journaled in the order of their positions, each exactly once, the clock's
 //      included.
 // Requires: the command ring's producer and the event ring's consumer do not wait for each other in
