@@ -349,6 +349,8 @@ bool Engine::noteMarkPipeline() {
         if (!due && markWanted_.empty()) return false;
         markAt_ = pipeline_->stored();
     }
+    // A command that waited for room in its middle has let more out than was meant: the mark lies further on.
+    if (pipeline_->published() > markAt_) markAt_ = pipeline_->stored();
     if (pipeline_->published() != markAt_) return false;
     markAt_ = UINT64_MAX;
     executing_ = batchLast_ = out;
