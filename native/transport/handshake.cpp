@@ -250,7 +250,7 @@ void Handshake::end(RefusalCode code, std::string_view text, bool byPeer) {
     refusedByPeer_ = byPeer;
     // The text may lie in input_ itself.
     inputBytes_ = static_cast<uint16_t>(std::min(text.size(), kRefusalTextBytesMax));
-    std::memmove(input_.data(), text.data(), inputBytes_);
+    if (inputBytes_ != 0) std::memmove(input_.data(), text.data(), inputBytes_);
 }
 
 std::string Handshake::failureText() const {

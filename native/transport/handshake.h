@@ -7,7 +7,8 @@
 // Owner: the driver, one object a connection. Options belong to the driver and outlive it.
 // Thread safety: none; an object belongs to one thread.
 // Invariants:
-//   1. How the peer's bytes are cut into calls of receive() changes nothing.
+//   1. How the bytes of a peer that waits for its turn are cut into calls of receive() changes
+//      nothing. One that speaks while this side is still at work is refused.
 //   2. Done is reached only if every byte of the peer's messages was well-formed, and with a key
 //      only if each of them was written by a holder of that key for this very session.
 //   3. Nothing is allocated for a peer before its proof has held; the object itself is all there is
@@ -84,7 +85,7 @@ struct ListenerOptions {
 struct Session {
     uint32_t epoch = 0;  // the later one of both sides'
     TransportKind transport = TransportKind::Tcp;
-    TransportReasons whyNot;  // why none that the listener prefers
+    TransportReasons whyNot = {};  // why none that the listener prefers
     std::string peerName;
     std::string service;
     uint32_t ringBytes = 0;   // the smaller of both sides'
@@ -99,7 +100,7 @@ struct Session {
 
 struct TransportChoice {
     uint8_t transport = 0;  // a TransportKind's bit; 0: none
-    TransportReasons whyNot;
+    TransportReasons whyNot = {};
     RefusalCode refusal = RefusalCode::None;
 };
 

@@ -48,7 +48,7 @@ struct TransportReasons {
 
 struct Challenge {
     TransportKind transport = TransportKind::Tcp;
-    TransportReasons whyNot;
+    TransportReasons whyNot = {};
     bool keyed = false;
     bool mac = false;
     uint32_t epoch = 0;
