@@ -47,6 +47,10 @@ TEST(FrameMac, GivesThePublishedValues) {
 // OpenSSL's own SipHash; the functions are those of its manual pages EVP_MAC and EVP_MAC_fetch.
 class OpenSslSipHash {
 public:
+    ~OpenSslSipHash() {
+        if (mac_ != nullptr) release_(mac_);
+    }
+
     bool load() {
         void* library = ::dlopen("libcrypto.so.3", RTLD_NOW | RTLD_LOCAL);
         if (library == nullptr) return false;
@@ -55,9 +59,10 @@ public:
             std::memcpy(&slot, &address, sizeof(address));
             return address != nullptr;
         };
-        if (!find("EVP_MAC_fetch", fetch_) || !find("EVP_MAC_CTX_new", create_) ||
-            !find("EVP_MAC_CTX_free", free_) || !find("EVP_MAC_init", init_) ||
-            !find("EVP_MAC_update", update_) || !find("EVP_MAC_final", final_)) {
+        if (!find("EVP_MAC_fetch", fetch_) || !find("EVP_MAC_free", release_) ||
+            !find("EVP_MAC_CTX_new", create_) || !find("EVP_MAC_CTX_free", free_) ||
+            !find("EVP_MAC_init", init_) || !find("EVP_MAC_update", update_) ||
+            !find("EVP_MAC_final", final_)) {
             return false;
         }
         mac_ = fetch_(nullptr, "SIPHASH", nullptr);
@@ -83,6 +88,7 @@ public:
 
 private:
     void* (*fetch_)(void*, const char*, const char*) = nullptr;
+    void (*release_)(void*) = nullptr;
     void* (*create_)(void*) = nullptr;
     void (*free_)(void*) = nullptr;
     int (*init_)(void*, const unsigned char*, size_t, const void*) = nullptr;
