@@ -258,13 +258,16 @@ std::string Handshake::failureText() const {
     std::string text = refusedByPeer_ ? "the peer refused: " : "";
     text += refusalName(refusal_);
     if (refusal_ > RefusalCode::ShuttingDown) {
-        text += " " + std::to_string(static_cast<unsigned>(refusal_));
+        text += ' ';
+        text += std::to_string(static_cast<unsigned>(refusal_));
     }
     if (inputBytes_ != 0) {
         text += ": ";
         text.append(reinterpret_cast<const char*>(input_.data()), inputBytes_);
     }
-    return text + "; " + std::string(refusalAdvice(refusal_));
+    text += "; ";
+    text += refusalAdvice(refusal_);
+    return text;
 }
 
 }  // namespace verbex::transport
