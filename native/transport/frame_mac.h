@@ -1,14 +1,13 @@
 // The MAC of a frame: SipHash-2-4 with 128 bits of output.
 //
-// Purpose: tells frames of the peer from forged ones, at a few tens of nanoseconds a frame. It is
-// written here, other than the rest of our cryptography, since it lies on the hot path. The
-// algorithm is that of Jean-Philippe Aumasson and Daniel J. Bernstein, "SipHash: a fast short-input
+// Purpose: tells frames of the peer from forged ones. It is written here, other than the rest of
+// our cryptography, since it lies on the hot path. The algorithm is that of Jean-Philippe Aumasson and Daniel J. Bernstein, "SipHash: a fast short-input
 // PRF" (INDOCRYPT 2012), in the variant with doubled output of its authors' reference code.
 // Owner: a value; one for each direction of a session.
 // Thread safety: immutable; compute() is pure.
 // Invariants:
-//   1. The tag is that of the bytes header ‖ payload, however they are split between the two: what
-//      frames them (the header's fixed size, the payload's length within it) must lie in the header.
+//   1. The tag is that of header ‖ payload, however the bytes are split between the two: what frames
+//      them (the header's fixed size, the payload's length) must lie in the header.
 //   2. compute() neither allocates nor branches on the key or the data's values.
 // Requires: a key that is secret and used for one direction of one session.
 #pragma once

@@ -2,8 +2,8 @@
 // than itself, or is taken for a holder of the key.
 //
 // The first byte chooses:
-//   0 to 3 (mod 6): the rest comes from a stranger, at the listener or the connector, with or without
-//          a key. With a key it is never accepted; cut in pieces it gives what it gives whole.
+//   0 to 3 (mod 6): the rest comes from a stranger, at the listener or the connector, with a key or
+//          without. With a key it is never accepted; cut in pieces it gives what it gives whole.
 //   4, 5:  an honest pair with a key, and between them somebody who has recorded an earlier session
 //          and changes, drops, cuts, repeats, inserts and mixes as the rest says. Who is done has
 //          been given exactly the bytes that the other side wrote.
