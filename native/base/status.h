@@ -34,6 +34,14 @@ enum class StatusCode : uint8_t {
     RecordTooLarge = 9,
     UnsupportedFormat = 10,
     Closed = 11,
+    TransportUnavailable = 12,
+    AuthenticationFailed = 13,
+    StaleEpoch = 14,
+    Refused = 15,
+    TimedOut = 16,
+    PeerLost = 17,
+    ProtocolViolation = 18,
+    PositionLost = 19,
 };
 
 // The stable spelling that logs, TypeScript errors and the documentation use.
@@ -51,6 +59,14 @@ constexpr std::string_view statusCodeName(StatusCode code) {
         case StatusCode::RecordTooLarge: return "RECORD_TOO_LARGE";
         case StatusCode::UnsupportedFormat: return "UNSUPPORTED_FORMAT";
         case StatusCode::Closed: return "CLOSED";
+        case StatusCode::TransportUnavailable: return "TRANSPORT_UNAVAILABLE";
+        case StatusCode::AuthenticationFailed: return "AUTHENTICATION_FAILED";
+        case StatusCode::StaleEpoch: return "STALE_EPOCH";
+        case StatusCode::Refused: return "REFUSED";
+        case StatusCode::TimedOut: return "TIMED_OUT";
+        case StatusCode::PeerLost: return "PEER_LOST";
+        case StatusCode::ProtocolViolation: return "PROTOCOL_VIOLATION";
+        case StatusCode::PositionLost: return "POSITION_LOST";
     }
     return "UNKNOWN";
 }

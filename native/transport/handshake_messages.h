@@ -19,24 +19,9 @@
 
 #include "base/hash128.h"
 #include "transport/crypto_library.h"
+#include "transport/transport_kind.h"
 
 namespace verbex::transport {
-
-enum class TransportKind : uint8_t { Tcp = 1, Shm = 2, Verbs = 4 };
-
-inline constexpr uint8_t kAllTransports = 7;
-
-constexpr uint8_t bitOf(TransportKind kind) {
-    return static_cast<uint8_t>(kind);
-}
-constexpr std::string_view transportName(TransportKind kind) {
-    switch (kind) {
-        case TransportKind::Tcp: return "tcp";
-        case TransportKind::Shm: return "shm";
-        case TransportKind::Verbs: return "verbs";
-    }
-    return "unknown";
-}
 
 // Why a transport that the listener would rather have taken was not.
 enum class WhyNot : uint8_t {
