@@ -15,6 +15,8 @@
 
 #include <infiniband/verbs.h>
 
+#include <string>
+
 #include "transport/verbs_library.h"
 
 namespace verbex::transport {
@@ -63,6 +65,9 @@ struct VerbsLibrary {
     // The device of that name, opened; nullptr with errno (ENODEV where no device is called so).
     ibv_context* openDeviceNamed(const char* name) const;
 };
+
+// Why that device could not be opened. The library's own errno tells of its last attempt of several.
+std::string verbsRefusal(const ibv_device& device, int error);
 
 }  // namespace verbex::transport
 

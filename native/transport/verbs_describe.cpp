@@ -44,7 +44,7 @@ VerbsDevice describeDevice(const VerbsLibrary& library, ibv_device* device,
     ibv_context* context = library.openDevice(device);
     if (context == nullptr) {
         description.usable =
-            verbsObstacleStatus(VerbsObstacle::NoPermission, std::strerror(errno));
+            verbsObstacleStatus(VerbsObstacle::NoPermission, verbsRefusal(*device, errno));
         return description;
     }
     ibv_device_attr attributes{};

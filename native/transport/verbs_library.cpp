@@ -1,9 +1,11 @@
 #include "transport/verbs_library.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 
 #include "transport/verbs_calls.h"
@@ -75,7 +77,23 @@ VerbsObstacle obstacleOf(int error) {
                                              : VerbsObstacle::NoKernelSupport;
 }
 
+// The devices that the kernel has. The library leaves out those that have no device file.
+std::string devicesInKernel() {
+    std::string names;
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator("/sys/class/infiniband", ignored))
+        names += (names.empty() ? "" : ", ") + entry.path().filename().string() +
+                 ": no device file in /dev/infiniband";
+    return names;
+}
+
 }  // namespace
+
+std::string verbsRefusal(const ibv_device& device, int error) {
+    const std::string file = std::string("/dev/infiniband/") + device.dev_name;
+    if (::access(file.c_str(), R_OK | W_OK) != 0) return file + ": " + std::strerror(errno);
+    return std::string("ibv_open_device: ") + std::strerror(error);
+}
 
 bool builtWithVerbs() { return true; }
 
@@ -170,12 +188,14 @@ VerbsAvailability verbsAvailability(const Result<const VerbsLibrary*>& loaded) {
                 library.closeDevice(context);
             } else {
                 if (!detail.empty()) detail += ", ";
-                detail += std::string(name) + ": " + std::strerror(errno);
+                detail += std::string(name) + ": " + verbsRefusal(*list[i], errno);
             }
         }
         library.freeDeviceList(list);
+        if (count == 0) detail = devicesInKernel();
         if (answer.devices.empty())
-            answer.obstacle = count == 0 ? VerbsObstacle::NoDevice : VerbsObstacle::NoPermission;
+            answer.obstacle =
+                detail.empty() ? VerbsObstacle::NoDevice : VerbsObstacle::NoPermission;
     }
     answer.status = verbsObstacleStatus(answer.obstacle, detail);
     return answer;

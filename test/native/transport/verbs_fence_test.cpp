@@ -1,14 +1,19 @@
 // What ends a queue pair: a peer that goes, a right that is missing, a limit that is too small.
 #include <linux/capability.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "transport/verbs_fixture.h"
@@ -115,32 +120,30 @@ TEST_F(VerbsFenceOnDevice, ASleeperIsWokenByAFailure) {
 
 TEST_F(VerbsFenceOnDevice, NothingLandsAfterDestroyHasReturned) {
     constexpr size_t kWrite = 4096;
+    constexpr size_t kWrites = 200;
     VerbsOptions quick = options();
     quick.retries = 1;
     size_t cutShort = 0;
     for (uint64_t round = 1; round <= 24; ++round) {
-        End here(kBytes);
+        // Many laps of the ring in flight, and no two with the same bytes at one place.
+        End here(kBytes, kWrites * kWrite);
         End there(kBytes);
         connect(here, there, quick);
-        // Several laps of the ring in flight, every one with its own contents.
-        size_t posted = 0;
-        for (; posted < 200; ++posted) {
-            const size_t at = posted * kWrite % kBytes;
-            if (posted * kWrite < kBytes)
-                for (size_t i = 0; i < kWrite; i += 8) here.send.setWord(at + i, round << 32 | at | i);
-            ASSERT_TRUE(here.queue->postWrite(at, (at + round * 64) % (kBytes - kWrite), kWrite));
-        }
+        for (size_t at = 0; at < here.send.size(); at += 8) here.send.setWord(at, round << 32 | at | 1);
+        for (size_t i = 0; i < kWrites; ++i)
+            ASSERT_TRUE(here.queue->postWrite(i * kWrite, i * kWrite % kBytes, kWrite));
         here.queue->ring(VerbsReport::Everything);
-        // Somewhere in the middle of them.
-        const size_t probe = round % 16 * kWrite % (kBytes - kWrite) + round * 64 % kWrite;
-        if (round % 2 == 0) waitFor([&] { return there.receive.word(probe / 8 * 8) != 0; });
+        // Somewhere in the middle of the first lap, or before it.
+        const size_t probe = round * kWrite % kBytes;
+        if (round % 4 != 0) {
+            ASSERT_TRUE(waitFor([&] { return there.receive.word(probe) != 0; }));
+        }
         ASSERT_EQ(there.queue->destroy().toString(), "OK");
         const std::vector<std::byte> seen(there.receive.data(), there.receive.data() + kBytes);
-        // A write that lands late would land while the writer still tries.
-        for (size_t at = 0; at < kBytes; at += 8) here.send.setWord(at, ~uint64_t{0});
+        // The writer goes on trying until its device gives up, or had everything through before.
         ASSERT_TRUE(pollUntil(*here.queue, [&] {
             return here.queue->failure() != VerbsFailure::None ||
-                   here.queue->completedWrites() == posted;
+                   here.queue->completedWrites() == kWrites;
         }));
         if (here.queue->failure() != VerbsFailure::None) ++cutShort;
         ASSERT_EQ(std::memcmp(there.receive.data(), seen.data(), kBytes), 0) << "round " << round;
@@ -291,6 +294,51 @@ TEST_F(VerbsFenceOnDevice, AChildProcessDoesNotTakeTheRegistrationsAway) {
     here_.queue->ring(VerbsReport::Everything);
     ASSERT_TRUE(pollUntil(*here_.queue, [&] { return here_.queue->completedWrites() == 1; }));
     EXPECT_EQ(there_.receive.word(0), 4711u);
+}
+
+// What a child finds where /dev/infiniband holds what `fill` puts there.
+template <typename Fill>
+std::string availabilityWith(Fill&& fill) {
+    Child child([&fill](int connection) {
+        std::string text = "cannot set up";
+        if (::unshare(CLONE_NEWNS) == 0 &&
+            ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 && fill()) {
+            const VerbsAvailability availability = verbsAvailability();
+            text = std::string(verbsObstacleName(availability.obstacle)) + " " +
+                   availability.status.message();
+        }
+        writeAll(connection, text.data(), text.size());
+    });
+    std::string text;
+    for (char next = 0; readAll(child.connection(), &next, 1);) text += next;
+    return text;
+}
+
+TEST_F(VerbsFenceOnDevice, DevicesThatMayNotBeOpenedAreNamed) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can hide a device";
+    const std::string device = verbsAvailability().devices.front();
+    const auto cover = [] {
+        return ::mount("none", "/dev/infiniband", "tmpfs", 0, nullptr) == 0;
+    };
+    const std::string hidden = availabilityWith(cover);
+    const std::string forbidden = availabilityWith([&cover] {
+        std::vector<std::pair<std::string, dev_t>> nodes;
+        for (const auto& entry : std::filesystem::directory_iterator("/dev/infiniband")) {
+            struct stat status{};
+            if (::stat(entry.path().c_str(), &status) != 0) return false;
+            nodes.emplace_back(entry.path(), status.st_rdev);
+        }
+        if (!cover()) return false;
+        for (const auto& [path, number] : nodes)
+            if (::mknod(path.c_str(), S_IFCHR | 0600, number) != 0) return false;
+        return ::setresuid(65534, 65534, 65534) == 0;
+    });
+    for (const std::string& text : {hidden, forbidden}) {
+        EXPECT_EQ(text.rfind("NO_PERMISSION ", 0), 0u) << text;
+        EXPECT_NE(text.find(device + ": "), std::string::npos) << text;
+        EXPECT_NE(text.find("/dev/infiniband"), std::string::npos) << text;
+    }
+    EXPECT_NE(forbidden.find("Permission denied"), std::string::npos) << forbidden;
 }
 
 TEST_F(VerbsFenceOnDevice, ALimitThatIsTooSmallIsNamedWithItsValue) {

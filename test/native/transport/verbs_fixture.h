@@ -50,7 +50,8 @@ private:
 };
 
 struct End {
-    explicit End(size_t bytes) : receive(bytes), send(bytes) {}
+    explicit End(size_t bytes) : End(bytes, bytes) {}
+    End(size_t receiveBytes, size_t sendBytes) : receive(receiveBytes), send(sendBytes) {}
 
     Status open(const VerbsOptions& options) {
         Result<std::unique_ptr<VerbsQueue>> opened =
