@@ -83,8 +83,9 @@ VerbsObstacle obstacleOf(int error) {
 std::string devicesInKernel() {
     std::string names;
     std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator("/sys/class/infiniband", ignored))
-        names += (names.empty() ? "" : ", ") + entry.path().filename().string() +
+    std::filesystem::directory_iterator entry("/sys/class/infiniband", ignored);
+    for (; entry != std::filesystem::directory_iterator{}; entry.increment(ignored))
+        names += (names.empty() ? "" : ", ") + entry->path().filename().string() +
                  ": no device file in /dev/infiniband";
     return names;
 }
