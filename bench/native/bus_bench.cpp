@@ -38,7 +38,6 @@ struct Settings {
     uint32_t runs = 5;
     uint32_t batch = 64;
     bool mac = false;
-    bool json = false;
 };
 
 // Looks without sleeping; on a machine with fewer cores than lookers that would be for ever.
@@ -372,7 +371,7 @@ std::vector<double> perftest(const std::string& program, uint32_t bytes, const c
     return figures;
 }
 
-struct Figures {
+struct Measured {
     Durations durations;
     std::vector<double> rates;
 };
@@ -383,47 +382,32 @@ struct Reference {
     double messagesPerSecond = 0;
 };
 
-void print(const Settings& settings, const char* layer, uint32_t bytes, const Figures& figures,
-           const Reference& reference, bool& first) {
-    const auto& durations = figures.durations;
-    const auto p50 = static_cast<double>(durations.at(0.5));
-    const double rate = median(figures.rates);
-    const double ratio = reference.p50Ns > 0 ? p50 / reference.p50Ns : 0;
-    if (settings.json) {
-        std::printf(
-            "%s{\"name\":\"%s-%s-%u\",\"transport\":\"%s\",\"layer\":\"%s\",\"bytes\":%u,"
-            "\"p50Ns\":%.0f,\"p99Ns\":%llu,\"p999Ns\":%llu,\"maxNs\":%llu,"
-            "\"messagesPerSecond\":%.0f,\"reference\":\"%s\",\"referenceP50Ns\":%.0f,"
-            "\"referenceMessagesPerSecond\":%.0f,\"ratio\":%.2f}",
-            first ? "{\"cases\":[" : ",", settings.transport.c_str(), layer, bytes,
-            settings.transport.c_str(), layer, bytes, p50,
-            static_cast<unsigned long long>(durations.at(0.99)),
-            static_cast<unsigned long long>(durations.at(0.999)),
-            static_cast<unsigned long long>(durations.max()), rate, reference.name.c_str(),
-            reference.p50Ns, reference.messagesPerSecond, ratio);
-    } else {
-        std::printf("%-5s %-4s %5u B  p50 %8.0f ns  p99 %8llu  p99.9 %8llu  max %10llu  %6.2f M/s"
-                    "  %s p50 %.0f ns, %.2f M/s: %.2fx\n",
-                    settings.transport.c_str(), layer, bytes, p50,
-                    static_cast<unsigned long long>(durations.at(0.99)),
-                    static_cast<unsigned long long>(durations.at(0.999)),
-                    static_cast<unsigned long long>(durations.max()), rate / 1e6,
-                    reference.name.c_str(), reference.p50Ns, reference.messagesPerSecond / 1e6,
-                    ratio);
-    }
-    first = false;
-    std::fflush(stdout);
+Figures caseOf(const Settings& settings, const char* layer, uint32_t bytes,
+               const Measured& measured, const Reference& reference) {
+    const auto p50 = static_cast<double>(measured.durations.at(0.5));
+    Figures figures;
+    figures.add("name", settings.transport + "-" + layer + "-" + std::to_string(bytes))
+        .add("transport", settings.transport)
+        .add("layer", layer)
+        .add("bytes", bytes)
+        .add(measured.durations)
+        .add("messagesPerSecond", median(measured.rates))
+        .add("reference", reference.name)
+        .add("referenceP50Ns", reference.p50Ns)
+        .add("referenceMessagesPerSecond", reference.messagesPerSecond)
+        .add("ratio", reference.p50Ns > 0 ? p50 / reference.p50Ns : 0, 2);
+    return figures;
 }
 
-void measure(const Settings& settings, uint32_t bytes, bool& first) {
-    Figures link, bus, bare;
+void measure(const Settings& settings, uint32_t bytes, Answers& answers) {
+    Measured link, bus, bare;
     const bool verbs = settings.transport == "verbs";
     Reference reference;
     reference.name = verbs ? "ib_write_lat, ib_write_bw"
                            : settings.transport == "tcp" ? "bare socket" : "bare ring";
     for (uint32_t run = 0; run < settings.runs; ++run) {
-        std::fprintf(stderr, "bus: %s, %u bytes, run %u of %u\n", settings.transport.c_str(), bytes,
-                     run + 1, settings.runs);
+        answers.say(settings.transport + ", " + std::to_string(bytes) + " bytes, run " +
+                    std::to_string(run + 1) + " of " + std::to_string(settings.runs));
         if (!verbs) {
             bare.rates.push_back(settings.transport == "tcp"
                                      ? runBareSocket(settings, bytes, bare.durations)
@@ -443,8 +427,8 @@ void measure(const Settings& settings, uint32_t bytes, bool& first) {
         reference.p50Ns = static_cast<double>(bare.durations.at(0.5));
         reference.messagesPerSecond = median(bare.rates);
     }
-    print(settings, "bus", bytes, bus, reference, first);
-    print(settings, "link", bytes, link, reference, first);
+    answers.add(caseOf(settings, "bus", bytes, bus, reference));
+    answers.add(caseOf(settings, "link", bytes, link, reference));
 }
 
 std::vector<uint32_t> sizesOf(const std::string& text) {
@@ -476,17 +460,16 @@ int main(int count, char** arguments) {
         .count("batch", &settings.batch)
         .flag("mac", &settings.mac);
     options.read(count, arguments);
-    settings.json = options.json();
     const bool verbs = settings.transport == "verbs";
     settings.rounds = rounds != 0 ? rounds : verbs ? 5'000 : 50'000;
     settings.messages = messages != 0 ? messages : verbs ? 100'000 : 2'000'000;
-    bool first = true;
-    for (const uint32_t size : sizesOf(bytes)) measure(settings, size, first);
-    if (settings.json) {
-        std::printf("],\"runs\":%u,\"rounds\":%llu,\"messages\":%llu,\"mac\":%s}\n", settings.runs,
-                    static_cast<unsigned long long>(settings.rounds),
-                    static_cast<unsigned long long>(settings.messages),
-                    settings.mac ? "true" : "false");
-    }
+    Answers answers(options);
+    for (const uint32_t size : sizesOf(bytes)) measure(settings, size, answers);
+    answers.end(Figures()
+                    .add("runs", settings.runs)
+                    .add("rounds", settings.rounds)
+                    .add("messages", settings.messages)
+                    .add("batch", settings.batch)
+                    .add("mac", settings.mac));
     return 0;
 }
