@@ -85,7 +85,9 @@ void RingLink::fence(Receiver& receiver) noexcept {
     if (isOver() || !isAttached()) return;
     const bool wasOpen = state_ == LinkState::Open;
     disconnect();
-    // No end to the scan is needed: a ring holds so many frames, and nothing new lands.
+    // What could not be cut off may still write: its ring is not looked at.
+    if (state_ == LinkState::Failed) return;
+    // A ring holds so many frames and no more.
     if (wasOpen) {
         const size_t framesMax = info_.ringBytes / kFrameAlignment;
         reader_->poll(receiver, framesMax, counters_);
