@@ -6,7 +6,7 @@
 import { main, StepFailed, say } from './steps/console.mjs';
 import { runNativeTests, usual } from './steps/native-tests.mjs';
 import { setup, setupNativeTests } from './steps/setup.mjs';
-import { provideSoftRoce, runVerbsTests, verbsFilter } from './steps/soft-roce.mjs';
+import { provideSoftRoce, runVerbsTests, verbsTestsOf } from './steps/soft-roce.mjs';
 import { nativeTests, saySkipped } from './steps/system.mjs';
 import { closingLine, runVitest } from './steps/vitest.mjs';
 
@@ -33,7 +33,7 @@ await main(async (args) => {
   if (!withNative) say('native tests: left out, since vitest arguments were given (npm run test:native)');
   else if (!skippedParts.some(({ part }) => part === nativeTests)) {
     // What runs in the machine is not tried, and skipped, without one before.
-    const how = withVerbs ? { ...usual, without: verbsFilter } : usual;
+    const how = withVerbs ? { ...usual, without: verbsTestsOf } : usual;
     add(await runNativeTests(nativeOnly ? selected : [], how));
   }
   if (withVerbs) add(await runVerbsTests());

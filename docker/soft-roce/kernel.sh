@@ -11,10 +11,14 @@ cache=${VERBEX_CACHE:-${HOME:-/tmp}/.cache/verbex}/soft-roce
 
 say() { printf 'soft-roce: %s\n' "$*" >&2; }
 
-# Whether this kernel can make a soft-RoCE device: loaded already, or to be loaded.
-kernel_has_rxe() {
+# Whether a soft-RoCE device can be made: the module is there or can be loaded, and we may make network devices
+# (root in a container often may not).
+can_make_rxe() {
+  local capabilities
+  capabilities=$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)
+  (((0x$capabilities >> 12 & 1) == 1)) || return 1 # CAP_NET_ADMIN
   [ -d /sys/module/rdma_rxe ] && return 0
-  [ "$(id -u)" = 0 ] && command -v modprobe >/dev/null && modprobe --quiet rdma_rxe 2>/dev/null
+  command -v modprobe >/dev/null && modprobe --quiet rdma_rxe 2>/dev/null
 }
 
 # The first device with a port that is up: a real adapter, say. Prints its name.
@@ -31,7 +35,7 @@ active_device() {
 
 # How a command gets its device here: rxe (one is made for it), device (there is one), or emulated.
 way_here() {
-  if [ "$(id -u)" = 0 ] && kernel_has_rxe; then
+  if can_make_rxe; then
     echo rxe
   elif active_device >/dev/null; then
     echo device

@@ -15,8 +15,13 @@ const rooms = ['transport', 'bus'];
 const suiteSeconds = 150;
 const roomSeconds = 100;
 
-/** Tests that need a device, by GoogleTest's patterns. */
-export const verbsFilter = '*verbs*:*Verbs*';
+// Tests that need a device, by GoogleTest's patterns.
+const verbsFilter = '*verbs*:*Verbs*';
+
+/** Those of a room that run here, and so nowhere else. */
+export function verbsTestsOf(room) {
+  return rooms.includes(room) ? verbsFilter : undefined;
+}
 
 /**
  * Makes sure of the machine.
