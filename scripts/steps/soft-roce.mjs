@@ -47,10 +47,10 @@ export async function provideSoftRoce() {
   return { part: verbsTests, missing, command: `sudo ${setupProgram}` };
 }
 
-/** Three nodes as docker/compose.soft-roce.yaml has them, by the same scripts. */
+/** Two nodes as docker/compose.soft-roce.yaml has three, by the same scripts: a third costs as much again and shows no more. */
 const links = 'links';
 const linksSeconds = 60;
-const nodes = ['198.18.77.1/24', '198.18.77.2/24', '198.18.77.3/24'];
+const nodes = ['198.18.77.1/24', '198.18.77.2/24'];
 
 /** The rooms' binaries one after the other, then the links, each with its results in the folder that comes back. */
 function script(folder) {
@@ -104,12 +104,12 @@ export async function runVerbsTests() {
     },
   );
   const bad = [];
-  const three = outputOf(links, ran.text);
-  if (three.ended === 0) total.passed += 1;
+  const link = outputOf(links, ran.text);
+  if (link.ended === 0) total.passed += 1;
   else {
     total.failed += 1;
     bad.push(
-      `${three.text.trimEnd()}\n   links between three nodes: ended with ${three.ended ?? 'the machine'}`,
+      `${link.text.trimEnd()}\n   the link between two nodes: ended with ${link.ended ?? 'the machine'}`,
     );
   }
   for (const room of built) {
