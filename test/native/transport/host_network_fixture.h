@@ -123,7 +123,8 @@ struct HostPair {
         atListener = listener.accepted.at(0);
         atConnector = connector.connected.at(id);
     }
-    explicit HostPair(const NetworkOptions& options = optionsOf("one")) : HostPair(options, options) {}
+    explicit HostPair(const NetworkOptions& options = optionsOf("one"))
+        : HostPair(options, options) {}
 
     bool drive(const std::function<bool()>& holds) {
         return driveUntil({&listener, &connector}, holds);

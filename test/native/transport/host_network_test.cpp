@@ -54,8 +54,8 @@ TEST(HostNetworkAddress, IsReadAndWritten) {
         ASSERT_TRUE(address.isOk()) << address.status().toString();
         EXPECT_EQ(address.value().toString(), text);
     }
-    for (const char* text : {"", "host", ":80", "host:", "host:65536", "host:-1", "host:1x", "::1:80",
-                             "[::1]80", "[host]:80", "[::1:80", "a]:80"}) {
+    for (const char* text : {"", "host", ":80", "host:", "host:65536", "host:-1", "host:1x",
+                             "::1:80", "[::1]80", "[host]:80", "[::1:80", "a]:80"}) {
         EXPECT_EQ(Address::parse(text).status().code(), StatusCode::InvalidArgument) << text;
     }
 }
@@ -232,7 +232,8 @@ TEST(HostNetwork, NothingIsDeliveredAfterAFence) {
                 if (connector.connected.count(id) == 0) continue;
                 Link& link = *connector.connected.at(id);
                 for (int i = 0; i < 10; ++i) {
-                    if (link.offer({.position = position + 1, .payload = {}}) == Answer::Accepted) ++position;
+                    const Message message{.position = position + 1, .payload = {}};
+                    if (link.offer(message) == Answer::Accepted) ++position;
                 }
                 link.flush();
                 MessageLog ignored;
