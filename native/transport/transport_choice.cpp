@@ -1,5 +1,9 @@
 #include "transport/transport_choice.h"
 
+#include <unistd.h>
+
+#include "transport/verbs_library.h"
+
 namespace verbex::transport {
 namespace {
 
@@ -9,8 +13,15 @@ Status unavailable(std::string text) {
 
 }  // namespace
 
-uint8_t availableTransports(const NetworkOptions&) {
-    return bitOf(TransportKind::Tcp);
+uint8_t availableTransports(const NetworkOptions& options) {
+    uint8_t available = bitOf(TransportKind::Tcp);
+    if (access("/dev/shm", R_OK | W_OK | X_OK) == 0) available |= bitOf(TransportKind::Shm);
+    const bool verbsAllowed =
+        options.transport == TransportWish::Auto || options.transport == TransportWish::Verbs;
+    if (verbsAllowed && verbsAvailability().obstacle == VerbsObstacle::None) {
+        available |= bitOf(TransportKind::Verbs);
+    }
+    return available;
 }
 
 Result<uint8_t> offeredTransports(const NetworkOptions& options, uint8_t available) {
@@ -24,15 +35,14 @@ Result<uint8_t> offeredTransports(const NetworkOptions& options, uint8_t availab
                 "container, or choose tcp");
         case TransportWish::Verbs:
             if ((available & bitOf(TransportKind::Verbs)) != 0) return bitOf(TransportKind::Verbs);
-            return unavailable(
-                "verbs is wanted and there is no RDMA device that this process can use: `verbex "
-                "doctor` says what is missing, or choose tcp");
+            return unavailable("verbs is wanted and cannot be used here: " +
+                               verbsAvailability().status.message());
     }
     return unavailable("a wish for a transport that does not exist");
 }
 
 Result<ChosenLink> makeLink(const NetworkOptions& options, const Session& session,
-                            bool /*connecting*/, PeerChannel& channel) {
+                            bool connecting, PeerChannel& channel) {
     ChosenLink chosen;
     switch (session.transport) {
         case TransportKind::Tcp: {
@@ -42,7 +52,11 @@ Result<ChosenLink> makeLink(const NetworkOptions& options, const Session& sessio
             return chosen;
         }
         case TransportKind::Shm:
+            chosen.link = makeShmLink(options, session, connecting, channel);
+            return chosen;
         case TransportKind::Verbs:
+            chosen.link = makeVerbsLink(options, session, connecting, channel);
+            return chosen;
         case TransportKind::Memory: break;
     }
     return unavailable(std::string(transportName(session.transport)) + " was not offered");
