@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "network_fixture.h"
+#include "host_network_fixture.h"
 
 namespace verbex::transport {
 namespace {
@@ -32,10 +32,10 @@ Answer offerNumbered(Link& link, uint64_t position) {
 }
 
 // Counts what comes, and holds each message against what it must be.
-struct Numbered final : Receiver {
+struct NumberedReceiver final : Receiver {
     uint64_t next = 1;
     size_t most;
-    explicit Numbered(size_t most) : most(most) {}
+    explicit NumberedReceiver(size_t most) : most(most) {}
     void onMessage(const Message& m) override {
         ASSERT_EQ(m.position, next);
         ASSERT_EQ(m.stream, next % 5);
@@ -49,11 +49,11 @@ struct Numbered final : Receiver {
 };
 
 void exchangeBothWays(const NetworkOptions& options, uint64_t count) {
-    Pair pair(options);
+    HostPair pair(options);
     ASSERT_NE(pair.atConnector, nullptr);
     const size_t most = pair.atConnector->info().payloadMax;
-    Numbered atListener(most);
-    Numbered atConnector(most);
+    NumberedReceiver atListener(most);
+    NumberedReceiver atConnector(most);
     uint64_t toListener = 1;
     uint64_t toConnector = 1;
     std::mt19937_64 random(1);
@@ -101,7 +101,7 @@ TEST(TcpLink, SaysWhatItIs) {
     other.key = keyBytes('k');
     other.ringBytes = 8192;
     other.payloadMax = 2048;
-    const Pair pair(options, other);
+    const HostPair pair(options, other);
     const LinkInfo& info = pair.atListener->info();
     EXPECT_EQ(info.transport, TransportKind::Tcp);
     EXPECT_EQ(info.epoch, 1u);
@@ -116,19 +116,19 @@ TEST(TcpLink, SaysWhatItIs) {
 }
 
 TEST(TcpLink, RefusesWhatIsTooLargeAndGoesOn) {
-    Pair pair;
+    HostPair pair;
     const std::vector<std::byte> payload(1025);
     EXPECT_EQ(pair.atConnector->offer({.payload = payload}), Answer::TooLarge);
     EXPECT_EQ(pair.atConnector->offer({.payload = std::span(payload).first(1024)}),
               Answer::Accepted);
     pair.atConnector->flush();
-    Inbox inbox;
+    MessageLog inbox;
     ASSERT_TRUE(pair.drive([&] { return pair.atListener->poll(inbox, 10) == 1; }));
     EXPECT_EQ(inbox.messages.at(0).payload.size(), 1024u);
 }
 
 TEST(TcpLink, PushesBackWhileNobodyReadsAndRecovers) {
-    Pair pair;
+    HostPair pair;
     uint64_t accepted = 0;
     // The kernel's buffers are bounded too.
     while (pair.atConnector->counters().backPressured < 1000) {
@@ -138,7 +138,7 @@ TEST(TcpLink, PushesBackWhileNobodyReadsAndRecovers) {
     }
     EXPECT_GT(pair.atConnector->unconsumed(), 0u);
     EXPECT_LE(pair.atConnector->unconsumed(), 4096u);
-    Numbered inbox(pair.atListener->info().payloadMax);
+    NumberedReceiver inbox(pair.atListener->info().payloadMax);
     ASSERT_TRUE(pair.drive([&] {
         pair.atListener->poll(inbox, 100);
         return inbox.next > accepted;
@@ -153,8 +153,8 @@ TEST(TcpLink, PushesBackWhileNobodyReadsAndRecovers) {
 }
 
 TEST(TcpLink, DeliversAllBeforeACleanClose) {
-    Pair pair;
-    Numbered inbox(pair.atListener->info().payloadMax);
+    HostPair pair;
+    NumberedReceiver inbox(pair.atListener->info().payloadMax);
     uint64_t accepted = 0;
     while (offerNumbered(*pair.atConnector, accepted + 1) == Answer::Accepted) ++accepted;
     pair.atConnector->close();
@@ -175,8 +175,42 @@ TEST(TcpLink, DeliversAllBeforeACleanClose) {
     EXPECT_EQ(pair.listener.over.size(), 1u);
 }
 
+// What the peer still sends is thrown away, and does not cost it what was sent to it before.
+TEST(TcpLink, ClosesWhileThePeerSends) {
+    for (int round = 0; round < 20; ++round) {
+        HostPair pair;
+        NumberedReceiver atListener(pair.atListener->info().payloadMax);
+        uint64_t accepted = 0;
+        uint64_t back = 0;
+        ASSERT_TRUE(pair.drive([&] {
+            for (int i = 0; i < 10; ++i) {
+                if (offerNumbered(*pair.atListener, back + 1) == Answer::Accepted) ++back;
+                if (offerNumbered(*pair.atConnector, accepted + 1) == Answer::Accepted) ++accepted;
+            }
+            pair.atListener->flush();
+            pair.atConnector->flush();
+            if (accepted > 50) pair.atConnector->close();
+            pair.atListener->poll(atListener, 3);
+            return !pair.listener.over.empty() && !pair.connector.over.empty();
+        }));
+        EXPECT_EQ(atListener.next, accepted + 1);
+        EXPECT_EQ(pair.atListener->state(), LinkState::Closed);
+        EXPECT_EQ(pair.atConnector->state(), LinkState::Closed);
+    }
+}
+
+TEST(TcpLink, BothMayCloseAtOnce) {
+    HostPair pair;
+    pair.atListener->close();
+    pair.atConnector->close();
+    ASSERT_TRUE(pair.drive(
+        [&] { return !pair.listener.over.empty() && !pair.connector.over.empty(); }));
+    EXPECT_EQ(pair.atListener->state(), LinkState::Closed);
+    EXPECT_EQ(pair.atConnector->state(), LinkState::Closed);
+}
+
 TEST(TcpLink, ClosingIsBoundedWhereThePeerReadsNothing) {
-    Pair pair;
+    HostPair pair;
     while (pair.atConnector->counters().backPressured < 10) {
         offerNumbered(*pair.atConnector, 1);
         pair.atConnector->flush();
@@ -193,7 +227,7 @@ TEST(TcpLink, ClosingIsBoundedWhereThePeerReadsNothing) {
 TEST(TcpLink, AReceiverMayCloseOrFenceWhileItIsCalled) {
     struct Fencing final : Receiver {
         Link* link = nullptr;
-        Inbox rest;
+        MessageLog rest;
         size_t before = 0;
         void onMessage(const Message& m) override {
             const std::vector<std::byte> copy(m.payload.begin(), m.payload.end());
@@ -203,7 +237,7 @@ TEST(TcpLink, AReceiverMayCloseOrFenceWhileItIsCalled) {
             EXPECT_TRUE(std::equal(m.payload.begin(), m.payload.end(), copy.begin()));
         }
     };
-    Pair pair;
+    HostPair pair;
     uint64_t accepted = 0;
     while (accepted < 200) {
         if (offerNumbered(*pair.atConnector, accepted + 1) == Answer::Accepted) ++accepted;
@@ -216,7 +250,7 @@ TEST(TcpLink, AReceiverMayCloseOrFenceWhileItIsCalled) {
     EXPECT_EQ(pair.atListener->state(), LinkState::Fenced);
     ASSERT_GT(receiver.rest.messages.size(), 0u);
     for (size_t i = 0; i < receiver.rest.messages.size(); ++i) {
-        const Received& got = receiver.rest.messages[i];
+        const LoggedMessage& got = receiver.rest.messages[i];
         EXPECT_EQ(got.position, i + 2);
         EXPECT_EQ(got.payload, payloadOf(i + 2, sizeOf(i + 2, 1024)));
     }
@@ -258,7 +292,7 @@ protected:
         link_->onEvents(true, false, false);
     }
     void expectFailure(StatusCode code) {
-        Inbox inbox;
+        MessageLog inbox;
         link_->poll(inbox, 100);
         EXPECT_EQ(inbox.messages.size(), 0u);
         EXPECT_EQ(link_->state(), LinkState::Failed);
@@ -275,7 +309,7 @@ protected:
 };
 
 TEST_F(TcpLinkAttack, FramesMayArriveByteByByte) {
-    Inbox inbox;
+    MessageLog inbox;
     for (const std::byte byte : frame(1, 100)) {
         EXPECT_EQ(link_->poll(inbox, 10), 0u);
         write(std::span(&byte, 1));
@@ -294,7 +328,7 @@ TEST_F(TcpLinkAttack, EveryFlippedBitIsFound) {
         auto bytes = whole;
         bytes[bit / 8] ^= static_cast<std::byte>(1u << (bit % 8));
         write(bytes);
-        Inbox inbox;
+        MessageLog inbox;
         EXPECT_EQ(link_->poll(inbox, 10), 0u) << bit;
         // A larger size only means that more is to come; then nothing comes.
         EXPECT_TRUE(link_->isOver() || bit < 32);
@@ -315,7 +349,7 @@ TEST_F(TcpLinkAttack, AFrameSmallerThanItsHeaderIsRefused) {
 }
 
 TEST_F(TcpLinkAttack, AReplayedFrameIsRefused) {
-    Inbox inbox;
+    MessageLog inbox;
     write(frame(1, 10));
     EXPECT_EQ(link_->poll(inbox, 10), 1u);
     write(frame(1, 10));
@@ -354,7 +388,7 @@ TEST_F(TcpLinkAttack, AnEndWithoutAGoodbyeIsALossBehindWhatWasWhole) {
     write(std::span(half).first(70));
     ::shutdown(sockets_[1], SHUT_WR);
     link_->onEvents(true, false, true);
-    Inbox inbox;
+    MessageLog inbox;
     EXPECT_EQ(link_->poll(inbox, 1), 1u);
     EXPECT_FALSE(link_->isOver());
     EXPECT_EQ(link_->poll(inbox, 1), 0u);
@@ -378,7 +412,7 @@ TEST_F(TcpLinkAttack, WhatComesBehindAGoodbyeIsNotDelivered) {
     ASSERT_EQ(size, 32);
     write(std::span(goodbye).first(32));
     write(frame(2, 10));
-    Inbox inbox;
+    MessageLog inbox;
     EXPECT_EQ(link_->poll(inbox, 10), 0u);
     EXPECT_EQ(link_->state(), LinkState::Closed);
     EXPECT_EQ(link_->poll(inbox, 10), 0u);
