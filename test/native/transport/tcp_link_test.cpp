@@ -396,6 +396,26 @@ TEST_F(TcpLinkAttack, AnEndWithoutAGoodbyeIsALossBehindWhatWasWhole) {
     EXPECT_EQ(inbox.messages.size(), 1u);
 }
 
+// While what had arrived is delivered the peer is cut off already.
+TEST_F(TcpLinkAttack, AFenceCutsBeforeItDelivers) {
+    struct Writing final : Receiver {
+        int socket = -1;
+        size_t delivered = 0;
+        std::vector<std::byte> late;
+        void onMessage(const Message&) override {
+            ++delivered;
+            EXPECT_LT(::send(socket, late.data(), late.size(), MSG_NOSIGNAL), 0);
+        }
+    };
+    write(frame(1, 10));
+    Writing receiver;
+    receiver.socket = sockets_[1];
+    receiver.late = frame(2, 10);
+    link_->fence(receiver);
+    EXPECT_EQ(receiver.delivered, 1u);
+    EXPECT_EQ(link_->state(), LinkState::Fenced);
+}
+
 TEST_F(TcpLinkAttack, WhatComesBehindAGoodbyeIsNotDelivered) {
     // The goodbye of another link with the same seals.
     Session mirrored = session_;
