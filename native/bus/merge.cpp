@@ -25,7 +25,10 @@ bool LineArbiter::push(uint32_t line, const StreamMessage& message, Nanoseconds 
         return true;
     }
     if (position == next_) {
-        if (!receiver_.onMessage(message)) return false;
+        if (!receiver_.onMessage(message)) {
+            since_ = now;  // not missing: not wanted yet
+            return false;
+        }
         ++counters_.first[line];
         advance(now);
         drain(now);

@@ -99,8 +99,17 @@ TEST(LineArbiterTest, AGapIsReportedAfterTheWaitAndAsLongAsItIsThere) {
     EXPECT_FALSE(pushLine(arbiter, 0, 18, 130));  // no room so far ahead
     EXPECT_TRUE(pushLine(arbiter, 1, 2, 140));
     EXPECT_TRUE(pushLine(arbiter, 1, 3, 150));
-    EXPECT_FALSE(arbiter.poll(1000));
     EXPECT_EQ(out.seen, (std::vector<Position>{1, 2, 3, 4}));
+    // That there is an 18 is known, though it was not taken.
+    EXPECT_FALSE(arbiter.poll(249));
+    const auto rest = arbiter.poll(250);
+    ASSERT_TRUE(rest);
+    EXPECT_EQ(rest->from, 5u);
+    EXPECT_EQ(rest->to, 17u);
+    // A receiver that takes nothing makes no gap.
+    out.open = false;
+    EXPECT_FALSE(pushLine(arbiter, 1, 5, 1000));
+    EXPECT_FALSE(arbiter.poll(1099));
 }
 
 TEST(LineArbiterTest, AGapBeforeWhatHasNoRoomIsReportedToo) {
