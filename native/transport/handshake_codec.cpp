@@ -107,7 +107,7 @@ bool isName(std::string_view text) {
 
 bool areSizesSound(uint32_t ringBytes, uint32_t payloadMax) {
     return std::has_single_bit(ringBytes) && ringBytes >= kRingBytesMin &&
-           ringBytes <= kRingBytesMax && payloadMax >= 1 && payloadMax <= ringBytes / 2;
+           ringBytes <= kRingBytesMax && payloadMax >= 1 && payloadMax <= ringBytes / 4;
 }
 
 MessageFront inspectFront(std::span<const std::byte> received) {
@@ -323,7 +323,7 @@ std::string_view refusalAdvice(RefusalCode code) {
                    "namespaces: use verbs or tcp";
         case RefusalCode::RingSize:
             return "a ring is a power of two from 4 KiB to 1 GiB, and the largest payload at most "
-                   "half of it";
+                   "a quarter of it";
         case RefusalCode::UnknownService:
             return "the listener offers no service of this name: check the name";
         case RefusalCode::TooManyConnections:

@@ -40,7 +40,7 @@ bool RingLink::refreshCredit() noexcept {
         return false;
     }
     // A credit that a slower way of the transport overtook is no news.
-    const uint64_t usable = creditLimit(credit);
+    const uint64_t usable = usableCredit(credit);
     if (usable > writer_->consumed()) CHECK(writer_->takeCredit(usable));
     return true;
 }
@@ -85,7 +85,9 @@ void RingLink::fence(Receiver& receiver) noexcept {
     if (isOver() || !isAttached()) return;
     const bool wasOpen = state_ == LinkState::Open;
     disconnect();
-    // No end to the scan is needed: a ring holds so many frames, and nothing new lands.
+    // What could not be cut off may still write: its ring is not looked at.
+    if (state_ == LinkState::Failed) return;
+    // A ring holds so many frames and no more.
     if (wasOpen) {
         const size_t framesMax = info_.ringBytes / kFrameAlignment;
         reader_->poll(receiver, framesMax, counters_);
@@ -101,6 +103,7 @@ void RingLink::close() noexcept {
 }
 
 void RingLink::progress() noexcept {
+    if (state_ == LinkState::Open && isAttached()) wakeIfNeeded();
     if (state_ != LinkState::Closing) return;
     flush();
     if (!hasLeft() && transportFailure().isOk() && peerEnd_ == PeerEnd::None &&
@@ -124,8 +127,13 @@ bool RingLink::hasIncoming() const noexcept {
     return state_ == LinkState::Open && (reader_->hasMore() || peerEnd_ != PeerEnd::None);
 }
 
-bool RingLink::peerAsleep() const noexcept {
-    return loadWord(ownCredits().asleep) != 0;
+void RingLink::wakeIfNeeded() noexcept {
+    CreditBlock& credits = ownCredits();
+    if (loadWord(credits.asleep) == 0) [[likely]] return;
+    if (writer_->produced() == loadWord(credits.consumed)) return;
+    storeWord(credits.asleep, 0);  // once is enough; the peer says so again when it sleeps again
+    ++counters_.wakesSent;
+    wakePeer();
 }
 
 }  // namespace verbex::transport

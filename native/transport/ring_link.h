@@ -47,12 +47,13 @@ protected:
     virtual void goodbye() noexcept = 0;
     // A failure of the transport itself, once nothing is left to read.
     [[nodiscard]] virtual Status transportFailure() const { return {}; }
-    // Wakes the peer if it said that it sleeps. Called after frames became visible to it.
     virtual void wakePeer() noexcept = 0;
-    // True once the link may overwrite what it has sent: verbs waits for its completions.
-    [[nodiscard]] virtual uint64_t creditLimit(uint64_t credit) const noexcept { return credit; }
+    // Wakes the peer if it says that it sleeps while frames of ours lie unread. Looking at it again in
+    // progress() and before sleeping closes the race between its falling asleep and our writing.
+    void wakeIfNeeded() noexcept;
+    // How much of the peer's credit may be used now: verbs waits for its completions, too.
+    [[nodiscard]] virtual uint64_t usableCredit(uint64_t credit) noexcept { return credit; }
 
-    [[nodiscard]] bool peerAsleep() const noexcept;
     [[nodiscard]] CreditBlock& ownCredits() const noexcept {
         return *reinterpret_cast<CreditBlock*>(own_);
     }

@@ -14,7 +14,6 @@
 #define VERBEX_HAVE_VERBS 1
 
 #include <infiniband/verbs.h>
-
 #include <string>
 
 #include "transport/verbs_library.h"
@@ -66,7 +65,7 @@ struct VerbsLibrary {
     ibv_context* openDeviceNamed(const char* name) const;
 };
 
-// Why that device could not be opened. The library's own errno tells of its last attempt of several.
+// Why that device could not be opened: the library's errno tells only of its last attempt.
 std::string verbsRefusal(const ibv_device& device, int error);
 
 }  // namespace verbex::transport

@@ -36,8 +36,9 @@ VerbsDevice describeDevice(const VerbsLibrary& library, ibv_device* device,
     VerbsDevice description;
     description.name = library.getDeviceName(device);
     if (device->transport_type != IBV_TRANSPORT_IB) {
-        description.usable = Status(StatusCode::UnsupportedFormat,
-                                    "speaks neither InfiniBand nor RoCE: use another transport on it");
+        description.usable =
+            Status(StatusCode::UnsupportedFormat,
+                   "speaks neither InfiniBand nor RoCE: use another transport on it");
         return description;
     }
     errno = 0;

@@ -1,8 +1,7 @@
 #include "transport/verbs_device.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
+#include <arpa/inet.h>
 #include <chrono>
 #include <fstream>
 #include <thread>
@@ -78,7 +77,8 @@ Status checkVerbsOptions(const VerbsOptions& options) {
     const auto wrong = [](const char* text) { return Status(StatusCode::InvalidArgument, text); };
     if (options.mtu != 0 && !isVerbsMtu(options.mtu))
         return wrong("verbs mtu: give 256, 512, 1024, 2048 or 4096, or 0 for the port's own");
-    if (options.gidIndex < -1) return wrong("verbs gidIndex: give an index, or -1 to have one chosen");
+    if (options.gidIndex < -1)
+        return wrong("verbs gidIndex: give an index, or -1 to have one chosen");
     if (options.sendEntries < 4 || options.sendEntries > 16384)
         return wrong("verbs sendEntries: give 4 to 16384");
     if (options.wakeEntries < 1 || options.wakeEntries > 1024)
@@ -86,7 +86,8 @@ Status checkVerbsOptions(const VerbsOptions& options) {
     if (options.inlineBytes > 1024) return wrong("verbs inlineBytes: give 0 to 1024");
     if (options.ackTimeout < 14 || options.ackTimeout > 31)
         return wrong("verbs ackTimeout: give 14 to 31; less reports living peers as dead");
-    if (options.retries > 6) return wrong("verbs retries: give 0 to 6; 7 never ends on some devices");
+    if (options.retries > 6)
+        return wrong("verbs retries: give 0 to 6; 7 never ends on some devices");
     if (options.serviceLevel > 15) return wrong("verbs serviceLevel: give 0 to 15");
     return {};
 }
@@ -107,7 +108,8 @@ std::string verbsDevicesText(std::span<const VerbsDevice> devices) {
         for (const VerbsPort& port : device.ports) {
             text += " port " + std::to_string(port.number);
             text += port.linkLayer == VerbsLinkLayer::Infiniband ? " InfiniBand" : " Ethernet";
-            text += port.active ? ", active, MTU " + std::to_string(port.activeMtu) : ", not active";
+            text +=
+                port.active ? ", active, MTU " + std::to_string(port.activeMtu) : ", not active";
             for (const VerbsGidEntry& entry : port.gids) {
                 text += ", GID " + std::to_string(entry.index) + " " + verbsGidText(entry.gid);
                 if (entry.type == VerbsGidType::RoceV2) text += " (RoCE v2)";
@@ -135,11 +137,12 @@ VerbsSelection selectVerbs(const VerbsOptions& options, std::span<const VerbsDev
     if (ports.empty()) {
         if (!unusable.isOk()) return {std::nullopt, std::move(unusable), false};
         if (!named && !options.device.empty())
-            return failed(StatusCode::NotFound, "there is no RDMA device " + options.device, devices,
-                          false);
+            return failed(StatusCode::NotFound, "there is no RDMA device " + options.device,
+                          devices, false);
         return failed(StatusCode::NotFound,
-                      options.port == 0 ? "there is no RDMA device with a port"
-                                        : "no RDMA device has a port " + std::to_string(options.port),
+                      options.port == 0
+                          ? "there is no RDMA device with a port"
+                          : "no RDMA device has a port " + std::to_string(options.port),
                       devices, false);
     }
 
@@ -171,16 +174,18 @@ VerbsSelection selectVerbs(const VerbsOptions& options, std::span<const VerbsDev
                 false};
     }
     if (options.gidIndex < 0)
-        return failed(StatusCode::NotFound,
-                      "no active RDMA port has a RoCE v2 GID that is not link-local: give its network "
-                      "interface an address, or say which GID index to use",
-                      devices, true);
+        return failed(
+            StatusCode::NotFound,
+            "no active RDMA port has a RoCE v2 GID that is not link-local: give its network "
+            "interface an address, or say which GID index to use",
+            devices, true);
     const auto index = static_cast<uint32_t>(options.gidIndex);
-    const bool inTable = std::any_of(ports.begin(), ports.end(), [index](const Candidate& candidate) {
-        return index < candidate.port->gidTableEntries;
-    });
+    const bool inTable = std::any_of(
+        ports.begin(), ports.end(),
+        [index](const Candidate& candidate) { return index < candidate.port->gidTableEntries; });
     return failed(inTable ? StatusCode::NotFound : StatusCode::InvalidArgument,
-                  "no active RDMA port has a GID at index " + std::to_string(index), devices, inTable);
+                  "no active RDMA port has a GID at index " + std::to_string(index), devices,
+                  inTable);
 }
 
 Result<VerbsChoice> chooseVerbs(const VerbsOptions& options,

@@ -29,20 +29,20 @@ namespace verbex::transport {
 using VerbsGid = std::array<uint8_t, 16>;
 
 struct VerbsOptions {
-    std::string device;       // empty: chosen
-    uint8_t port = 0;         // 0: chosen
-    int gidIndex = -1;        // -1: chosen
-    uint32_t mtu = 0;         // 0: the port's; the connection has the smaller of both ends
-    bool preferIpv6 = false;  // on Ethernet; both ends must be of one family
+    std::string device;        // empty: chosen
+    uint8_t port = 0;          // 0: chosen
+    int gidIndex = -1;         // -1: chosen
+    uint32_t mtu = 0;          // 0: the port's; the connection has the smaller of both ends
+    bool preferIpv6 = false;   // on Ethernet; both ends must be of one family
     uint32_t appearMs = 2000;  // how long ports and GIDs may take to come up
 
-    uint32_t sendEntries = 256;   // writes and wakes in flight
-    uint32_t wakeEntries = 16;    // wakes that may arrive before somebody looks
-    uint32_t inlineBytes = 220;   // at most; less where the device has less
-    uint8_t ackTimeout = 14;      // 4.096 µs × 2^this; less fails falsely on busy machines
-    uint8_t retries = 6;          // 7 would mean for ever on some devices
-    uint8_t serviceLevel = 0;     // of InfiniBand, and the priority on Ethernet
-    uint8_t trafficClass = 0;     // of RoCE packets: DSCP × 4
+    uint32_t sendEntries = 256;  // writes and wakes in flight
+    uint32_t wakeEntries = 16;   // wakes that may arrive before somebody looks
+    uint32_t inlineBytes = 220;  // at most; less where the device has less
+    uint8_t ackTimeout = 14;     // 4.096 µs × 2^this; less fails falsely on busy machines
+    uint8_t retries = 6;         // 7 would mean for ever on some devices
+    uint8_t serviceLevel = 0;    // of InfiniBand, and the priority on Ethernet
+    uint8_t trafficClass = 0;    // of RoCE packets: DSCP × 4
 };
 
 Status checkVerbsOptions(const VerbsOptions& options);

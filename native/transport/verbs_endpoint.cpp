@@ -34,7 +34,8 @@ Status checkVerbsEndpoint(const VerbsEndpoint& endpoint) {
         return wrong("region's address is not a multiple of 64");
     if (endpoint.size == 0 || endpoint.size % kVerbsRegionUnit != 0)
         return wrong("region's size is not a multiple of 64");
-    if (endpoint.size > UINT64_MAX - endpoint.address) return wrong("region ends beyond all memory");
+    if (endpoint.size > UINT64_MAX - endpoint.address)
+        return wrong("region ends beyond all memory");
     if (endpoint.linkLayer == VerbsLinkLayer::Ethernet && endpoint.gid == VerbsGid{})
         return wrong("no GID");
     if (endpoint.linkLayer == VerbsLinkLayer::Infiniband && endpoint.lid == 0)

@@ -1,12 +1,11 @@
 #include "transport/verbs_library.h"
 
-#include <dlfcn.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
+#include <dlfcn.h>
 #include <filesystem>
 #include <memory>
+#include <unistd.h>
 
 #include "transport/verbs_calls.h"
 
@@ -18,7 +17,8 @@ std::string_view whatToDo(VerbsObstacle obstacle) {
     switch (obstacle) {
         case VerbsObstacle::None: return "";
         case VerbsObstacle::BuiltWithoutHeaders:
-            return "built without verbs: install the headers (Debian: libibverbs-dev) and build again";
+            return "built without verbs: install the headers (Debian: libibverbs-dev) and build "
+                   "again";
         case VerbsObstacle::LibraryMissing:
             return "libibverbs cannot be loaded: install it with its providers (Debian: "
                    "libibverbs1 ibverbs-providers)";
@@ -46,7 +46,9 @@ Status verbsObstacleStatus(VerbsObstacle obstacle, std::string_view detail) {
     return Status(refused ? StatusCode::IoError : StatusCode::NotFound, std::move(text));
 }
 
-VerbsAvailability verbsAvailability() { return verbsAvailability(verbsLibrary()); }
+VerbsAvailability verbsAvailability() {
+    return verbsAvailability(verbsLibrary());
+}
 
 #if defined(VERBEX_HAVE_VERBS)
 
@@ -81,8 +83,9 @@ VerbsObstacle obstacleOf(int error) {
 std::string devicesInKernel() {
     std::string names;
     std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator("/sys/class/infiniband", ignored))
-        names += (names.empty() ? "" : ", ") + entry.path().filename().string() +
+    std::filesystem::directory_iterator entry("/sys/class/infiniband", ignored);
+    for (; entry != std::filesystem::directory_iterator{}; entry.increment(ignored))
+        names += (names.empty() ? "" : ", ") + entry->path().filename().string() +
                  ": no device file in /dev/infiniband";
     return names;
 }
@@ -95,7 +98,9 @@ std::string verbsRefusal(const ibv_device& device, int error) {
     return std::string("ibv_open_device: ") + std::strerror(error);
 }
 
-bool builtWithVerbs() { return true; }
+bool builtWithVerbs() {
+    return true;
+}
 
 Result<const VerbsLibrary*> openVerbsLibrary(const std::string& fileName) {
     void* handle = ::dlopen(fileName.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -203,13 +208,17 @@ VerbsAvailability verbsAvailability(const Result<const VerbsLibrary*>& loaded) {
 
 #else
 
-bool builtWithVerbs() { return false; }
+bool builtWithVerbs() {
+    return false;
+}
 
 Result<const VerbsLibrary*> openVerbsLibrary(const std::string&) {
     return verbsObstacleStatus(VerbsObstacle::BuiltWithoutHeaders, "");
 }
 
-Result<const VerbsLibrary*> verbsLibrary() { return openVerbsLibrary(kVerbsLibraryName); }
+Result<const VerbsLibrary*> verbsLibrary() {
+    return openVerbsLibrary(kVerbsLibraryName);
+}
 
 VerbsAvailability verbsAvailability(const Result<const VerbsLibrary*>& loaded) {
     return {VerbsObstacle::BuiltWithoutHeaders, loaded.status(), {}};

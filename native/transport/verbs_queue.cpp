@@ -1,8 +1,7 @@
 #include "transport/verbs_queue.h"
 
-#include <unistd.h>
-
 #include <string>
+#include <unistd.h>
 
 #include "transport/verbs_calls.h"
 #include "transport/verbs_library.h"

@@ -15,7 +15,7 @@
 //   4. A failure is final: the queue pair is spent, and another one needs another epoch.
 //   5. Nothing is allocated after connect() until something fails.
 // Requires: the caller to poll(): completions free the queue's entries and the staging region. To
-// sleep: armWake(), then look at the rings once more, then wait for wakeDescriptor() to be readable.
+// sleep: armWake(), then look at the rings once more, then wait until wakeDescriptor() is readable.
 #pragma once
 
 #include <cstddef>
@@ -38,7 +38,8 @@ struct VerbsRegion {
 enum class VerbsFailure : uint8_t {
     None = 0,
     PeerUnreachable = 1,  // no acknowledgement came, however often it was tried
-    AccessRefused = 2,    // the peer's device refused a key, an address or a right: fenced, or a fault
+    AccessRefused =
+        2,  // the peer's device refused a key, an address or a right: fenced, or a fault
     RequestRefused = 3,   // the peer's device took the request for invalid: fenced by its flags
     AccessAttempted = 4,  // the peer tried to write where it may not
     Flushed = 5,          // the queue pair went into its error state for a reason not given
@@ -62,13 +63,13 @@ struct VerbsCounters {
     uint64_t writes = 0;
     uint64_t bytes = 0;
     uint64_t inlineWrites = 0;
-    uint64_t signalled = 0;    // entries that report their completion
+    uint64_t signalled = 0;  // entries that report their completion
     uint64_t doorbells = 0;
     uint64_t completions = 0;  // reports that came
     uint64_t queueFull = 0;    // postWrite() and postWake() that answered false
     uint64_t wakesSent = 0;
     uint64_t wakesReceived = 0;
-    uint64_t failures = 0;     // completions that were an error, without those flushed behind it
+    uint64_t failures = 0;  // completions that were an error, without those flushed behind it
     uint64_t flushed = 0;
     uint64_t accessErrors = 0;  // refused to us or attempted by the peer
 };
@@ -120,7 +121,8 @@ public:
     // Readable when a wake or a failure came after armWake(); -1 after destroy().
     [[nodiscard]] virtual int wakeDescriptor() const noexcept = 0;
     virtual Status armWake() = 0;
-    // Empties the descriptor, makes room for more wakes, and answers how many came since last asked.
+    // Empties the descriptor, makes room for more wakes, and answers how many came since the last
+    // call.
     virtual uint64_t drainWakes() noexcept = 0;
 
     // See invariant 3. A second call answers what the first did, or tries again where it failed.

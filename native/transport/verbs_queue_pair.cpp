@@ -232,10 +232,10 @@ void VerbsQueuePair::fail(VerbsFailure failure, const char* reason, uint32_t ven
 
 Status VerbsQueuePair::status() const {
     if (failure_ != VerbsFailure::None) {
-        return Status(StatusCode::IoError,
-                      std::string(failureText(failure_)) + " (" + choice_.device + ": " +
-                          failureReason_ + ", code " + std::to_string(vendorCode_) +
-                          "): connect again in a new epoch");
+        return Status(StatusCode::IoError, std::string(failureText(failure_)) + " (" +
+                                               choice_.device + ": " + failureReason_ + ", code " +
+                                               std::to_string(vendorCode_) +
+                                               "): connect again in a new epoch");
     }
     if (state_ == State::Destroyed)
         return Status(StatusCode::Closed, "the queue pair was destroyed: open another one");
@@ -250,7 +250,7 @@ Status VerbsQueuePair::armWake() {
     if (state_ == State::Destroyed) return status();
     const int error = ::ibv_req_notify_cq(receiveCompletions_, 0);
     if (error != 0) return refused("ibv_req_notify_cq", error);
-    // What came before the notice was asked for does not count as new; a failure must not be slept on.
+    // What came before the notice was asked for gives none; a failure must not be slept on.
     takeWakes();
     return status();
 }

@@ -1,12 +1,11 @@
 // The device's objects behind a queue: made, connected, and given back.
-#include <fcntl.h>
-#include <sys/random.h>
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <string>
+#include <sys/random.h>
+#include <sys/resource.h>
 
 #include "transport/verbs_queue_pair.h"
 
@@ -111,9 +110,9 @@ Status VerbsQueuePair::openDevice() {
     if (const int error = library_.queryDevice(context_, &device); error != 0)
         return refused("ibv_query_device", error);
     if (options_.sendEntries > static_cast<uint32_t>(std::max(0, device.max_qp_wr)))
-        return Status(StatusCode::InvalidArgument,
-                      "verbs sendEntries: " + choice_.device + " has at most " +
-                          std::to_string(device.max_qp_wr));
+        return Status(StatusCode::InvalidArgument, "verbs sendEntries: " + choice_.device +
+                                                       " has at most " +
+                                                       std::to_string(device.max_qp_wr));
     ibv_port_attr port{};
     if (const int error = library_.queryPort(context_, choice_.port, &port); error != 0)
         return refused("ibv_query_port", error);
@@ -139,8 +138,8 @@ Status VerbsQueuePair::makeQueuePair() {
     if (channel_ == nullptr) return refused("ibv_create_comp_channel", errno);
     VERBEX_RETURN_IF_FAILED(makeNonBlocking(channel_->fd));
     // Room for a report of every entry: when the queue pair fails, each of them reports.
-    sendCompletions_ = library_.createCompletions(context_, static_cast<int>(entries_), nullptr,
-                                                  nullptr, 0);
+    sendCompletions_ =
+        library_.createCompletions(context_, static_cast<int>(entries_), nullptr, nullptr, 0);
     if (sendCompletions_ == nullptr) return refused("ibv_create_cq", errno);
     receiveCompletions_ = library_.createCompletions(
         context_, static_cast<int>(options_.wakeEntries), nullptr, channel_, 0);
@@ -189,8 +188,9 @@ Status VerbsQueuePair::connect(const VerbsEndpoint& remote) {
                       "a queue pair is connected once: open another one for another peer or epoch");
     VERBEX_RETURN_IF_FAILED(checkVerbsEndpoint(remote).within("peer"));
     if (remote.linkLayer != choice_.linkLayer)
-        return Status(StatusCode::InvalidArgument,
-                      "one end is on InfiniBand, the other on Ethernet: name the device on both ends");
+        return Status(
+            StatusCode::InvalidArgument,
+            "one end is on InfiniBand, the other on Ethernet: name the device on both ends");
     const uint32_t mtu = std::min(remote.mtu, choice_.mtu);
 
     ibv_qp_attr ready{};
@@ -204,8 +204,9 @@ Status VerbsQueuePair::connect(const VerbsEndpoint& remote) {
     ready.ah_attr.dlid = remote.lid;
     ready.ah_attr.sl = options_.serviceLevel;
     // Ethernet always routes by GID; InfiniBand only out of its subnet, which the first half names.
-    const bool routed = choice_.linkLayer == VerbsLinkLayer::Ethernet ||
-                        !std::equal(remote.gid.begin(), remote.gid.begin() + 8, choice_.gid.begin());
+    const bool routed =
+        choice_.linkLayer == VerbsLinkLayer::Ethernet ||
+        !std::equal(remote.gid.begin(), remote.gid.begin() + 8, choice_.gid.begin());
     if (routed) {
         ready.ah_attr.is_global = 1;
         std::copy(remote.gid.begin(), remote.gid.end(), ready.ah_attr.grh.dgid.raw);
@@ -230,10 +231,10 @@ Status VerbsQueuePair::connect(const VerbsEndpoint& remote) {
     sending.rnr_retry = kWakeRoomRetries;
     sending.sq_psn = local_.firstPacket;
     sending.max_rd_atomic = 0;
-    error = library_.modifyQueuePair(queuePair_, &sending,
-                                     IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
-                                         IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN |
-                                         IBV_QP_MAX_QP_RD_ATOMIC);
+    error =
+        library_.modifyQueuePair(queuePair_, &sending,
+                                 IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
+                                     IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC);
     if (error != 0) return refused("ibv_modify_qp to RTS", error);
     remote_ = remote;
     mtu_ = mtu;

@@ -308,7 +308,7 @@ TEST(HandshakeAttack, SizesThatMakeNoRingAreRefused) {
                                                     {4097, 16},
                                                     {2048, 16},
                                                     {1u << 31, 16},
-                                                    {4096, 2049},
+                                                    {4096, 1025},
                                                     {UINT32_MAX, UINT32_MAX}}) {
         Exchange exchange{World()};
         exchange.listener.receive(helloWith(ring, payload));
@@ -316,7 +316,7 @@ TEST(HandshakeAttack, SizesThatMakeNoRingAreRefused) {
         expectBareRefusal(exchange.listener, RefusalCode::RingSize);
     }
     Exchange exchange{World()};
-    exchange.listener.receive(helloWith(4096, 2048));
+    exchange.listener.receive(helloWith(4096, 1024));
     EXPECT_EQ(exchange.listener.state(), HandshakeState::AwaitPeer);
 }
 

@@ -1,8 +1,7 @@
 #include "transport/verbs_endpoint.h"
 
-#include <gtest/gtest.h>
-
 #include <cstring>
+#include <gtest/gtest.h>
 #include <random>
 #include <vector>
 

@@ -1,7 +1,10 @@
 // What ends a queue pair: a peer that goes, a right that is missing, a limit that is too small.
+#include <algorithm>
+#include <filesystem>
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <string>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -9,10 +12,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <filesystem>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -86,9 +85,9 @@ TEST_F(VerbsFenceOnDevice, AWriterLearnsThatItsPeerHasGone) {
     ASSERT_EQ(there_.queue->destroy().toString(), "OK");
     for (int i = 0; i < 3; ++i) ASSERT_TRUE(here_.queue->postWrite(0, 0, 8));
     here_.queue->ring();
-    ASSERT_TRUE(pollUntil(*here_.queue,
-                          [&] { return here_.queue->failure() != VerbsFailure::None; }))
-        << "writes that report nothing report their failure all the same";
+    ASSERT_TRUE(pollUntil(*here_.queue, [&] {
+        return here_.queue->failure() != VerbsFailure::None;
+    })) << "writes that report nothing report their failure all the same";
     EXPECT_EQ(here_.queue->failure(), VerbsFailure::PeerUnreachable);
     EXPECT_EQ(here_.queue->completedWrites(), 1u);
     EXPECT_EQ(here_.queue->counters().failures, 1u);
@@ -129,7 +128,8 @@ TEST_F(VerbsFenceOnDevice, NothingLandsAfterDestroyHasReturned) {
         End here(kBytes, kWrites * kWrite);
         End there(kBytes);
         connect(here, there, quick);
-        for (size_t at = 0; at < here.send.size(); at += 8) here.send.setWord(at, round << 32 | at | 1);
+        for (size_t at = 0; at < here.send.size(); at += 8)
+            here.send.setWord(at, round << 32 | at | 1);
         for (size_t i = 0; i < kWrites; ++i)
             ASSERT_TRUE(here.queue->postWrite(i * kWrite, i * kWrite % kBytes, kWrite));
         here.queue->ring(VerbsReport::Everything);
@@ -176,8 +176,8 @@ TEST_F(VerbsFenceOnDevice, AWriteBeyondTheRegionIsRefusedAndTouchesNothing) {
     Pages around(3 * kBytes);
     std::memset(around.data(), 0, around.size());
     ASSERT_EQ(here_.open(options()).toString(), "OK");
-    Result<std::unique_ptr<VerbsQueue>> opened = VerbsQueue::open(
-        options(), {around.data() + kBytes, kBytes}, there_.send.region());
+    Result<std::unique_ptr<VerbsQueue>> opened =
+        VerbsQueue::open(options(), {around.data() + kBytes, kBytes}, there_.send.region());
     ASSERT_TRUE(opened.isOk()) << opened.status().toString();
     VerbsEndpoint shown = opened.value()->local();
     shown.size = 2 * kBytes;
@@ -317,14 +317,12 @@ std::string availabilityWith(Fill&& fill) {
 TEST_F(VerbsFenceOnDevice, DevicesThatMayNotBeOpenedAreNamed) {
     if (::geteuid() != 0) GTEST_SKIP() << "only root can hide a device";
     const std::string device = verbsAvailability().devices.front();
-    const auto cover = [] {
-        return ::mount("none", "/dev/infiniband", "tmpfs", 0, nullptr) == 0;
-    };
+    const auto cover = [] { return ::mount("none", "/dev/infiniband", "tmpfs", 0, nullptr) == 0; };
     const std::string hidden = availabilityWith(cover);
     const std::string forbidden = availabilityWith([&cover] {
         std::vector<std::pair<std::string, dev_t>> nodes;
         for (const auto& entry : std::filesystem::directory_iterator("/dev/infiniband")) {
-            struct stat status{};
+            struct stat status {};
             if (::stat(entry.path().c_str(), &status) != 0) return false;
             nodes.emplace_back(entry.path(), status.st_rdev);
         }
@@ -366,8 +364,8 @@ TEST_F(VerbsFenceOnDevice, ALimitThatIsTooSmallIsNamedWithItsValue) {
     for (char next = 0; readAll(child.connection(), &next, 1);) text += next;
     EXPECT_EQ(text.rfind("NO_SPACE: registering the receive region of 1048576 bytes", 0), 0u)
         << text;
-    for (const char* part : {"RLIMIT_MEMLOCK", "65536 bytes", "ulimit -l", "LimitMEMLOCK=",
-                             "CAP_IPC_LOCK"})
+    for (const char* part :
+         {"RLIMIT_MEMLOCK", "65536 bytes", "ulimit -l", "LimitMEMLOCK=", "CAP_IPC_LOCK"})
         EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
 }
 

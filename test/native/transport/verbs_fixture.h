@@ -4,14 +4,13 @@
 // VERBEX_RDMA_DEVICE and VERBEX_RDMA_GID_INDEX say which to take; otherwise it is chosen.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <sys/mman.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <gtest/gtest.h>
 #include <memory>
 #include <string>
+#include <sys/mman.h>
 #include <utility>
 
 #include "transport/verbs_library.h"

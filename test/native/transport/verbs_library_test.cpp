@@ -1,7 +1,6 @@
 #include "transport/verbs_library.h"
 
 #include <gtest/gtest.h>
-
 #include <set>
 #include <string>
 

@@ -1,8 +1,7 @@
 #include "transport/verbs_queue.h"
 
-#include <poll.h>
-
 #include <algorithm>
+#include <poll.h>
 #include <random>
 #include <vector>
 
@@ -90,10 +89,10 @@ TEST_F(VerbsQueueOnDevice, ManyWritesOfAllSizesGoRoundBothRingsInOrder) {
         size_t bytes;  // of staging, with what was left over at the ring's end
     };
     std::vector<Sent> sent;
-    uint64_t head = 0;   // staging position
-    uint64_t tail = 0;   // staging freed
-    size_t freed = 0;    // writes freed
-    uint64_t target = 0; // position in the peer's ring
+    uint64_t head = 0;    // staging position
+    uint64_t tail = 0;    // staging freed
+    size_t freed = 0;     // writes freed
+    uint64_t target = 0;  // position in the peer's ring
     const auto freeStaging = [&] {
         for (; freed < here_.queue->completedWrites(); ++freed) tail += sent[freed].bytes;
     };
@@ -102,12 +101,14 @@ TEST_F(VerbsQueueOnDevice, ManyWritesOfAllSizesGoRoundBothRingsInOrder) {
         const size_t length = random() % 8 == 0 ? 1 + random() % 5000 : 1 + random() % 300;
         size_t skip = 0;
         if (head % kBytes + length > kBytes) skip = kBytes - head % kBytes;
-        ASSERT_TRUE(pollUntil(*here_.queue, [&] {
-            freeStaging();
-            if (head + skip + length - tail <= kBytes) return true;
-            here_.queue->ring();
-            return false;
-        })) << here_.queue->status().toString() << " after " << sent.size();
+        ASSERT_TRUE(pollUntil(*here_.queue,
+                              [&] {
+                                  freeStaging();
+                                  if (head + skip + length - tail <= kBytes) return true;
+                                  here_.queue->ring();
+                                  return false;
+                              }))
+            << here_.queue->status().toString() << " after " << sent.size();
         const size_t from = (head + skip) % kBytes;
         for (size_t i = 0; i < length; ++i)
             here_.send.data()[from + i] = static_cast<std::byte>(random());
@@ -234,7 +235,8 @@ TEST_F(VerbsQueueOnDevice, MoreWakesThanThereIsRoomForWaitAndNoneIsLost) {
         there_.queue->poll();  // makes room, and must not swallow what is to be told
         woken += there_.queue->drainWakes();
         return woken >= 40;
-    })) << woken << " " << here_.queue->status().toString();
+    })) << woken
+        << " " << here_.queue->status().toString();
     EXPECT_EQ(woken, 40u);
     EXPECT_TRUE(here_.queue->status().isOk());
 }

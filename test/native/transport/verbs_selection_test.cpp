@@ -1,9 +1,8 @@
-#include <gtest/gtest.h>
-#include <stdlib.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <gtest/gtest.h>
+#include <stdlib.h>
 #include <string>
 #include <vector>
 
@@ -163,8 +162,7 @@ TEST(VerbsSelection, OneListHasOneAnswerInWhateverOrder) {
 TEST(VerbsSelection, PassesOverPortsThatAreDown) {
     VerbsPort down = roce(usualGids(), 1);
     down.active = false;
-    VerbsSelection selection =
-        select({}, {device("mlx5_0", {down, roce(usualGids(), 2)})});
+    VerbsSelection selection = select({}, {device("mlx5_0", {down, roce(usualGids(), 2)})});
     ASSERT_TRUE(selection.choice.has_value());
     EXPECT_EQ(selection.choice->port, 2u);
     selection = select({}, {device("mlx5_0", {down})});
