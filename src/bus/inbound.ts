@@ -3,6 +3,7 @@
 import type { BusMessage } from './types.ts';
 
 const headerBytes = 16;
+const positionOffset = 8;
 const padRecord = 0xffff_ffff;
 /** What is copied out at once, unless one message alone is longer. */
 const batchBytes = 1 << 18;
@@ -47,7 +48,7 @@ export class Inbound {
     let offset = 0;
     for (const size of sizes) {
       messages.push({
-        position: this.#positions[(from + offset) / 8]!,
+        position: this.#positions[(from + offset + positionOffset) / 8]!,
         data: new Uint8Array(copy, offset + headerBytes, size),
       });
       offset += slotOf(size);
