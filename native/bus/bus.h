@@ -69,7 +69,7 @@ struct BusOptions {
 struct PublicationOptions {
     std::string stream;            // 1 to 64 characters
     uint32_t historyBytes = 1u << 22;  // a power of two; half of it is the subscribers' window
-    uint32_t payloadMax = 1u << 16;    // at most an eighth of the history
+    uint32_t payloadMax = 1u << 16;    // with 32 more at most an eighth of the history
     Position first = 1;            // the first message's position
     bool retain = false;           // accept offers while nobody subscribes
     Store* store = nullptr;
@@ -82,6 +82,9 @@ struct SubscriptionOptions {
     From from = From::Next;
     Position position = 0;  // From::Position
     bool resume = true;     // resubscribe by itself after the link was lost
+    // What waits here while the receiver does not take it: half of it is the window that the
+    // publisher keeps to. A power of two, at least eight times the publication's payloadMax + 32.
+    uint32_t bufferBytes = 1u << 20;
 };
 
 using PeerId = uint32_t;
@@ -190,6 +193,8 @@ public:
     virtual PeerId connect(const Address& address) = 0;
     virtual void disconnect(PeerId peer) = 0;
     [[nodiscard]] virtual std::vector<PeerView> peers() const = 0;
+    // For its counters; none while the peer is not connected. Valid until the next poll.
+    [[nodiscard]] virtual const transport::Link* link(PeerId peer) const = 0;
 
     virtual Result<Publication*> publish(const PublicationOptions& options) = 0;
     // At that peer, now or as soon as it is there. Freed by close() and the next poll.
