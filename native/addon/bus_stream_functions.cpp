@@ -153,11 +153,12 @@ napi_value subscribe(const Arguments& arguments) {
     const size_t payloadMax = arguments.numberOf(object, "payloadMax", 1, kBusPayloadMax, 1u << 16);
     const size_t ringBytes = bufferBytesOf(arguments, object, 2 * (payloadMax + kBusRecordBytes));
     options.bufferBytes = static_cast<uint32_t>(ringBytes);
+    const bool waits = arguments.flagOf(object, "wait", true);
     options.position = arguments.bigint(2, "position");
     const Promised promised(arguments.env());
     using Made = std::shared_ptr<Inbound>;
     handle->agent->subscribe(
-        peer, std::move(options), ringBytes,
+        peer, std::move(options), waits, ringBytes,
         answering<Made>(handle, promised.deferred, [handle](napi_env env, Made& inbound) {
             const uint32_t number = handle->nextStream++;
             handle->inbounds.emplace(number, inbound);

@@ -69,7 +69,8 @@ public:
 // Subscription to JavaScript.
 class Inbound final : public bus::StreamReceiver {
 public:
-    explicit Inbound(size_t ringBytes) : ring(ringBytes) {}
+    Inbound(size_t ringBytes, bus::PeerId from, bus::SubscriptionOptions wanted, bool waits)
+        : ring(ringBytes), peer(from), options(std::move(wanted)), waitsForStream(waits) {}
 
     // Agent.
     bool onMessage(const bus::StreamMessage& message) override {
@@ -84,9 +85,15 @@ public:
     ByteRing ring;
     std::atomic<bool> wanted{false};  // JavaScript waits for messages or for another state
 
-    bus::Subscription* subscription = nullptr;  // agent; null once it was closed
-    bool arrived = false;                       // agent: since it last told
-    bool refused = false;                       // agent: since the last round
+    const bus::PeerId peer;
+    const bus::SubscriptionOptions options;
+    const bool waitsForStream;  // ask again while the peer does not publish it
+
+    bus::Subscription* subscription =
+        nullptr;                       // agent; null once it was closed, and between asking
+    transport::Nanoseconds askAt = 0;  // agent: again; 0: it has been asked
+    bool arrived = false;              // agent: since it last told
+    bool refused = false;              // agent: since the last round
 
     // Written by the agent when the state changes, after everything that it delivered before.
     std::mutex mutex;

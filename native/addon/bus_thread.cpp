@@ -12,6 +12,8 @@ namespace {
 constexpr size_t kDrainMax = 256;  // messages of one publication before it is another's turn
 constexpr Nanoseconds kLookNs = 1'000'000;
 constexpr Nanoseconds kSleepNs = 50'000'000;
+// Until a stream that the peer does not publish is asked for again.
+constexpr Nanoseconds kAskNs = 10'000'000;
 // With work at hand that only a peer or JavaScript can let go on, in a way that may ring no bell.
 constexpr Nanoseconds kHeldUpNs = 100'000;
 // How long goodbyes may take once nothing waits to be sent.
@@ -140,16 +142,13 @@ void BusThread::publish(bus::PublicationOptions options, size_t ringBytes,
               });
 }
 
-void BusThread::subscribe(bus::PeerId peer, bus::SubscriptionOptions options, size_t ringBytes,
-                          Answer<std::shared_ptr<Inbound>> answer) {
+void BusThread::subscribe(bus::PeerId peer, bus::SubscriptionOptions options, bool waits,
+                          size_t ringBytes, Answer<std::shared_ptr<Inbound>> answer) {
     using Made = std::shared_ptr<Inbound>;
     ask<Made>(std::move(answer),
-              [this, peer, options = std::move(options), ringBytes](const Answer<Made>& to) {
-                  auto inbound = std::make_shared<Inbound>(ringBytes);
-                  Result<bus::Subscription*> made = bus_->subscribe(peer, options);
-                  if (!made.isOk()) return to(made.status());
-                  inbound->subscription = made.value();
-                  inbound->subscription->setReceiver(inbound.get());
+              [this, peer, options = std::move(options), waits, ringBytes](const Answer<Made>& to) {
+                  auto inbound = std::make_shared<Inbound>(ringBytes, peer, options, waits);
+                  if (Status asked = ask(*inbound); !asked.isOk()) return to(asked);
                   inbounds_.push_back(inbound);
                   to(std::move(inbound));
               });
@@ -167,10 +166,7 @@ void BusThread::closePublication(std::shared_ptr<Outbound> outbound, Nanoseconds
 
 void BusThread::closeSubscription(std::shared_ptr<Inbound> inbound, Done done) {
     post([this, inbound = std::move(inbound), done = std::move(done)] {
-        if (bus_ != nullptr && inbound->subscription != nullptr) {
-            closeStream(*inbound);
-            forget(inbounds_, inbound.get());
-        }
+        if (bus_ != nullptr && forget(inbounds_, inbound.get())) closeStream(*inbound);
         done({});
     });
 }
@@ -240,10 +236,11 @@ size_t BusThread::round(Nanoseconds now) {
         show(*outbound, drained > 0);
     }
     done += bus_->poll(now);
-    for (const auto& inbound : inbounds_) show(*inbound);
+    for (const auto& inbound : inbounds_) show(*inbound, now);
     if (now >= nextLook_) {
         nextLook_ = now + kLookNs;
         settleConnects(now);
+        askAgain(now);
     }
     settleCloses(now);
     if (phase_ != Phase::Open) settleClosing(now);
@@ -299,9 +296,40 @@ void BusThread::show(Outbound& outbound, bool drained) {
     if (changed && outbound.wanted.exchange(false, std::memory_order_acq_rel)) news_ = true;
 }
 
-void BusThread::show(Inbound& inbound) {
+Status BusThread::ask(Inbound& inbound) {
+    Result<bus::Subscription*> made = bus_->subscribe(inbound.peer, inbound.options);
+    if (!made.isOk()) return made.status();
+    inbound.subscription = made.value();
+    inbound.subscription->setReceiver(&inbound);
+    inbound.askAt = 0;
+    return {};
+}
+
+void BusThread::askAgain(Nanoseconds now) {
+    for (const auto& inbound : inbounds_) {
+        if (inbound->askAt == 0 || now < inbound->askAt) continue;
+        Status asked = ask(*inbound);
+        if (asked.isOk()) continue;
+        const std::lock_guard guard(inbound->mutex);
+        inbound->askAt = 0;
+        inbound->state = bus::SubscriptionState::Refused;
+        inbound->failure = std::move(asked);
+        if (inbound->wanted.exchange(false, std::memory_order_acq_rel)) news_ = true;
+    }
+}
+
+void BusThread::show(Inbound& inbound, Nanoseconds now) {
+    if (inbound.subscription == nullptr) return;
     bool changed = inbound.arrived;
     if (const auto state = inbound.subscription->state(); state != inbound.state) {
+        if (state == bus::SubscriptionState::Refused && inbound.waitsForStream &&
+            inbound.subscription->failure().code() == StatusCode::NotFound) {
+            inbound.subscription->setReceiver(nullptr);
+            inbound.subscription->close();
+            inbound.subscription = nullptr;
+            inbound.askAt = now + kAskNs;
+            return;
+        }
         const std::lock_guard guard(inbound.mutex);
         inbound.state = state;
         inbound.resumeFrom = inbound.subscription->resumeFrom();
@@ -353,11 +381,13 @@ void BusThread::closeStream(Outbound& outbound) {
 
 void BusThread::closeStream(Inbound& inbound) {
     const std::lock_guard guard(inbound.mutex);
-    inbound.resumeFrom = inbound.subscription->resumeFrom();
     inbound.state = bus::SubscriptionState::Closed;
-    inbound.subscription->setReceiver(nullptr);
-    inbound.subscription->close();
-    inbound.subscription = nullptr;
+    if (inbound.subscription != nullptr) {
+        inbound.resumeFrom = inbound.subscription->resumeFrom();
+        inbound.subscription->setReceiver(nullptr);
+        inbound.subscription->close();
+        inbound.subscription = nullptr;
+    }
     if (inbound.wanted.exchange(false, std::memory_order_acq_rel)) news_ = true;
 }
 
@@ -420,7 +450,9 @@ void BusThread::sleep(Nanoseconds now) {
             // that may be just what JavaScript does not take.
             std::this_thread::sleep_for(std::chrono::nanoseconds(kHeldUpNs));
         } else {
-            bus_->wait(now, connects_.empty() ? kSleepNs : kLookNs);
+            const bool asking = std::any_of(inbounds_.begin(), inbounds_.end(),
+                                            [](const auto& each) { return each->askAt != 0; });
+            bus_->wait(now, !connects_.empty() ? kLookNs : asking ? kAskNs : kSleepNs);
         }
     }
     asleep_.exchange(false, std::memory_order_acq_rel);

@@ -74,7 +74,8 @@ public:
     void disconnect(bus::PeerId peer, Done done);
     void publish(bus::PublicationOptions options, size_t ringBytes,
                  Answer<std::shared_ptr<Outbound>> answer);
-    void subscribe(bus::PeerId peer, bus::SubscriptionOptions options, size_t ringBytes,
+    // waits: for a stream that the peer does not publish yet, rather than being refused.
+    void subscribe(bus::PeerId peer, bus::SubscriptionOptions options, bool waits, size_t ringBytes,
                    Answer<std::shared_ptr<Inbound>> answer);
     // Sends what the ring took, waits so long until every subscriber has consumed it, then closes.
     void closePublication(std::shared_ptr<Outbound> outbound, Nanoseconds within, Done done);
@@ -123,7 +124,9 @@ private:
     size_t runCommands();
     size_t drain(Outbound& outbound);
     void show(Outbound& outbound, bool drained);
-    void show(Inbound& inbound);
+    void show(Inbound& inbound, Nanoseconds now);
+    [[nodiscard]] Status ask(Inbound& inbound);
+    void askAgain(Nanoseconds now);
     void settleConnects(Nanoseconds now);
     void settleCloses(Nanoseconds now);
     void settleClosing(Nanoseconds now);

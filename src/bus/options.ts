@@ -183,6 +183,7 @@ export function subscribeOptions(
       payloadMax: busPayloadMax,
       bufferBytes,
       resume: flag('resume', given.resume ?? true),
+      wait: flag('wait', given.wait ?? true),
     },
     position: typeof from === 'bigint' ? position('from', from) : 0n,
   };

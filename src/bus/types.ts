@@ -73,6 +73,8 @@ export interface SubscribeOptions {
   readonly bufferBytes?: number;
   /** Go on by itself after a lost link. Default true. */
   readonly resume?: boolean;
+  /** Wait for a stream that the peer does not publish yet; otherwise that is UNKNOWN_STREAM. Default true. */
+  readonly wait?: boolean;
 }
 
 export interface BusMessage {

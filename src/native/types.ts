@@ -218,6 +218,7 @@ export interface NativeSubscriptionOptions {
   readonly payloadMax?: number;
   readonly bufferBytes?: number;
   readonly resume?: boolean;
+  readonly wait?: boolean;
 }
 
 export interface NativePeer {
