@@ -216,6 +216,7 @@ napi_value subscriptionState(const Arguments& arguments) {
     const napi_value object = makeRecord(env);
     setProperty(env, object, "state", makeText(env, stateName(inbound.state)));
     setProperty(env, object, "resumeFrom", makeBigint(env, inbound.resumeFrom));
+    setProperty(env, object, "oldest", makeBigint(env, inbound.oldest));
     setProperty(env, object, "code",
                 makeText(env, inbound.failure.isOk()
                                   ? ""

@@ -99,6 +99,7 @@ public:
     std::mutex mutex;
     bus::SubscriptionState state = bus::SubscriptionState::Connecting;
     Position resumeFrom = 0;
+    Position oldest = 0;  // where the asked position is lost
     Status failure;
 };
 

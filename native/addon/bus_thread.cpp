@@ -333,6 +333,7 @@ void BusThread::show(Inbound& inbound, Nanoseconds now) {
         const std::lock_guard guard(inbound.mutex);
         inbound.state = state;
         inbound.resumeFrom = inbound.subscription->resumeFrom();
+        inbound.oldest = inbound.subscription->oldest();
         inbound.failure = inbound.subscription->failure();
         changed = true;
     }
@@ -382,6 +383,7 @@ void BusThread::closeStream(Outbound& outbound) {
 void BusThread::closeStream(Inbound& inbound) {
     const std::lock_guard guard(inbound.mutex);
     inbound.state = bus::SubscriptionState::Closed;
+    inbound.failure = {};
     if (inbound.subscription != nullptr) {
         inbound.resumeFrom = inbound.subscription->resumeFrom();
         inbound.subscription->setReceiver(nullptr);

@@ -76,7 +76,7 @@ export class Subscription implements AsyncIterable<BusMessage>, AsyncDisposable 
       if (this.#closing !== undefined) return;
       this.#native.awaitSubscription(this.#number);
       const now = this.#state;
-      if (now.state === 'live' || now.state === 'ended' || now.state === 'closed') return;
+      if (now.state === 'live' || isEnd(now)) return;
       if (now.state !== 'connecting') throw this.#failure(now);
       await this.#signal.wait();
     }
@@ -150,20 +150,20 @@ export class Subscription implements AsyncIterable<BusMessage>, AsyncDisposable 
       if (now.state !== 'connecting' && now.state !== 'live') {
         // The last messages were there before the state was.
         if (this.#native.next(this.#number, 0) > 0) continue;
-        if (now.state === 'ended' || now.state === 'closed') return false;
+        if (isEnd(now)) return false;
         throw this.#failure(now);
       }
       await this.#signal.wait();
     }
   }
 
-  #failure({ state, resumeFrom, code, message }: NativeSubscriptionState): VerbexError {
+  #failure({ state, resumeFrom, oldest, code, message }: NativeSubscriptionState): VerbexError {
     if (state === 'cut-off')
       return new SlowConsumerError(
         resumeFrom,
         message !== '' ? message : `${this.stream}: too slow; resume from position ${resumeFrom}`,
       );
-    if (code === 'POSITION_LOST') return new PositionLostError(resumeFrom, message);
+    if (code === 'POSITION_LOST') return new PositionLostError(oldest, message);
     if (code === 'PEER_LOST')
       return new PeerLostError(code, message, { details: { resumeFrom: this.#next } });
     return busFailure(code, message);
@@ -193,4 +193,9 @@ export class Subscription implements AsyncIterable<BusMessage>, AsyncDisposable 
       },
     };
   }
+}
+
+/** Closed with a failure: the link was lost, and it was not to go on by itself. */
+function isEnd({ state, code }: NativeSubscriptionState): boolean {
+  return state === 'ended' || (state === 'closed' && code === '');
 }

@@ -257,6 +257,8 @@ export interface NativeSubscriptionState {
   readonly state: 'connecting' | 'live' | 'cut-off' | 'refused' | 'ended' | 'closed';
   /** As of the last change of the state. */
   readonly resumeFrom: bigint;
+  /** With POSITION_LOST: where the stream begins. */
+  readonly oldest: bigint;
   readonly code: string;
   readonly message: string;
 }

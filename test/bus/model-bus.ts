@@ -16,7 +16,7 @@ export class ModelBus implements NativeBus {
   readonly offered: { position: bigint; data: Uint8Array }[] = [];
   /** Messages that are still accepted. */
   room: number = Number.POSITIVE_INFINITY;
-  state: NativeSubscriptionState = { state: 'live', resumeFrom: 1n, code: '', message: '' };
+  state: NativeSubscriptionState = { state: 'live', resumeFrom: 1n, oldest: 0n, code: '', message: '' };
   publication: NativePublicationState = {
     subscribers: 1,
     accepted: 0n,

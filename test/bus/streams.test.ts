@@ -84,12 +84,12 @@ describe('a subscription', () => {
     ['cut-off', { resumeFrom: 3n }, SlowConsumerError, { code: 'SLOW_CONSUMER', resumeFrom: 3n }],
     [
       'refused',
-      { code: 'POSITION_LOST', message: 'begins at 10', resumeFrom: 10n },
+      { code: 'POSITION_LOST', message: 'begins at 10', oldest: 10n },
       PositionLostError,
       { code: 'POSITION_LOST', oldest: 10n },
     ],
     ['refused', { code: 'NOT_FOUND', message: 'no s' }, UnknownNameError, { code: 'UNKNOWN_STREAM' }],
-    ['refused', { code: 'PEER_LOST', message: 'gone' }, PeerLostError, { code: 'PEER_LOST' }],
+    ['closed', { code: 'PEER_LOST', message: 'gone' }, PeerLostError, { code: 'PEER_LOST' }],
   ] as const)(
     '%s, case %#: everything before is read, then it throws',
     async (state, facts, Class, shape) => {
