@@ -206,22 +206,32 @@ describe.each(['shm', 'tcp'] as const)('over %s', (transport) => {
     await left.close();
   });
 
-  test('a peer that goes is told as lost, and one that comes back resumes', async () => {
+  test('a link that is lost is told and made anew, and the subscription goes on where it was', async () => {
     const left = await listen({ transport });
-    const address = left.address;
     const stream = await left.publish('s', { retain: true });
     stream.offer(message(1));
-    const right = await connect(left, { transport });
+    const right = await connect(left, { transport, reconnectMs: 5 });
     const events: BusEvent[] = [];
     right.onEvent((event) => events.push(event));
     const subscription = await right.subscribe('s', { from: 'oldest' });
     expect((await read(subscription, 1))[0]?.position).toBe(1n);
-    await left.close({ withinMs: 0 });
+    await left.disconnect('connector');
     await until(() => events.some(({ type }) => type === 'peer-lost'));
-    const again = await Bus.listen(address, { name: 'listener', transport });
-    opened.push(again);
-    await until(() => events.some(({ type }) => type === 'peer-connected'));
-    expect((await right.peers())[0]).toMatchObject({ connected: true });
+    stream.offer(message(2));
+    expect(await read(subscription, 1)).toMatchObject([{ position: 2n }]);
+    await until(() => events.at(-1)?.type === 'peer-connected');
+    expect(await right.counters()).toMatchObject({ peersLost: 1, resumed: 1 });
+  });
+
+  test('a listener that ends well ends its streams', async () => {
+    const left = await listen({ transport });
+    const right = await connect(left, { transport });
+    await left.publish('s');
+    const subscription = await right.subscribe('s');
+    await subscription.live();
+    await left.close();
+    expect(await subscription[Symbol.asyncIterator]().next()).toEqual({ done: true, value: undefined });
+    await until(async () => (await right.peers()).every(({ connected }) => !connected));
   });
 
   test('a fenced epoch: the link is over, and no set-up of it comes up again', async () => {
