@@ -28,9 +28,10 @@ using Delivery = std::function<void(napi_env)>;
 struct BusHandle {
     std::unique_ptr<BusThread> agent;
 
-    std::mutex mutex;  // guards the next two while the agent runs
+    std::mutex mutex;  // guards the next three while the agent runs
     napi_threadsafe_function deliveries = nullptr;
     bool environmentGone = false;
+    napi_env afterwards = nullptr;  // once the agent has ended: only the JS thread is left to answer
     std::atomic<bool> told{false};  // an onNews call is under way
 
     // The JS thread's. Streams are known by number; a number is not used again.
@@ -43,6 +44,15 @@ struct BusHandle {
 
     // Any thread. Dropped where the environment is going away: nobody waits there any more.
     void deliver(Delivery delivery) {
+        napi_env env = nullptr;
+        {
+            const std::lock_guard guard(mutex);
+            env = afterwards;
+        }
+        if (env != nullptr) {
+            delivery(env);
+            return;
+        }
         auto boxed = std::make_unique<Delivery>(std::move(delivery));
         if (call(boxed.get())) (void)boxed.release();
     }

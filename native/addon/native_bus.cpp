@@ -331,6 +331,7 @@ void BusHandle::end(napi_env env) {
     {
         const std::lock_guard guard(mutex);
         deliveries = nullptr;
+        afterwards = env;
     }
     // What is queued already is still delivered.
     (void)napi_release_threadsafe_function(last, napi_tsfn_release);
