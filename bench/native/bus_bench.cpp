@@ -173,6 +173,14 @@ public:
         return false;
     }
     void flush() { bus_->poll(nowNs()); }
+    // What was said last reaches A, which then ends.
+    void finish() {
+        finishing_ = true;
+        for (int left = 100; left > 0; --left) {
+            flush();
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    }
     bool receive(std::byte* into) {
         if (taken_ == have_) {
             taken_ = have_ = 0;
@@ -198,7 +206,7 @@ private:
     }
     void onPeer(const bus::PeerView& peer) override {
         if (!peer.connected) {
-            if (!peer.failure.isOk()) stopWith(peer.failure.toString());
+            if (!finishing_ && !peer.failure.isOk()) stopWith(peer.failure.toString());
             return;
         }
         auto subscribed = bus_->subscribe(peer.id, {.stream = in_, .from = bus::From::Next});
@@ -211,6 +219,7 @@ private:
     bus::Publication* publication_ = nullptr;
     bus::Subscription* subscription_ = nullptr;
     std::string in_;
+    bool finishing_ = false;
     size_t bytes_;
     std::vector<std::byte> kept_;
     size_t have_ = 0;
@@ -303,10 +312,7 @@ double runBus(const Settings& settings, uint32_t bytes, Durations& durations) {
             say(pipe, listening.value().port);
             port.untilUp();
             serve(port, settings, bytes);
-            for (int left = 100; left > 0; --left) {
-                port.flush();
-                std::this_thread::sleep_for(std::chrono::milliseconds(1));
-            }
+            port.finish();
         },
         [&](int pipe) {
             const auto there = hear<uint16_t>(pipe);

@@ -110,8 +110,8 @@ Status HostNetwork::watch(int descriptor, EventSource& source, uint32_t events) 
 }
 
 bool HostNetwork::isCollectDue() {
-    // tcp links that do not spin have their reports from epoll only; rings are looked at anyway, and
-    // a system call for each look would cost more than the look.
+    // tcp links that do not spin have their reports from epoll only; rings are looked at anyway,
+    // and a system call for each look would cost more than the look.
     const bool looksAnyway = !links_.empty() && (options_.spin || tcpLinks_ == 0);
     if (!looksAnyway || !pending_.empty() || now_ < collectedAt_ ||
         now_ - collectedAt_ >= kTimeBetweenCollects) {

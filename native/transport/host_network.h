@@ -6,10 +6,10 @@
 // Thread safety: none; only wake() may be called from any thread, for as long as the object lives.
 // Invariants:
 //   1. What is ready is noted where it is found and seen to in poll(): only poll() calls events.
-//   2. Set-ups in progress, links and what waits in them are bounded by the options; who comes beyond
-//      is told so and closed at once.
-//   3. A link that is being closed is over after a second in which nothing left it, and after ten in
-//      any case.
+//   2. Set-ups in progress, links and what waits in them are bounded by the options; who comes
+//      beyond is told so and closed at once.
+//   3. A link that is being closed is over after a second in which nothing left it, and after ten
+//      in any case.
 //   4. A call of wake() is remembered until a wait() has ended for it.
 // Requires: poll() often; from inside events everything here may be called but poll and wait.
 #pragma once

@@ -82,10 +82,6 @@ void HostNetwork::drop(Link& link) {
         return entry->link.get() == &link;
     });
     CHECK(at != links_.end());
-    if (!link.isOver()) {
-        link.close();
-        (*at)->link->progress();
-    }
     forget(**at);
 }
 

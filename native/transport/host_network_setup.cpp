@@ -98,7 +98,8 @@ void HostNetwork::accept(Listener& listener) {
 }
 
 void HostNetwork::accept(Listener& listener, Descriptor socket) {
-    if (halfOpen() >= options_.halfOpenMax || links_.size() + pending_.size() >= options_.linksMax) {
+    if (halfOpen() >= options_.halfOpenMax ||
+        links_.size() + pending_.size() >= options_.linksMax) {
         turnAway(std::move(socket));
         return;
     }

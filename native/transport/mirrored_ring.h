@@ -1,7 +1,7 @@
 // A ring of bytes whose memory is mapped twice, one copy behind the other.
 //
-// Purpose: what lies in it, and the room that is left, are always one contiguous span: a frame never
-// wraps, and one system call moves everything.
+// Purpose: what lies in it, and the room that is left, are always one contiguous span: a frame
+// never wraps, and one system call moves everything.
 // Owner: a tcp link, one a direction.
 // Thread safety: none.
 // Invariants:

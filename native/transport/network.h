@@ -113,7 +113,8 @@ public:
     // delivering what had arrived through `receiver(link)`. Those links are over afterwards.
     virtual void fence(uint32_t epoch, const std::function<Receiver&(Link&)>& receiver) = 0;
 
-    // Ends the link if it is not over, and frees it.
+    // Frees the link. To the peer of one that is not over this is the end of a process, without a
+    // goodbye: close() it, and drop it when onOver says so, where that is not meant.
     virtual void drop(Link& link) = 0;
 
     [[nodiscard]] virtual const NetworkCounters& counters() const = 0;

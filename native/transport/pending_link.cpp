@@ -138,6 +138,16 @@ PendingLink::Progress PendingLink::finish() {
     return Progress::Failed;
 }
 
+PendingLink::Progress PendingLink::lose(Moved moved) {
+    // Of TLS 1.3 a connector learns with its first read whether its certificate was taken.
+    if (moved == Moved::Failed && stream().isEncrypted() && !hasHeard_) {
+        giveUp(Status(StatusCode::AuthenticationFailed,
+                      stream().failure() + "; the peer's log says why it refused this side"));
+    }
+    handshake_->peerClosed();
+    return finish();
+}
+
 PendingLink::Progress PendingLink::advance(uint32_t epochFloor) {
     if (phase_ == Phase::Connecting && !connectSocket()) {
         return phase_ == Phase::Over ? Progress::Failed : Progress::Waiting;
@@ -158,10 +168,8 @@ PendingLink::Progress PendingLink::advance(uint32_t epochFloor) {
         }
         const auto [moved, count] = stream().read(bytes);
         if (moved == Moved::NotNow) return Progress::Waiting;
-        if (moved != Moved::Some) {
-            handshake_->peerClosed();
-            return finish();
-        }
+        if (moved != Moved::Some) return lose(moved);
+        hasHeard_ = true;
         auto left = std::span<const std::byte>(bytes).first(count);
         while (!left.empty() && handshake_->state() != HandshakeState::Done) {
             left = left.subspan(handshake_->receive(left));

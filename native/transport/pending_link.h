@@ -64,6 +64,8 @@ private:
     // False: the socket takes no more now, or has failed.
     bool send();
     Progress finish();
+    // The connection has ended in the middle.
+    Progress lose(Moved moved);
     void giveUp(Status why);
 
     [[nodiscard]] ByteStream& stream() { return channel_->stream(); }
@@ -79,6 +81,7 @@ private:
     RefusalCode refusal_ = RefusalCode::None;
     uint32_t epoch_ = 0;
     bool hasAgreed_ = false;
+    bool hasHeard_ = false;  // a byte of the handshake
 };
 
 }  // namespace verbex::transport

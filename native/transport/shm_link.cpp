@@ -1,12 +1,15 @@
 #include "transport/shm_link.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 namespace verbex::transport {
@@ -37,6 +40,21 @@ bool isOurKindOfName(const ShmOffer& offer) {
                                                                kPrefix.size()) == name.npos;
 }
 
+// A connecting side that died before its peer had mapped the file left it behind. A file that is mapped
+// has no name any more, so at worst a set-up that is under way in another pid namespace is disturbed.
+void removeAbandoned() {
+    DIR* folder = opendir(kFolder.data());
+    if (folder == nullptr) return;
+    while (const dirent* entry = readdir(folder)) {
+        const std::string_view name = entry->d_name;
+        if (!name.starts_with(kPrefix)) continue;
+        const int pid = std::atoi(name.data() + kPrefix.size());
+        const bool isGone = pid > 0 && kill(pid, 0) != 0 && errno == ESRCH;
+        if (isGone) unlinkat(dirfd(folder), entry->d_name, 0);
+    }
+    closedir(folder);
+}
+
 }  // namespace
 
 ShmLink::ShmLink(const NetworkOptions&, const Session& session, bool connecting,
@@ -61,6 +79,7 @@ Status ShmLink::prepare(std::span<const std::byte> peerOffer) {
 }
 
 Status ShmLink::create() {
+    removeAbandoned();
     uint64_t random = 0;
     VERBEX_RETURN_IF_FAILED(randomBytes(std::as_writable_bytes(std::span(&random, 1))));
     std::snprintf(offer_.name.data(), offer_.name.size(), "%s%d-%016llx", kPrefix.data(), getpid(),

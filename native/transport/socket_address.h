@@ -1,7 +1,7 @@
 // Addresses as text and as the system's, and the sockets made from them.
 //
-// Purpose: what network.h calls an Address becomes a listening or connecting socket; everything that
-// can go wrong with an address is said here.
+// Purpose: what network.h calls an Address becomes a listening or connecting socket; everything
+// that can go wrong with an address is said here.
 // Owner: the caller, of what is returned.
 // Thread safety: pure, apart from the sockets.
 // Invariants:

@@ -160,7 +160,7 @@ size_t TcpLink::frameAt(std::span<const std::byte> bytes) {
 size_t TcpLink::deliver(Receiver& receiver, size_t limit) {
     size_t delivered = 0;
     // The receiver may fence or close: both leave the rings as they are.
-    while (delivered < limit && !isOver() && !peerSaidGoodbye_) {
+    while (delivered < limit && !isOver() && state_ != LinkState::Closing && !peerSaidGoodbye_) {
         const auto bytes = arrived();
         const size_t size = frameAt(bytes);
         if (size == 0) break;
@@ -183,9 +183,9 @@ size_t TcpLink::deliver(Receiver& receiver, size_t limit) {
 size_t TcpLink::poll(Receiver& receiver, size_t limit) noexcept {
     size_t delivered = 0;
     hasMore_ = false;
-    while (!isOver()) {
+    while (state_ == LinkState::Open) {
         delivered += deliver(receiver, limit - delivered);
-        if (isOver()) break;
+        if (state_ != LinkState::Open) break;
         if (delivered == limit && !peerSaidGoodbye_) {
             hasMore_ = !arrived().empty() || streamEnded_;
             break;
@@ -193,7 +193,7 @@ size_t TcpLink::poll(Receiver& receiver, size_t limit) noexcept {
         if (peerSaidGoodbye_) {
             end({});
         } else if (streamEnded_) {
-            endIfDrained();
+            endLost();
             break;
         } else if (!(mayRead_ || spin_) || !receive()) {
             if (!streamEnded_) break;
@@ -203,11 +203,7 @@ size_t TcpLink::poll(Receiver& receiver, size_t limit) noexcept {
 }
 
 // Everything whole was delivered; what is left can never become whole.
-void TcpLink::endIfDrained() {
-    if (state_ == LinkState::Closing) {
-        end({});
-        return;
-    }
+void TcpLink::endLost() {
     const std::string& why = stream_.failure();
     end(Status(StatusCode::PeerLost, "the connection to " + info_.peer +
                                          " ended without a goodbye" +
@@ -245,6 +241,7 @@ void TcpLink::fence(Receiver& receiver) noexcept {
 void TcpLink::close() noexcept {
     if (state_ != LinkState::Open) return;
     state_ = LinkState::Closing;
+    hasMore_ = false;
     if (!sendBroken_) {
         std::byte* to = sending_.room().data();
         sending_.produce(sealGoodbye(to, ++sendSequence_, sendSeal_));
@@ -257,7 +254,7 @@ void TcpLink::onPeerEnded(bool clean) noexcept {
     if (clean || state_ == LinkState::Closing) {
         end({});
     } else {
-        endIfDrained();
+        endLost();
     }
 }
 
@@ -272,13 +269,26 @@ void TcpLink::onEvents(bool readable, bool writable, bool ended) noexcept {
 void TcpLink::progress() noexcept {
     if (isOver()) return;
     flush();
-    if (state_ == LinkState::Closing && sending_.isEmpty() && !finished_) {
-        finished_ = true;
-        stream_.finishWriting();
+    if (state_ == LinkState::Closing) {
+        awaitEnd();
+        return;
     }
     // An end is found even if nobody polls, unless something lies before it.
     if (endReported_ && receiving_.isEmpty() && !streamEnded_) receive();
-    if (streamEnded_ && receiving_.isEmpty()) endIfDrained();
+    if (streamEnded_ && receiving_.isEmpty()) endLost();
+}
+
+// The peer closes when it has our goodbye. Were we to close before, with bytes of it unread, the
+// kernel would reset the connection, and what is still on its way could be lost.
+void TcpLink::awaitEnd() {
+    if (sending_.isEmpty() && !finished_) {
+        finished_ = true;
+        stream_.finishWriting();
+    }
+    // Somebody above us may be looking at what lies in front.
+    if (held_ == 0) receiving_.consume(receiving_.size());
+    if (mayRead_ || spin_) receive();
+    if (streamEnded_) end({});
 }
 
 }  // namespace verbex::transport

@@ -54,7 +54,8 @@ private:
     size_t frameAt(std::span<const std::byte> bytes);
     // One read; false: nothing came.
     bool receive();
-    void endIfDrained();
+    void endLost();
+    void awaitEnd();
     void end(Status why);
     void refuse(FrameFault fault);
     [[nodiscard]] std::span<const std::byte> arrived() const {

@@ -154,14 +154,35 @@ void VerbsLink::giveCredit(uint64_t consumed) noexcept {
     sendCredits();
 }
 
+// Two sides that fall asleep at once, one with frames under way, must not both miss it. Each lets its
+// writes arrive first: the sleeper's word before it looks at its ring a last time, the sender's frames
+// before it looks at the sleeper's word a last time. Whichever arrives later is seen by the other.
 void VerbsLink::setAsleep(bool asleep) noexcept {
-    if (isOver() || asleep == asleep_) return;
-    asleep_ = asleep;
-    // A failure to arm shows in the queue's status, and then there is nothing to sleep for.
-    if (asleep && !queue_->armWake().isOk()) return;
-    if (asleep) sendCredits();
+    if (isOver()) return;
+    restless_ = false;
     // Awake is not said at once: the peer forgets by itself, and the next credit carries it.
-    if (asleep) wakeIfNeeded();
+    if (asleep_ = asleep; !asleep) return;
+    sendCredits();
+    restless_ = !settle() || !queue_->armWake().isOk();
+    wakeIfNeeded();
+}
+
+bool VerbsLink::settle() noexcept {
+    constexpr uint32_t looksMax = 5000;
+    flush();
+    queue_->ring(VerbsReport::Everything);
+    reported_ = posted_;
+    for (uint32_t looks = 0; looks < looksMax; ++looks) {
+        if (queue_->completedWrites() == posted_) break;
+        reap();
+    }
+    return !creditsDue_ && !wakeDue_ && flushed_ == writer().produced() &&
+           queue_->completedWrites() == posted_;
+}
+
+// Restless: as if something were there, so that nobody sleeps and the next try follows.
+bool VerbsLink::hasIncoming() const noexcept {
+    return restless_ || RingLink::hasIncoming();
 }
 
 int VerbsLink::wakeDescriptor() const noexcept {

@@ -37,6 +37,7 @@ public:
     void setAsleep(bool asleep) noexcept override;
     [[nodiscard]] int wakeDescriptor() const noexcept override;
     void onWoken() noexcept override;
+    [[nodiscard]] bool hasIncoming() const noexcept override;
 
 private:
     // A write that the adapter may still read: staging bytes up to here, as the how-manieth write.
@@ -48,6 +49,8 @@ private:
     void reap() noexcept;
     bool post(size_t localOffset, size_t remoteOffset, size_t length) noexcept;
     void sendCredits() noexcept;
+    // Looks until everything posted has arrived. False: not within a bounded number of looks.
+    bool settle() noexcept;
 
     void giveCredit(uint64_t consumed) noexcept override;
     void disconnect() noexcept override;
@@ -75,6 +78,7 @@ private:
     uint64_t reported_ = 0;    // writes that the adapter will report or has reported
     uint64_t credit_ = 0;
     bool asleep_ = false;
+    bool restless_ = false;  // going to sleep now might miss a wake
     bool creditsDue_ = false;
     bool wakeDue_ = false;
     uint32_t creditSlot_ = 0;

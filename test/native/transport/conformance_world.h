@@ -15,7 +15,7 @@
 #include "transport/memory_network.h"
 #include "transport/network.h"
 
-namespace verbex::transport {
+namespace verbex::transport::conformance {
 
 struct Kind {
     TransportKind transport = TransportKind::Memory;
@@ -110,4 +110,4 @@ private:
     std::vector<std::byte> bytes_;
 };
 
-}  // namespace verbex::transport
+}  // namespace verbex::transport::conformance

@@ -22,7 +22,7 @@ inline Nanoseconds clockNow() {
                                         .count());
 }
 
-struct Received {
+struct LoggedMessage {
     uint16_t stream;
     uint8_t kind;
     uint8_t flags;
@@ -30,8 +30,8 @@ struct Received {
     std::vector<std::byte> payload;
 };
 
-struct Inbox final : Receiver {
-    std::vector<Received> messages;
+struct MessageLog final : Receiver {
+    std::vector<LoggedMessage> messages;
     void onMessage(const Message& m) override {
         messages.push_back({m.stream, m.kind, m.flags, m.position,
                             {m.payload.begin(), m.payload.end()}});
@@ -39,7 +39,7 @@ struct Inbox final : Receiver {
 };
 
 // One network and what it has reported.
-struct Side final : NetworkEvents {
+struct HostSide final : NetworkEvents {
     std::unique_ptr<HostNetwork> network;
     std::vector<Link*> accepted;
     std::map<ConnectId, Link*> connected;
@@ -48,7 +48,7 @@ struct Side final : NetworkEvents {
     Nanoseconds now = 1'000'000'000;
     std::function<void(Link&)> whenOver;
 
-    explicit Side(const NetworkOptions& options) {
+    explicit HostSide(const NetworkOptions& options) {
         auto opened = HostNetwork::open(options);
         EXPECT_TRUE(opened.isOk()) << opened.status().toString();
         if (opened.isOk()) network = opened.take();
@@ -78,10 +78,10 @@ struct Side final : NetworkEvents {
 };
 
 // Drives all of them until it holds. The bound is against hanging, no test waits for it.
-inline bool driveUntil(const std::vector<Side*>& sides, const std::function<bool()>& holds) {
+inline bool driveUntil(const std::vector<HostSide*>& sides, const std::function<bool()>& holds) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
     while (!holds()) {
-        for (Side* side : sides) side->poll();
+        for (HostSide* side : sides) side->poll();
         if (std::chrono::steady_clock::now() > end) return false;
         std::this_thread::yield();
     }
@@ -102,13 +102,13 @@ inline std::vector<std::byte> keyBytes(char fill) {
 }
 
 // Two sides with one link between them.
-struct Pair {
-    Side listener;
-    Side connector;
+struct HostPair {
+    HostSide listener;
+    HostSide connector;
     Link* atListener = nullptr;
     Link* atConnector = nullptr;
 
-    Pair(const NetworkOptions& listening, const NetworkOptions& connecting)
+    HostPair(const NetworkOptions& listening, const NetworkOptions& connecting)
         : listener(listening), connector(connecting) {
         const Address address = listener.listen();
         const ConnectId id = connector.connect(address);
@@ -123,7 +123,8 @@ struct Pair {
         atListener = listener.accepted.at(0);
         atConnector = connector.connected.at(id);
     }
-    explicit Pair(const NetworkOptions& options = optionsOf("one")) : Pair(options, options) {}
+    explicit HostPair(const NetworkOptions& options = optionsOf("one"))
+        : HostPair(options, options) {}
 
     bool drive(const std::function<bool()>& holds) {
         return driveUntil({&listener, &connector}, holds);
