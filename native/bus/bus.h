@@ -67,7 +67,7 @@ struct BusOptions {
 };
 
 struct PublicationOptions {
-    std::string stream;            // 1 to 64 characters
+    std::string stream{};          // 1 to 64 characters
     uint32_t historyBytes = 1u << 22;  // a power of two; half of it is the subscribers' window
     uint32_t payloadMax = 1u << 16;    // with 32 more at most an eighth of the history
     Position first = 1;            // the first message's position
@@ -78,7 +78,7 @@ struct PublicationOptions {
 enum class From : uint8_t { Next, Oldest, Position };
 
 struct SubscriptionOptions {
-    std::string stream;
+    std::string stream{};  // 1 to 64 characters
     From from = From::Next;
     Position position = 0;  // From::Position
     bool resume = true;     // resubscribe by itself after the link was lost
