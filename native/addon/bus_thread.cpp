@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <unistd.h>
 
 #include "transport/host_network.h"
 
@@ -42,6 +43,23 @@ bool isFinal(StatusCode code) {
     }
 }
 
+// The process's first bus has the file of its number; each further one has one beside it, in
+// whatever environment it is opened.
+bus::CounterFileOptions counterFileOf(const std::string& node) {
+    static std::atomic<uint32_t> opened{0};
+    bus::CounterFileOptions options;
+    options.name = node;
+    options.startedMs =
+        static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                  std::chrono::system_clock::now().time_since_epoch())
+                                  .count());
+    if (const uint32_t before = opened.fetch_add(1); before != 0) {
+        options.path = "/dev/shm/verbex-" + std::to_string(getpid());
+        options.path.append("-").append(std::to_string(before)).append(".counters");
+    }
+    return options;
+}
+
 template <typename Shared>
 bool forget(std::vector<std::shared_ptr<Shared>>& all, const Shared* one) {
     return std::erase_if(all, [one](const auto& each) { return each.get() == one; }) != 0;
@@ -53,16 +71,28 @@ Result<std::unique_ptr<BusThread>> BusThread::open(const BusThreadOptions& optio
                                                    std::function<void()> tell) {
     auto network = transport::HostNetwork::open(options.network);
     if (!network.isOk()) return network.status();
-    std::unique_ptr<BusThread> agent(new BusThread(options, network.take(), std::move(tell)));
+    std::unique_ptr<bus::CounterFile> counterFile;
+    if (options.counters) {
+        auto opened = bus::CounterFile::open(counterFileOf(options.network.node));
+        if (!opened.isOk()) {
+            return opened.status().within(
+                "counters for other processes (counters: false does "
+                "without)");
+        }
+        counterFile = opened.take();
+    }
+    std::unique_ptr<BusThread> agent(
+        new BusThread(options, network.take(), std::move(counterFile), std::move(tell)));
     agent->thread_ = std::thread([raw = agent.get()] { raw->run(); });
     return agent;
 }
 
 BusThread::BusThread(const BusThreadOptions& options, std::unique_ptr<transport::Network> network,
-                     std::function<void()> tell)
+                     std::unique_ptr<bus::CounterFile> counterFile, std::function<void()> tell)
     : options_(options),
       tell_(std::move(tell)),
       network_(std::move(network)),
+      counterFile_(std::move(counterFile)),
       bus_(bus::Bus::make(*network_, options.bus, this)) {}
 
 void BusThread::stop() {
@@ -241,6 +271,7 @@ size_t BusThread::round(Nanoseconds now) {
         nextLook_ = now + kLookNs;
         settleConnects(now);
         askAgain(now);
+        if (counterFile_ != nullptr) counterFile_->update(*bus_, network_->counters(), now);
     }
     settleCloses(now);
     if (phase_ != Phase::Open) settleClosing(now);
@@ -466,6 +497,7 @@ void BusThread::end() {
     outbounds_.clear();
     for (const auto& inbound : inbounds_) closeStream(*inbound);
     inbounds_.clear();
+    counterFile_.reset();
     bus_.reset();
     std::vector<std::function<void()>> commands;
     {
