@@ -15,8 +15,6 @@ constexpr Nanoseconds kLookNs = 1'000'000;
 constexpr Nanoseconds kSleepNs = 50'000'000;
 // Until a stream that the peer does not publish is asked for again.
 constexpr Nanoseconds kAskNs = 10'000'000;
-// With work at hand that only a peer or JavaScript can let go on, in a way that may ring no bell.
-constexpr Nanoseconds kHeldUpNs = 100'000;
 // How long goodbyes may take once nothing waits to be sent.
 constexpr Nanoseconds kLeaveNs = 100'000'000;
 
@@ -259,7 +257,6 @@ void BusThread::run() {
 
 size_t BusThread::round(Nanoseconds now) {
     size_t done = runCommands();
-    for (const auto& inbound : inbounds_) inbound->refused = false;
     for (const auto& outbound : outbounds_) {
         const size_t drained = drain(*outbound);
         done += drained;
@@ -301,15 +298,14 @@ size_t BusThread::drain(Outbound& outbound) {
         const int64_t answer = outbound.publication->offer(record.payload);
         if (answer < 0) {
             // It was accepted, so it waits for its turn, also where nobody is there any more.
-            outbound.blocked = answer == bus::kNotConnected ? Outbound::Blocked::Alone
-                                                            : Outbound::Blocked::Pressed;
+            outbound.blocked = true;
             return count;
         }
         CHECK(static_cast<Position>(answer) == record.position);
         outbound.ring.pop(record);
         ++count;
     }
-    outbound.blocked = Outbound::Blocked::No;
+    outbound.blocked = false;
     return count;
 }
 
@@ -461,32 +457,20 @@ bool BusThread::hasWork() const {
         return true;
     }
     return std::any_of(outbounds_.begin(), outbounds_.end(), [](const auto& outbound) {
-        return outbound->blocked == Outbound::Blocked::No && !outbound->ring.isEmpty();
+        return !outbound->blocked && !outbound->ring.isEmpty();
     });
-}
-
-bool BusThread::isHeldUp() const {
-    if (phase_ != Phase::Open || !closes_.empty()) return true;
-    return std::any_of(inbounds_.begin(), inbounds_.end(),
-                       [](const auto& inbound) { return inbound->refused; }) ||
-           std::any_of(outbounds_.begin(), outbounds_.end(), [](const auto& outbound) {
-               return outbound->blocked == Outbound::Blocked::Pressed;
-           });
 }
 
 void BusThread::sleep(Nanoseconds now) {
     asleep_.exchange(true, std::memory_order_acq_rel);
     if (!hasWork()) {
         ++sleeps_;
-        if (isHeldUp()) {
-            // Not in the network: it returns at once while a link has something to deliver, and
-            // that may be just what JavaScript does not take.
-            std::this_thread::sleep_for(std::chrono::nanoseconds(kHeldUpNs));
-        } else {
-            const bool asking = std::any_of(inbounds_.begin(), inbounds_.end(),
-                                            [](const auto& each) { return each->askAt != 0; });
-            bus_->wait(now, !connects_.empty() ? kLookNs : asking ? kAskNs : kSleepNs);
-        }
+        // Whatever a publication or a subscription waits for rings: a peer's word does in the
+        // network, JavaScript in ring().
+        const bool asking = std::any_of(inbounds_.begin(), inbounds_.end(),
+                                        [](const auto& each) { return each->askAt != 0; });
+        const bool looking = phase_ != Phase::Open || !connects_.empty() || !closes_.empty();
+        bus_->wait(now, looking ? kLookNs : asking ? kAskNs : kSleepNs);
     }
     asleep_.exchange(false, std::memory_order_acq_rel);
 }

@@ -136,7 +136,6 @@ private:
     void closeStream(Inbound& inbound);
     [[nodiscard]] static bool isDrained(const Outbound& outbound);
     [[nodiscard]] bool hasWork() const;
-    [[nodiscard]] bool isHeldUp() const;
     void sleep(Nanoseconds now);
     void end();
 
