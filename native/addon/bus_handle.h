@@ -31,7 +31,8 @@ struct BusHandle {
     std::mutex mutex;  // guards the next three while the agent runs
     napi_threadsafe_function deliveries = nullptr;
     bool environmentGone = false;
-    napi_env afterwards = nullptr;  // once the agent has ended: only the JS thread is left to answer
+    napi_env afterwards =
+        nullptr;  // once the agent has ended: only the JS thread is left to answer
     std::atomic<bool> told{false};  // an onNews call is under way
 
     // The JS thread's. Streams are known by number; a number is not used again.

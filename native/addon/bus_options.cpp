@@ -57,6 +57,7 @@ BusThreadOptions busOptionsOf(const Arguments& arguments, napi_value object) {
     bus.reconnectNs = millisecondsOf(arguments, object, "reconnectMs", bus.reconnectNs);
     bus.epoch = wordOf(arguments, object, "epoch", 1, UINT32_MAX, bus.epoch);
     options.spin = network.spin;
+    options.counters = arguments.flagOf(object, "counters", true);
     if ((network.ringBytes & (network.ringBytes - 1)) != 0) {
         throwArgument("ringBytes must be a power of two");
     }

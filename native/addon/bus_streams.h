@@ -60,9 +60,7 @@ public:
     // JavaScript waits: for room, for a subscriber, or for what it sent to be consumed.
     std::atomic<bool> wanted{false};
 
-    // Agent: why the ring is not drained further.
-    enum class Blocked : uint8_t { No, Pressed, Alone };
-    Blocked blocked = Blocked::No;
+    bool blocked = false;                     // agent: the publication takes nothing more now
     bus::Publication* publication = nullptr;  // null once it was closed
 };
 
@@ -74,10 +72,7 @@ public:
 
     // Agent.
     bool onMessage(const bus::StreamMessage& message) override {
-        if (!ring.write(message.position, message.payload)) {
-            refused = true;
-            return false;
-        }
+        if (!ring.write(message.position, message.payload)) return false;
         arrived = true;
         return true;
     }
@@ -93,7 +88,6 @@ public:
         nullptr;                       // agent; null once it was closed, and between asking
     transport::Nanoseconds askAt = 0;  // agent: again; 0: it has been asked
     bool arrived = false;              // agent: since it last told
-    bool refused = false;              // agent: since the last round
 
     // Written by the agent when the state changes, after everything that it delivered before.
     std::mutex mutex;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <unistd.h>
 
 #include "transport/host_network.h"
 
@@ -14,8 +15,6 @@ constexpr Nanoseconds kLookNs = 1'000'000;
 constexpr Nanoseconds kSleepNs = 50'000'000;
 // Until a stream that the peer does not publish is asked for again.
 constexpr Nanoseconds kAskNs = 10'000'000;
-// With work at hand that only a peer or JavaScript can let go on, in a way that may ring no bell.
-constexpr Nanoseconds kHeldUpNs = 100'000;
 // How long goodbyes may take once nothing waits to be sent.
 constexpr Nanoseconds kLeaveNs = 100'000'000;
 
@@ -42,6 +41,23 @@ bool isFinal(StatusCode code) {
     }
 }
 
+// The process's first bus has the file of its number; each further one has one beside it, in
+// whatever environment it is opened.
+bus::CounterFileOptions counterFileOf(const std::string& node) {
+    static std::atomic<uint32_t> opened{0};
+    bus::CounterFileOptions options;
+    options.name = node;
+    options.startedMs =
+        static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                  std::chrono::system_clock::now().time_since_epoch())
+                                  .count());
+    if (const uint32_t before = opened.fetch_add(1); before != 0) {
+        options.path = "/dev/shm/verbex-" + std::to_string(getpid());
+        options.path.append("-").append(std::to_string(before)).append(".counters");
+    }
+    return options;
+}
+
 template <typename Shared>
 bool forget(std::vector<std::shared_ptr<Shared>>& all, const Shared* one) {
     return std::erase_if(all, [one](const auto& each) { return each.get() == one; }) != 0;
@@ -53,16 +69,28 @@ Result<std::unique_ptr<BusThread>> BusThread::open(const BusThreadOptions& optio
                                                    std::function<void()> tell) {
     auto network = transport::HostNetwork::open(options.network);
     if (!network.isOk()) return network.status();
-    std::unique_ptr<BusThread> agent(new BusThread(options, network.take(), std::move(tell)));
+    std::unique_ptr<bus::CounterFile> counterFile;
+    if (options.counters) {
+        auto opened = bus::CounterFile::open(counterFileOf(options.network.node));
+        if (!opened.isOk()) {
+            return opened.status().within(
+                "counters for other processes (counters: false does "
+                "without)");
+        }
+        counterFile = opened.take();
+    }
+    std::unique_ptr<BusThread> agent(
+        new BusThread(options, network.take(), std::move(counterFile), std::move(tell)));
     agent->thread_ = std::thread([raw = agent.get()] { raw->run(); });
     return agent;
 }
 
 BusThread::BusThread(const BusThreadOptions& options, std::unique_ptr<transport::Network> network,
-                     std::function<void()> tell)
+                     std::unique_ptr<bus::CounterFile> counterFile, std::function<void()> tell)
     : options_(options),
       tell_(std::move(tell)),
       network_(std::move(network)),
+      counterFile_(std::move(counterFile)),
       bus_(bus::Bus::make(*network_, options.bus, this)) {}
 
 void BusThread::stop() {
@@ -229,7 +257,6 @@ void BusThread::run() {
 
 size_t BusThread::round(Nanoseconds now) {
     size_t done = runCommands();
-    for (const auto& inbound : inbounds_) inbound->refused = false;
     for (const auto& outbound : outbounds_) {
         const size_t drained = drain(*outbound);
         done += drained;
@@ -241,6 +268,7 @@ size_t BusThread::round(Nanoseconds now) {
         nextLook_ = now + kLookNs;
         settleConnects(now);
         askAgain(now);
+        if (counterFile_ != nullptr) counterFile_->update(*bus_, network_->counters(), now);
     }
     settleCloses(now);
     if (phase_ != Phase::Open) settleClosing(now);
@@ -270,15 +298,14 @@ size_t BusThread::drain(Outbound& outbound) {
         const int64_t answer = outbound.publication->offer(record.payload);
         if (answer < 0) {
             // It was accepted, so it waits for its turn, also where nobody is there any more.
-            outbound.blocked = answer == bus::kNotConnected ? Outbound::Blocked::Alone
-                                                            : Outbound::Blocked::Pressed;
+            outbound.blocked = true;
             return count;
         }
         CHECK(static_cast<Position>(answer) == record.position);
         outbound.ring.pop(record);
         ++count;
     }
-    outbound.blocked = Outbound::Blocked::No;
+    outbound.blocked = false;
     return count;
 }
 
@@ -430,32 +457,20 @@ bool BusThread::hasWork() const {
         return true;
     }
     return std::any_of(outbounds_.begin(), outbounds_.end(), [](const auto& outbound) {
-        return outbound->blocked == Outbound::Blocked::No && !outbound->ring.isEmpty();
+        return !outbound->blocked && !outbound->ring.isEmpty();
     });
-}
-
-bool BusThread::isHeldUp() const {
-    if (phase_ != Phase::Open || !closes_.empty()) return true;
-    return std::any_of(inbounds_.begin(), inbounds_.end(),
-                       [](const auto& inbound) { return inbound->refused; }) ||
-           std::any_of(outbounds_.begin(), outbounds_.end(), [](const auto& outbound) {
-               return outbound->blocked == Outbound::Blocked::Pressed;
-           });
 }
 
 void BusThread::sleep(Nanoseconds now) {
     asleep_.exchange(true, std::memory_order_acq_rel);
     if (!hasWork()) {
         ++sleeps_;
-        if (isHeldUp()) {
-            // Not in the network: it returns at once while a link has something to deliver, and
-            // that may be just what JavaScript does not take.
-            std::this_thread::sleep_for(std::chrono::nanoseconds(kHeldUpNs));
-        } else {
-            const bool asking = std::any_of(inbounds_.begin(), inbounds_.end(),
-                                            [](const auto& each) { return each->askAt != 0; });
-            bus_->wait(now, !connects_.empty() ? kLookNs : asking ? kAskNs : kSleepNs);
-        }
+        // Whatever a publication or a subscription waits for rings: a peer's word does in the
+        // network, JavaScript in ring().
+        const bool asking = std::any_of(inbounds_.begin(), inbounds_.end(),
+                                        [](const auto& each) { return each->askAt != 0; });
+        const bool looking = phase_ != Phase::Open || !connects_.empty() || !closes_.empty();
+        bus_->wait(now, looking ? kLookNs : asking ? kAskNs : kSleepNs);
     }
     asleep_.exchange(false, std::memory_order_acq_rel);
 }
@@ -466,6 +481,7 @@ void BusThread::end() {
     outbounds_.clear();
     for (const auto& inbound : inbounds_) closeStream(*inbound);
     inbounds_.clear();
+    counterFile_.reset();
     bus_.reset();
     std::vector<std::function<void()>> commands;
     {

@@ -25,6 +25,7 @@
 
 #include "addon/bus_streams.h"
 #include "bus/bus.h"
+#include "bus/counter_file.h"
 #include "transport/network.h"
 
 namespace verbex::addon {
@@ -35,6 +36,7 @@ struct BusThreadOptions {
     transport::NetworkOptions network;
     bus::BusOptions bus;
     bool spin = false;            // never sleep
+    bool counters = true;         // shown to other processes in a file
     Nanoseconds spinNs = 10'000;  // otherwise: look for work so long before sleeping
 };
 
@@ -110,7 +112,7 @@ private:
     enum class Phase : uint8_t { Open, Draining, Leaving, Ended };
 
     BusThread(const BusThreadOptions& options, std::unique_ptr<transport::Network> network,
-              std::function<void()> tell);
+              std::unique_ptr<bus::CounterFile> counterFile, std::function<void()> tell);
 
     // Runs on the agent's thread, or at once where the agent has ended, with bus_ null.
     void post(std::function<void()> command);
@@ -134,7 +136,6 @@ private:
     void closeStream(Inbound& inbound);
     [[nodiscard]] static bool isDrained(const Outbound& outbound);
     [[nodiscard]] bool hasWork() const;
-    [[nodiscard]] bool isHeldUp() const;
     void sleep(Nanoseconds now);
     void end();
 
@@ -147,6 +148,7 @@ private:
     const BusThreadOptions options_;
     const std::function<void()> tell_;
     const std::unique_ptr<transport::Network> network_;
+    std::unique_ptr<bus::CounterFile> counterFile_;  // null where none is wanted
 
     std::mutex mutex_;  // guards the next four
     std::vector<std::function<void()>> commands_;

@@ -90,6 +90,7 @@ export function busOptions(options: BusOptions): CheckedBusOptions {
     reconnectMs: milliseconds('reconnectMs', given.reconnectMs ?? 50),
     setUpMs: milliseconds('setUpMs', given.setUpMs ?? 2000),
     spin: flag('spin', given.spin ?? false),
+    counters: flag('counters', given.counters ?? true),
     ...(given.tls === undefined ? {} : tlsOptions(record('tls', given.tls))),
     ...(verbs.device === undefined ? {} : { device: text('verbs.device', verbs.device, 64) }),
     ...(verbs.port === undefined ? {} : { port: integer('verbs.port', verbs.port, 1, 255) }),

@@ -39,6 +39,8 @@ export interface BusOptions {
   readonly setUpMs?: number;
   /** The agent's thread never sleeps: microseconds less, one core more. Default false. */
   readonly spin?: boolean;
+  /** Shows its counters to `verbex top`, in a file of /dev/shm. Default true. */
+  readonly counters?: boolean;
 }
 
 export interface ConnectOptions {

@@ -202,6 +202,7 @@ export interface NativeBusOptions {
   readonly reconnectMs?: number;
   readonly setUpMs?: number;
   readonly spin?: boolean;
+  readonly counters?: boolean;
 }
 
 export interface NativePublicationOptions {

@@ -1,8 +1,11 @@
 // Two and more buses in this process, over the real engine: each has a thread and a network of its own, so they meet as processes do.
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
+import { type CountersFile, readAllCounters } from '../../src/bus/counters-file.ts';
+import { busRows } from '../../src/cli/top.ts';
 import { BusRefusedError, PositionLostError, SlowConsumerError } from '../../src/errors/errors.ts';
 import {
   Bus,
@@ -299,6 +302,26 @@ describe('who may connect', () => {
       code: 'UNKNOWN_STREAM',
     });
   });
+});
+
+test('verbex top sees both ends of a link', async () => {
+  const left = await listen({ name: 'seen left' });
+  const right = await connect(left, { name: 'seen right' });
+  const stream = await left.publish('s', { retain: true });
+  for (let at = 1; at <= 10; at++) stream.offer(message(at));
+  await read(await right.subscribe('s', { from: 'oldest' }), 10);
+  const seen = (): Map<string, CountersFile> =>
+    new Map(readAllCounters().flatMap((file) => (file.pid === process.pid ? [[file.name, file]] : [])));
+  await until(() => seen().get('seen right')?.values.get('bus/delivered') === 10);
+  await until(() => seen().get('seen left')?.values.get('bus/published') === 10);
+  const [row] = busRows([], [seen().get('seen left')!]);
+  expect(row).toMatchObject({ links: [{ peer: 'seen right', transport: 'shm', epoch: 1, rejected: 0 }] });
+  const { path } = seen().get('seen left')!;
+  await left.close();
+  expect(existsSync(path)).toBe(false);
+  const without = await Bus.open({ name: 'unseen', counters: false });
+  opened.push(without);
+  expect(seen().has('unseen')).toBe(false);
 });
 
 test('random traffic between three buses, streams opened and closed on the way', async () => {

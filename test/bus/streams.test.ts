@@ -309,7 +309,7 @@ describe('arguments', () => {
   );
   const names = [
     ...['name', 'transport', 'key', 'mac', 'tls', 'verbs', 'ringBytes', 'payloadMax', 'epoch', 'heartbeatMs'],
-    ...['livenessMs', 'reconnectMs', 'setUpMs', 'spin'],
+    ...['livenessMs', 'reconnectMs', 'setUpMs', 'spin', 'counters'],
   ];
 
   test('garbage options are refused with INVALID_OPTION, or passed on sound', async () => {
