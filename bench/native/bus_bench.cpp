@@ -33,7 +33,7 @@ using namespace transport;
 struct Settings {
     std::string transport = "shm";
     std::vector<uint32_t> bytes = {64, 256, 1024};
-    uint64_t rounds = 100'000;
+    uint64_t rounds = 50'000;
     uint64_t messages = 2'000'000;
     uint32_t runs = 5;
     uint32_t batch = 64;
@@ -466,9 +466,8 @@ int main(int count, char** arguments) {
         .count("batch", &settings.batch)
         .flag("mac", &settings.mac);
     options.read(count, arguments);
-    const bool verbs = settings.transport == "verbs";
-    settings.rounds = rounds != 0 ? rounds : verbs ? 5'000 : 50'000;
-    settings.messages = messages != 0 ? messages : verbs ? 100'000 : 2'000'000;
+    if (rounds != 0) settings.rounds = rounds;
+    if (messages != 0) settings.messages = messages;
     Answers answers(options);
     for (const uint32_t size : sizesOf(bytes)) measure(settings, size, answers);
     answers.end(Figures()

@@ -42,7 +42,9 @@ struct NetworkOptions {
     uint32_t ringBytes = 1u << 20;        // a power of two, 4 KiB to 1 GiB; the smaller one counts
     uint32_t payloadMax = 1u << 16;       // at most a quarter of the ring
     std::vector<std::byte> key;           // 16 to 1024 bytes; empty: nobody is authenticated
-    bool mac = true;                      // with a key: MAC on tcp and verbs. Never needed on shm
+    bool mac = true;                      // with a key: every frame carries a MAC
+    // The same for the wish Shm, where one is seldom needed. Auto settles it before it knows that the
+    // two are on one host: then `mac` counts.
     bool macOnShm = false;
     TlsOptions tls;                       // with a certificateFile: TLS on set-up and tcp
     VerbsOptions verbs;
