@@ -23,7 +23,7 @@
 #include "bus/bus.h"
 #include "bus_references.h"
 #include "measuring.h"
-#include "transport/host_network.h"
+#include "transport/host/host_network.h"
 
 namespace verbex::bench {
 namespace {

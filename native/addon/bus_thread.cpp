@@ -4,7 +4,7 @@
 #include <chrono>
 #include <unistd.h>
 
-#include "transport/host_network.h"
+#include "transport/host/host_network.h"
 
 namespace verbex::addon {
 

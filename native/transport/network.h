@@ -22,10 +22,10 @@
 #include <vector>
 
 #include "base/status.h"
-#include "transport/crypto_library.h"
+#include "transport/security/crypto_library.h"
 #include "transport/link.h"
-#include "transport/tls_session.h"
-#include "transport/verbs_device.h"
+#include "transport/security/tls_session.h"
+#include "transport/verbs/verbs_device.h"
 
 namespace verbex::transport {
 

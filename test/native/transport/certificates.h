@@ -6,7 +6,7 @@
 #include <fstream>
 #include <string>
 
-#include "transport/tls_session.h"
+#include "transport/security/tls_session.h"
 
 namespace verbex::transport {
 

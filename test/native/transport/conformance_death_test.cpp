@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "conformance_world.h"
-#include "transport/host_network.h"
+#include "transport/host/host_network.h"
 
 namespace verbex::transport::conformance {
 namespace {

@@ -4,7 +4,7 @@
 #include <random>
 #include <thread>
 
-#include "transport/ring_region.h"
+#include "transport/rings/ring_region.h"
 
 namespace verbex::transport::conformance {
 namespace {

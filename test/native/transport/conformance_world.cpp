@@ -4,8 +4,8 @@
 #include <chrono>
 #include <cstdlib>
 
-#include "transport/host_network.h"
-#include "transport/verbs_library.h"
+#include "transport/host/host_network.h"
+#include "transport/verbs/verbs_library.h"
 
 namespace verbex::transport::conformance {
 namespace {

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "transport/memory_network.h"
+#include "transport/rings/memory_network.h"
 #include "transport/network.h"
 
 namespace verbex::transport::conformance {

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "transport/host_network.h"
+#include "transport/host/host_network.h"
 
 namespace verbex::transport {
 

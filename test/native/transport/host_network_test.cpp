@@ -1,4 +1,4 @@
-#include "transport/host_network.h"
+#include "transport/host/host_network.h"
 
 #include <atomic>
 #include <csignal>
@@ -10,8 +10,8 @@
 
 #include "certificates.h"
 #include "host_network_fixture.h"
-#include "transport/host_id.h"
-#include "transport/socket_address.h"
+#include "transport/host/host_id.h"
+#include "transport/sockets/socket_address.h"
 
 namespace verbex::transport {
 namespace {

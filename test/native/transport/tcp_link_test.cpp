@@ -1,4 +1,4 @@
-#include "transport/tcp_link.h"
+#include "transport/sockets/tcp_link.h"
 
 #include <gtest/gtest.h>
 #include <random>

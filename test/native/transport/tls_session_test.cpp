@@ -1,4 +1,4 @@
-#include "transport/tls_session.h"
+#include "transport/security/tls_session.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "certificates.h"
-#include "transport/crypto_library.h"
+#include "transport/security/crypto_library.h"
 
 namespace verbex::transport {
 namespace {
