@@ -16,6 +16,7 @@ export function checkNode() {
 
 export const nativeTests = 'native tests';
 export const verbsTests = 'verbs tests (soft-RoCE)';
+export const wireTests = 'tests that cut a wire between network namespaces';
 
 /** One entry per thing wanted: what it is, who needs it, which Debian package has it, whether it is there. */
 function wantedTools({ withTests, withVerbs }) {
@@ -30,6 +31,16 @@ function wantedTools({ withTests, withVerbs }) {
     for: verbsTests,
     packages: ['libibverbs-dev'],
     found: hasVerbsHeaders,
+  };
+  const wire = {
+    what: 'ip and nft',
+    for: wireTests,
+    packages: ['iproute2', 'nftables'],
+    // A user's PATH seldom leads to /usr/sbin.
+    found: () =>
+      ['ip', 'nft'].every(
+        (name) => findProgram(name) !== undefined || findProgram(`/usr/sbin/${name}`) !== undefined,
+      ),
   };
   const optional = withVerbs ? [headers] : [];
   if (!withTests) return [compiler, ...optional];
@@ -54,6 +65,7 @@ function wantedTools({ withTests, withVerbs }) {
       packages: ['libgtest-dev'],
       found: () => headerFolders.some((folder) => existsSync(`${folder}/gtest/gtest.h`)),
     },
+    ...(withVerbs ? [wire] : []),
   ];
 }
 
@@ -101,7 +113,7 @@ export async function provideTools({ withTests, withVerbs }) {
       `no C++20 compiler found, and nothing works without one; run:\n  sudo ${command(left)}`,
     );
   }
-  return [nativeTests, verbsTests].flatMap((part) => {
+  return [nativeTests, verbsTests, wireTests].flatMap((part) => {
     const tools = left.filter((tool) => tool.for === part);
     if (tools.length === 0) return [];
     return [{ part, missing: tools.map((tool) => tool.what), command: `sudo ${command(tools)}` }];
