@@ -1,12 +1,14 @@
-// npm run test:long [-- --minutes M] [--seed S] [--handoffs N]: campaigns that npm test runs in small.
+// npm run test:long [-- --minutes M] [--seed S] [--handoffs N] [--frames N]: campaigns that npm test runs in small.
 //
 // Serial equivalence of the pipeline for M minutes (default 10) from a seed that is drawn, and said, unless given;
-// then N hand-offs (default a billion) through each of the rings. Prints what it did, with seeds.
+// then N hand-offs (default a billion) through each of the rings; then N frames (default ten million) over each transport,
+// verbs in the soft-RoCE machine. Prints what it did, with seeds.
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { main, StepFailed, say } from './steps/console.mjs';
 import { runNativeTests } from './steps/native-tests.mjs';
 import { setupNativeTests } from './steps/setup.mjs';
+import { provideSoftRoce, runVerbsSoak } from './steps/soft-roce.mjs';
 import { saySkipped } from './steps/system.mjs';
 import { closingLine } from './steps/vitest.mjs';
 
@@ -28,17 +30,21 @@ await main(async (args) => {
       minutes: { type: 'string', default: '10' },
       seed: { type: 'string', default: String(randomInt(1, 2 ** 31)) },
       handoffs: { type: 'string', default: '1000000000' },
+      frames: { type: 'string', default: '10000000' },
     },
   });
   const minutes = positive(values, 'minutes');
   const seed = positive(values, 'seed');
   const handoffs = positive(values, 'handoffs');
+  const frames = positive(values, 'frames');
   const skippedParts = await setupNativeTests();
   if (skippedParts.length > 0) {
     saySkipped(skippedParts);
     throw new StepFailed('the native tests cannot be built here');
   }
-  say(`equivalence: ${minutes} minutes from seed ${seed}; hand-offs: ${handoffs} a ring`);
+  say(
+    `equivalence: ${minutes} minutes from seed ${seed}; hand-offs: ${handoffs} a ring; frames: ${frames} a link`,
+  );
   const how = { folder: 'build/native', timeoutMs: (minutes + 60) * 60_000 };
   const total = await runNativeTests(['node'], {
     ...how,
@@ -53,7 +59,17 @@ await main(async (args) => {
     filter: '*HandOff*',
     environment: { VERBEX_HANDOFFS: String(handoffs) },
   });
-  for (const key of Object.keys(total)) total[key] += rings[key];
+  const links = await runNativeTests(['transport'], {
+    ...how,
+    filter: '*Soak*:-Verbs*',
+    environment: { VERBEX_SOAK_FRAMES: String(frames) },
+  });
+  const noMachine = await provideSoftRoce();
+  if (noMachine !== undefined) saySkipped([noMachine]);
+  const verbs = noMachine === undefined ? await runVerbsSoak(frames) : undefined;
+  for (const counts of [rings, links, verbs].filter((one) => one !== undefined)) {
+    for (const key of Object.keys(total)) total[key] += counts[key];
+  }
   process.stdout.write(`${closingLine(total)}\n`);
   return total.failed > 0 || total.passed === 0 ? 1 : 0;
 });

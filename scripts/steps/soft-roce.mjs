@@ -12,11 +12,12 @@ const unavailable = 75;
 const setupTimeoutMs = 10 * 60_000;
 const rooms = ['transport', 'bus'];
 // Everything, and one room of it: a room that hangs leaves the others a little. It is meant to take less than two minutes.
-const suiteSeconds = 150;
-const roomSeconds = 100;
+const usualRun = { seconds: 150, roomSeconds: 100, environment: {} };
 
 // Tests that need a device, by GoogleTest's patterns.
 const verbsFilter = '*verbs*:*Verbs*';
+const soakFilter = 'Verbs/*Soak*';
+const soakSeconds = 3600;
 
 /** Those of a room that run here, and so nowhere else. */
 export function verbsTestsOf(room) {
@@ -53,8 +54,8 @@ const linksSeconds = 60;
 const nodes = ['198.18.77.1/24', '198.18.77.2/24'];
 
 /** The rooms' binaries one after the other, then the links, each with its results in the folder that comes back. */
-function script(folder) {
-  const test = `timeout -k 5 ${roomSeconds} ${folder}/tests/"$room"_test --gtest_filter='${verbsFilter}'`;
+function script(folder, { filter, roomSeconds }) {
+  const test = `timeout -k 5 ${roomSeconds} ${folder}/tests/"$room"_test --gtest_filter='${filter}'`;
   return [
     'for room in "$@"; do',
     '  echo "== $room"',
@@ -83,8 +84,19 @@ export function countRoom(json, ended) {
   return counts;
 }
 
+/** The soak alone, with so many frames a link. */
+export function runVerbsSoak(frames) {
+  return runVerbsTests({
+    seconds: soakSeconds,
+    roomSeconds: soakSeconds,
+    filter: soakFilter,
+    environment: { VERBEX_SOAK_FRAMES: String(frames) },
+  });
+}
+
 /** Builds the rooms' tests and runs them in the machine, in one boot. */
-export async function runVerbsTests() {
+export async function runVerbsTests(given = {}) {
+  const how = { ...usualRun, filter: verbsFilter, ...given };
   const total = { passed: 0, failed: 0, skipped: 0 };
   const known = testFolders().filter((room) => rooms.includes(room));
   const broken = known.length === 0 ? [] : await buildNativeTests(known);
@@ -94,13 +106,13 @@ export async function runVerbsTests() {
   const out = mkdtempSync(join(results, 'verbs-'));
   const ran = await run(
     join(root, runProgram),
-    ['-t', String(suiteSeconds), '--', 'bash', '-c', script(usual.folder), 'verbs', ...built],
+    ['-t', String(how.seconds), '--', 'bash', '-c', script(usual.folder, how), 'verbs', ...built],
     {
       output: 'keep',
       label: 'verbs tests',
       // `run` ends the machine by itself; this is for a `run` that does not end.
-      timeoutMs: (suiteSeconds + 20) * 1000,
-      env: { VERBEX_RDMA_OUT: out, VERBEX_REQUIRE_VERBS: '1' },
+      timeoutMs: (how.seconds + 20) * 1000,
+      env: { ...how.environment, VERBEX_RDMA_OUT: out, VERBEX_REQUIRE_VERBS: '1' },
     },
   );
   const bad = [];
