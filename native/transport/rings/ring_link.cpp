@@ -55,7 +55,7 @@ size_t RingLink::poll(Receiver& receiver, size_t limit) noexcept {
         ++counters_.credits;
         giveCredit(consumed);
     }
-    if (delivered == 0) settleEnd();
+    if (delivered == 0 && state_ == LinkState::Open) settleEnd();
     return delivered;
 }
 
@@ -91,6 +91,7 @@ void RingLink::fence(Receiver& receiver) noexcept {
     if (wasOpen) {
         const size_t framesMax = info_.ringBytes / kFrameAlignment;
         reader_->poll(receiver, framesMax, counters_);
+        reader_->stop();
     }
     state_ = LinkState::Fenced;
 }
@@ -98,6 +99,7 @@ void RingLink::fence(Receiver& receiver) noexcept {
 void RingLink::close() noexcept {
     if (state_ != LinkState::Open) return;
     flush();
+    reader_->stop();
     state_ = LinkState::Closing;
     progress();
 }

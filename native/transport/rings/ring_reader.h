@@ -34,10 +34,11 @@ public:
         CHECK(std::has_single_bit(ringBytes) && ringBytes >= 4096);
     }
 
-    // Delivers at most `limit` frames; returns how many.
+    // Delivers at most `limit` frames; returns how many. Pads count towards the limit, so that a peer
+    // that writes nothing else cannot keep this going.
     size_t poll(Receiver& receiver, size_t limit, LinkCounters& counters) {
         size_t delivered = 0;
-        while (delivered < limit) {
+        for (size_t taken = 0; taken < limit && !stopped_; ++taken) {
             std::byte* at = ring_ + (consumed_ & mask_);
             const uint32_t size = sizeAt(at);
             if (size == 0 || fault_ != FrameFault::None) break;
@@ -61,6 +62,9 @@ public:
         }
         return delivered;
     }
+
+    // Nothing is delivered any more, not even by a poll that is under way: a receiver may end the link.
+    void stop() { stopped_ = true; }
 
     // Bytes that may be written again.
     [[nodiscard]] uint64_t consumed() const { return consumed_; }
@@ -114,6 +118,7 @@ private:
     uint64_t sequence_ = 1;
     uint32_t looks_ = 0;
     bool pad_ = false;
+    bool stopped_ = false;
     FrameFault fault_ = FrameFault::None;
 };
 

@@ -242,6 +242,47 @@ TEST_P(Conformance, AfterFenceHasReturnedNothingIsDelivered) {
     }
 }
 
+// Whoever takes messages may end the link by one of them.
+TEST_P(Conformance, AReceiverMayFenceOrCloseFromInsideADelivery) {
+    struct Ending final : Receiver {
+        Link* link;
+        Receiver* rest;
+        bool fences;
+        uint64_t received = 0;
+        void onMessage(const Message&) override {
+            if (++received != 5) return;
+            if (fences) link->fence(*rest);
+            else link->close();
+        }
+    };
+    struct Counting final : Receiver {
+        uint64_t received = 0;
+        void onMessage(const Message&) override { ++received; }
+    };
+    for (const bool fences : {true, false}) {
+        World world(GetParam());
+        ASSERT_TRUE(world.connect());
+        Sending sending(kPayloadMax);
+        sending.offer(*world.connector.link, 20);
+        Counting rest;
+        Ending ending;
+        ending.link = world.listener.link;
+        ending.rest = &rest;
+        ending.fences = fences;
+        Link* link = world.listener.link;
+        ASSERT_TRUE(world.until([&] {
+            if (ending.received < 5) link->poll(ending, 100);
+            return ending.received >= 5;
+        }));
+        EXPECT_EQ(ending.received, 5u);
+        EXPECT_LE(rest.received, 15u);
+        EXPECT_NE(link->state(), LinkState::Open);
+        sending.offer(*world.connector.link, 20);
+        EXPECT_EQ(link->poll(ending, 100), 0u);
+        EXPECT_EQ(ending.received, 5u);
+    }
+}
+
 TEST_P(Conformance, ASleeperIsWoken) {
     if (GetParam().transport == TransportKind::Memory) GTEST_SKIP() << "the simulator never sleeps";
     World world(GetParam());
