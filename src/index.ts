@@ -1,5 +1,5 @@
 /**
- * Verbex: an exchange core for Node. Start with {@link Exchange}.
+ * Verbex: an exchange core for Node. Start with {@link Exchange}; for messages between processes alone, with {@link Bus}.
  *
  * @packageDocumentation
  */
@@ -14,6 +14,8 @@ export {
 } from './api/cells.ts';
 export {
   BackPressureError,
+  BusClosedError,
+  BusRefusedError,
   ClosedError,
   DecimalError,
   type ErrorCode,
@@ -22,6 +24,8 @@ export {
   errorCodes,
   InvalidRequestError,
   NativeError,
+  PeerLostError,
+  PositionLostError,
   RejectError,
   SlowConsumerError,
   UnknownNameError,
@@ -31,3 +35,7 @@ export type { CellsCallback, EventsCallback } from './api/event-pump.ts';
 export { Exchange, type RejectedEvent } from './api/exchange.ts';
 export { type AccountRef, type BatchId, type InstrumentRef, OrderBatch } from './api/order-batch.ts';
 export type * from './api/types.ts';
+export { Bus } from './bus/bus.ts';
+export type { Publication } from './bus/publication.ts';
+export type { Subscription } from './bus/subscription.ts';
+export * from './bus/types.ts';

@@ -23,7 +23,7 @@
 #include "bus/bus.h"
 #include "bus_references.h"
 #include "measuring.h"
-#include "transport/host_network.h"
+#include "transport/host/host_network.h"
 
 namespace verbex::bench {
 namespace {
@@ -33,7 +33,7 @@ using namespace transport;
 struct Settings {
     std::string transport = "shm";
     std::vector<uint32_t> bytes = {64, 256, 1024};
-    uint64_t rounds = 100'000;
+    uint64_t rounds = 50'000;
     uint64_t messages = 2'000'000;
     uint32_t runs = 5;
     uint32_t batch = 64;
@@ -173,6 +173,14 @@ public:
         return false;
     }
     void flush() { bus_->poll(nowNs()); }
+    // What was said last reaches A, which then ends.
+    void finish() {
+        finishing_ = true;
+        for (int left = 100; left > 0; --left) {
+            flush();
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    }
     bool receive(std::byte* into) {
         if (taken_ == have_) {
             taken_ = have_ = 0;
@@ -198,7 +206,7 @@ private:
     }
     void onPeer(const bus::PeerView& peer) override {
         if (!peer.connected) {
-            if (!peer.failure.isOk()) stopWith(peer.failure.toString());
+            if (!finishing_ && !peer.failure.isOk()) stopWith(peer.failure.toString());
             return;
         }
         auto subscribed = bus_->subscribe(peer.id, {.stream = in_, .from = bus::From::Next});
@@ -211,6 +219,7 @@ private:
     bus::Publication* publication_ = nullptr;
     bus::Subscription* subscription_ = nullptr;
     std::string in_;
+    bool finishing_ = false;
     size_t bytes_;
     std::vector<std::byte> kept_;
     size_t have_ = 0;
@@ -303,10 +312,7 @@ double runBus(const Settings& settings, uint32_t bytes, Durations& durations) {
             say(pipe, listening.value().port);
             port.untilUp();
             serve(port, settings, bytes);
-            for (int left = 100; left > 0; --left) {
-                port.flush();
-                std::this_thread::sleep_for(std::chrono::milliseconds(1));
-            }
+            port.finish();
         },
         [&](int pipe) {
             const auto there = hear<uint16_t>(pipe);
@@ -460,9 +466,8 @@ int main(int count, char** arguments) {
         .count("batch", &settings.batch)
         .flag("mac", &settings.mac);
     options.read(count, arguments);
-    const bool verbs = settings.transport == "verbs";
-    settings.rounds = rounds != 0 ? rounds : verbs ? 5'000 : 50'000;
-    settings.messages = messages != 0 ? messages : verbs ? 100'000 : 2'000'000;
+    if (rounds != 0) settings.rounds = rounds;
+    if (messages != 0) settings.messages = messages;
     Answers answers(options);
     for (const uint32_t size : sizesOf(bytes)) measure(settings, size, answers);
     answers.end(Figures()

@@ -11,6 +11,7 @@
 #include <node_api.h>
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct NodeHandle;
 struct AddonState {
     napi_ref coreConstructor = nullptr;
     napi_ref nodeConstructor = nullptr;
+    napi_ref busConstructor = nullptr;
     napi_ref coverageMap = nullptr;
     // Handed to the constructor that the addon itself calls; null while JavaScript calls it.
     void* constructing = nullptr;
@@ -33,6 +35,7 @@ AddonState& stateOf(napi_env env);
 
 void defineNativeCore(napi_env env, napi_value exports);
 void defineNativeNode(napi_env env, napi_value exports);
+void defineNativeBus(napi_env env, napi_value exports);
 void defineJournalFunctions(napi_env env, napi_value exports);
 void defineLayout(napi_env env, napi_value exports);
 void defineCoverage(napi_env env, napi_value exports);
@@ -45,6 +48,8 @@ napi_value makeBigint(napi_env env, uint64_t number);
 napi_value makeFlag(napi_env env, bool flag);
 // A fresh Uint8Array with a copy of the bytes.
 napi_value makeBytes(napi_env env, const void* bytes, size_t size);
+// An ArrayBuffer over memory that lives as long as it does, however JavaScript passes that around.
+napi_value makeBuffer(napi_env env, void* memory, size_t bytes, std::shared_ptr<void> owner);
 // A class of methods on the prototype; answers its constructor.
 struct Method {
     const char* name;
@@ -71,8 +76,10 @@ struct WorkOutcome {
 napi_value runWork(napi_env env, const char* name, std::function<WorkOutcome()> work);
 WorkOutcome textOutcome(std::string text);
 
-// Settles a promise on the JS thread; a failure to do so leaves it unsettled, which happens in
+// Settle a promise on the JS thread; a failure to do so leaves it unsettled, which happens in
 // teardown only.
+void resolve(napi_env env, napi_deferred deferred,
+             const std::function<napi_value(napi_env)>& value);
 void reject(napi_env env, napi_deferred deferred, const node::Failure& failure);
 
 }  // namespace verbex::addon

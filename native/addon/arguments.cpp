@@ -123,14 +123,14 @@ bool Arguments::isNullish(size_t index) const {
     return type == napi_null || type == napi_undefined;
 }
 
-std::span<const std::byte> Arguments::bytes(size_t index, const char* name) const {
+std::span<const std::byte> Arguments::toBytes(napi_value value, const char* name) const {
     bool typed = false;
-    check(env_, napi_is_typedarray(env_, at(index), &typed));
+    check(env_, napi_is_typedarray(env_, value, &typed));
     napi_typedarray_type type = napi_int8_array;
     size_t length = 0;
     void* data = nullptr;
     if (typed) {
-        check(env_, napi_get_typedarray_info(env_, at(index), &type, &length, &data, nullptr,
+        check(env_, napi_get_typedarray_info(env_, value, &type, &length, &data, nullptr,
                                              nullptr));
     }
     if (!typed || type != napi_uint8_array) {

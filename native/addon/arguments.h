@@ -76,7 +76,10 @@ public:
     [[nodiscard]] napi_value object(size_t index, const char* name) const;
     [[nodiscard]] bool isNullish(size_t index) const;
     // The bytes of a Uint8Array; valid until the next call into JavaScript.
-    [[nodiscard]] std::span<const std::byte> bytes(size_t index, const char* name) const;
+    [[nodiscard]] std::span<const std::byte> bytes(size_t index, const char* name) const {
+        return toBytes(at(index), name);
+    }
+    [[nodiscard]] std::span<const std::byte> toBytes(napi_value value, const char* name) const;
 
     // Properties of an argument object. An absent one (undefined) is `otherwise`.
     [[nodiscard]] uint64_t numberOf(napi_value object, const char* name, uint64_t least,

@@ -21,6 +21,7 @@ napi_value define(napi_env env, napi_value exports) {
                    nullptr));
     defineNativeCore(env, exports);
     defineNativeNode(env, exports);
+    defineNativeBus(env, exports);
     defineJournalFunctions(env, exports);
     defineLayout(env, exports);
     defineCoverage(env, exports);

@@ -114,33 +114,8 @@ void callJs(napi_env env, napi_value onEvents, void* context, void* data) {
     }
 }
 
-// Resolves with what `value` makes.
-void resolve(napi_env env, napi_deferred deferred,
-             const std::function<napi_value(napi_env)>& value) {
-    try {
-        check(env, napi_resolve_deferred(env, deferred, value(env)));
-    } catch (const ThrownFailure& thrown) {
-        reject(env, deferred, thrown.failure);
-    } catch (const PendingException&) {
-        // Only in teardown can making a plain value throw; nobody waits there.
-    }
-}
-
 NodeHandle& handleOf(const Arguments& arguments) {
     return *arguments.unwrap<NodeObject>().handle;
-}
-
-napi_value externalBuffer(napi_env env, void* memory, size_t bytes, std::shared_ptr<void> owner) {
-    auto boxed = std::make_unique<std::shared_ptr<void>>(std::move(owner));
-    napi_value buffer;
-    check(env, napi_create_external_arraybuffer(
-                   env, memory, bytes,
-                   [](napi_env, void*, void* hint) {
-                       delete static_cast<std::shared_ptr<void>*>(hint);
-                   },
-                   boxed.get(), &buffer));
-    (void)boxed.release();
-    return buffer;
 }
 
 // Only open() constructs one.
@@ -163,12 +138,11 @@ napi_value construct(const Arguments& arguments) {
     (void)object.release();
     node::EventRing& events = handle.node->events();
     setProperty(env, self, "stage",
-                externalBuffer(env, handle.stage.get(), kStageCells * sizeof(Command),
-                               handle.stage));
+                makeBuffer(env, handle.stage.get(), kStageCells * sizeof(Command), handle.stage));
     setProperty(env, self, "stageCells", makeNumber(env, kStageCells));
     setProperty(env, self, "cells",
-                externalBuffer(env, events.memory().get(), events.cells() * sizeof(Event),
-                               events.memory()));
+                makeBuffer(env, events.memory().get(), events.cells() * sizeof(Event),
+                           events.memory()));
     setProperty(env, self, "eventCells", makeNumber(env, events.cells()));
     check(env, napi_create_reference(env, self, 1, &handle.self));
     return self;

@@ -109,6 +109,19 @@ napi_value makeBytes(napi_env env, const void* bytes, size_t size) {
     return array;
 }
 
+napi_value makeBuffer(napi_env env, void* memory, size_t bytes, std::shared_ptr<void> owner) {
+    auto boxed = std::make_unique<std::shared_ptr<void>>(std::move(owner));
+    napi_value buffer;
+    check(env, napi_create_external_arraybuffer(
+                   env, memory, bytes,
+                   [](napi_env, void*, void* hint) {
+                       delete static_cast<std::shared_ptr<void>*>(hint);
+                   },
+                   boxed.get(), &buffer));
+    (void)boxed.release();
+    return buffer;
+}
+
 napi_value defineClass(napi_env env, const char* name, napi_callback constructor,
                        const std::vector<Method>& methods) {
     std::vector<napi_property_descriptor> properties;
@@ -212,6 +225,17 @@ napi_value runWork(napi_env env, const char* name, std::function<WorkOutcome()> 
 
 WorkOutcome textOutcome(std::string text) {
     return {{}, [text = std::move(text)](napi_env env) { return makeText(env, text); }};
+}
+
+void resolve(napi_env env, napi_deferred deferred,
+             const std::function<napi_value(napi_env)>& value) {
+    try {
+        check(env, napi_resolve_deferred(env, deferred, value(env)));
+    } catch (const ThrownFailure& thrown) {
+        reject(env, deferred, thrown.failure);
+    } catch (const PendingException&) {
+        // Only in teardown can making a plain value throw; nobody waits there.
+    }
 }
 
 void reject(napi_env env, napi_deferred deferred, const node::Failure& failure) {

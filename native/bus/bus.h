@@ -140,6 +140,8 @@ public:
     [[nodiscard]] virtual const Status& failure() const = 0;
     // The position that is due next: what a new subscription resumes from.
     [[nodiscard]] virtual Position resumeFrom() const = 0;
+    // Refused with POSITION_LOST: the oldest that the publisher still has; 0 otherwise.
+    [[nodiscard]] virtual Position oldest() const = 0;
     virtual void close() = 0;
 };
 

@@ -75,6 +75,7 @@ void StreamSubscription::onRefused(const Refusal& refusal) {
         askAt_ = context_.now + context_.options.reconnectNs;
         return;
     }
+    if (refusal.code == StatusCode::PositionLost) oldest_ = refusal.oldest;
     over(SubscriptionState::Refused, std::move(why));
 }
 

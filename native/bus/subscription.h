@@ -31,6 +31,7 @@ public:
     [[nodiscard]] SubscriptionState state() const override { return state_; }
     [[nodiscard]] const Status& failure() const override { return failure_; }
     [[nodiscard]] Position resumeFrom() const override { return due_; }
+    [[nodiscard]] Position oldest() const override { return oldest_; }
     void close() override;
 
     // What the peer does for it: asks on a fresh handle, releases the one it has.
@@ -101,6 +102,7 @@ private:
     StreamReceiver* receiver_ = nullptr;
     Channel* channel_ = nullptr;
     SubscriptionState state_ = SubscriptionState::Connecting;
+    Position oldest_ = 0;
     Status failure_;
     Phase phase_ = Phase::Away;
     bool started_ = false;   // a first position is known: from here on it resumes

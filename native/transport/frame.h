@@ -20,7 +20,7 @@
 #include <optional>
 
 #include "base/crc32c.h"
-#include "transport/frame_mac.h"
+#include "transport/security/frame_mac.h"
 #include "transport/link.h"
 
 namespace verbex::transport {

@@ -16,7 +16,7 @@
 #include <memory>
 #include <span>
 
-#include "transport/handshake.h"
+#include "transport/setup/handshake.h"
 #include "transport/link.h"
 #include "transport/network.h"
 

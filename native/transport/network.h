@@ -22,10 +22,10 @@
 #include <vector>
 
 #include "base/status.h"
-#include "transport/crypto_library.h"
+#include "transport/security/crypto_library.h"
 #include "transport/link.h"
-#include "transport/tls_session.h"
-#include "transport/verbs_device.h"
+#include "transport/security/tls_session.h"
+#include "transport/verbs/verbs_device.h"
 
 namespace verbex::transport {
 
@@ -42,7 +42,9 @@ struct NetworkOptions {
     uint32_t ringBytes = 1u << 20;        // a power of two, 4 KiB to 1 GiB; the smaller one counts
     uint32_t payloadMax = 1u << 16;       // at most a quarter of the ring
     std::vector<std::byte> key;           // 16 to 1024 bytes; empty: nobody is authenticated
-    bool mac = true;                      // with a key: MAC on tcp and verbs. Never needed on shm
+    bool mac = true;                      // with a key: every frame carries a MAC
+    // The same for the wish Shm, where one is seldom needed. Auto settles it before it knows that the
+    // two are on one host: then `mac` counts.
     bool macOnShm = false;
     TlsOptions tls;                       // with a certificateFile: TLS on set-up and tcp
     VerbsOptions verbs;
@@ -113,7 +115,8 @@ public:
     // delivering what had arrived through `receiver(link)`. Those links are over afterwards.
     virtual void fence(uint32_t epoch, const std::function<Receiver&(Link&)>& receiver) = 0;
 
-    // Ends the link if it is not over, and frees it.
+    // Frees the link. To the peer of one that is not over this is the end of a process, without a
+    // goodbye: close() it, and drop it when onOver says so, where that is not meant.
     virtual void drop(Link& link) = 0;
 
     [[nodiscard]] virtual const NetworkCounters& counters() const = 0;

@@ -4,15 +4,15 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { findProgram, mustRun, root, run, StepFailed, say, seconds } from './console.mjs';
 import { withSetupLock } from './lock.mjs';
-import { findCompiler } from './toolchain.mjs';
+import { findCompiler, hasVerbsHeaders } from './toolchain.mjs';
 
 const binaryTimeoutMs = 5 * 60_000;
 
 /**
  * A build is where its files lie and what is watched: `sanitize` as VERBEX_SANITIZE takes it. How it is run: `filter` as
- * GoogleTest's, `environment` on top of ours, and how long one binary may take.
+ * GoogleTest's, `without` says of a folder which tests are left out, `environment` on top of ours, and how long one binary may take.
  */
-const usual = { folder: 'build/native', sanitize: undefined, timeoutMs: binaryTimeoutMs };
+export const usual = { folder: 'build/native', sanitize: undefined, timeoutMs: binaryTimeoutMs };
 
 export function testFolders() {
   const base = join(root, 'test', 'native');
@@ -24,7 +24,10 @@ export function testFolders() {
     .sort();
 }
 
-/** CMake remembers the first compiler for ever, so another one means another start. */
+/**
+ * CMake remembers the first compiler for ever, so another one means another start; so do headers of libibverbs that came or
+ * went, since no object file's dependencies name a file that was not there.
+ */
 async function configure({ folder, sanitize }) {
   const compiler = findCompiler();
   const generator = findProgram('ninja') === undefined ? 'Unix Makefiles' : 'Ninja';
@@ -39,7 +42,7 @@ async function configure({ folder, sanitize }) {
     sanitize === undefined ? [] : [`-DVERBEX_SANITIZE=${sanitize}`],
   ].flat();
   const record = join(root, folder, 'configured.json');
-  const wanted = JSON.stringify(args);
+  const wanted = JSON.stringify({ args, verbs: hasVerbsHeaders() });
   if (existsSync(record) && readFileSync(record, 'utf8') === wanted) {
     // Ninja looks for new folders by itself; make would not know their targets.
     if (generator !== 'Ninja') await mustRun('cmake', args, { output: 'keep' });
@@ -91,10 +94,12 @@ export function withoutPassed(text) {
   return lines.join('\n');
 }
 
-async function runBinary({ folder, filter, environment, timeoutMs = binaryTimeoutMs }, name) {
+async function runBinary({ folder, filter, without, environment, timeoutMs = binaryTimeoutMs }, name) {
   const resultPath = join(root, folder, 'results', `${name}-${process.pid}.json`);
   rmSync(resultPath, { force: true });
-  const args = [`--gtest_output=json:${resultPath}`, `--gtest_filter=${filter ?? '*'}`];
+  const leftOut = without?.(name);
+  const selected = `${filter ?? '*'}${leftOut === undefined ? '' : `-${leftOut}`}`;
+  const args = [`--gtest_output=json:${resultPath}`, `--gtest_filter=${selected}`];
   const result = await run(join(root, folder, 'tests', `${name}_test`), args, {
     output: 'keep',
     label: `${name} tests`,
@@ -120,6 +125,15 @@ async function runBinary({ folder, filter, environment, timeoutMs = binaryTimeou
   return counts;
 }
 
+/** Configures and builds the folders' binaries, one setup at a time; returns those that could not be built. */
+export function buildNativeTests(folders, how = usual) {
+  return withSetupLock(async () => {
+    say(`native tests: building ${folders.join(', ')}`);
+    await configure(how);
+    return build(how, folders);
+  });
+}
+
 /**
  * @param only the folders of test/native wanted; none named means all
  * @param how the build that is run, the usual one unless said otherwise
@@ -137,11 +151,7 @@ export async function runNativeTests(only = [], how = usual) {
     return total;
   }
   const started = performance.now();
-  const broken = await withSetupLock(async () => {
-    say(`native tests: building ${folders.join(', ')}`);
-    await configure(how);
-    return build(how, folders);
-  });
+  const broken = await buildNativeTests(folders, how);
   mkdirSync(join(root, how.folder, 'results'), { recursive: true });
   say(`native tests: built in ${seconds(started)}`);
   for (const name of folders) {

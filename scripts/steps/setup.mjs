@@ -7,14 +7,14 @@ import { checkNode, provideTools } from './system.mjs';
 import { buildTypeScript } from './typescript.mjs';
 
 /**
- * @param withTests whether the tools that only the native tests need are wanted
+ * @param withTests whether what only the native tests need is wanted
  * @returns the parts that have to be skipped for want of system packages
  */
 export function setup({ withTests }) {
   return withSetupLock(async () => {
     const started = performance.now();
     checkNode();
-    const skipped = await provideTools({ withTests });
+    const skipped = await provideTools({ withTests, withVerbs: withTests });
     const installed = await installPackages();
     const addon = await buildAddon('release');
     const dist = await buildTypeScript();
@@ -31,9 +31,9 @@ export function setup({ withTests }) {
 }
 
 /** The native tests need neither npm's packages nor the addon: only what the machine has to bring. */
-export function setupNativeTests() {
+export function setupNativeTests({ withVerbs = false } = {}) {
   return withSetupLock(() => {
     checkNode();
-    return provideTools({ withTests: true });
+    return provideTools({ withTests: true, withVerbs });
   });
 }

@@ -1,8 +1,8 @@
-// What the machine itself has to bring: Node, a C++20 compiler, and for the native tests CMake and
-// GoogleTest. Installed by apt where that needs no question (root), otherwise named.
+// What the machine itself has to bring: Node, a C++20 compiler, for the native tests CMake and GoogleTest,
+// for the verbs transport the headers of libibverbs. Installed by apt where that needs no question (root), otherwise named.
 import { existsSync } from 'node:fs';
 import { findProgram, run, StepFailed, say, seconds } from './console.mjs';
-import { findCompiler } from './toolchain.mjs';
+import { findCompiler, hasVerbsHeaders, headerFolders } from './toolchain.mjs';
 
 const aptTimeoutMs = 10 * 60_000;
 
@@ -14,34 +14,43 @@ export function checkNode() {
   if (process.platform !== 'linux') throw new StepFailed(`Verbex runs on Linux, not on ${process.platform}`);
 }
 
-const headerFolders = ['/usr/include', '/usr/local/include'];
+export const nativeTests = 'native tests';
+export const verbsTests = 'verbs tests (soft-RoCE)';
 
 /** One entry per thing wanted: what it is, who needs it, which Debian package has it, whether it is there. */
-function wantedTools(withTests) {
+function wantedTools({ withTests, withVerbs }) {
   const compiler = {
     what: 'a C++20 compiler',
     for: 'the engine',
     packages: ['g++'],
     found: () => findCompiler() !== undefined,
   };
-  if (!withTests) return [compiler];
+  const headers = {
+    what: 'the headers of libibverbs',
+    for: verbsTests,
+    packages: ['libibverbs-dev'],
+    found: hasVerbsHeaders,
+  };
+  const optional = withVerbs ? [headers] : [];
+  if (!withTests) return [compiler, ...optional];
   return [
     compiler,
+    ...optional,
     {
       what: 'cmake',
-      for: 'native tests',
+      for: nativeTests,
       packages: ['cmake'],
       found: () => findProgram('cmake') !== undefined,
     },
     {
       what: 'ninja or make',
-      for: 'native tests',
+      for: nativeTests,
       packages: ['ninja-build'],
       found: () => findProgram('ninja') !== undefined || findProgram('make') !== undefined,
     },
     {
       what: 'GoogleTest',
-      for: 'native tests',
+      for: nativeTests,
       packages: ['libgtest-dev'],
       found: () => headerFolders.some((folder) => existsSync(`${folder}/gtest/gtest.h`)),
     },
@@ -78,8 +87,8 @@ async function installWithApt(tools) {
  * Makes sure of the system's parts.
  * @returns the parts that have to be skipped: [{ part, missing, command }]
  */
-export async function provideTools({ withTests }) {
-  const missing = () => wantedTools(withTests).filter((tool) => !tool.found());
+export async function provideTools({ withTests, withVerbs }) {
+  const missing = () => wantedTools({ withTests, withVerbs }).filter((tool) => !tool.found());
   const wanted = missing();
   if (wanted.length === 0) return [];
   say(`system: missing ${wanted.map((tool) => tool.what).join(', ')}`);
@@ -87,12 +96,16 @@ export async function provideTools({ withTests }) {
     await installWithApt(wanted);
   }
   const left = missing();
-  const byHand = `sudo ${command(left)}`;
   if (left.some((tool) => tool.for === 'the engine')) {
-    throw new StepFailed(`no C++20 compiler found, and nothing works without one; run:\n  ${byHand}`);
+    throw new StepFailed(
+      `no C++20 compiler found, and nothing works without one; run:\n  sudo ${command(left)}`,
+    );
   }
-  if (left.length === 0) return [];
-  return [{ part: 'native tests', missing: left.map((tool) => tool.what), command: byHand }];
+  return [nativeTests, verbsTests].flatMap((part) => {
+    const tools = left.filter((tool) => tool.for === part);
+    if (tools.length === 0) return [];
+    return [{ part, missing: tools.map((tool) => tool.what), command: `sudo ${command(tools)}` }];
+  });
 }
 
 /** The block nobody can overlook. */

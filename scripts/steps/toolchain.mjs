@@ -1,8 +1,15 @@
 // The C++ compiler and its flags: the one place that knows them for the addon.
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { findProgram, root, StepFailed } from './console.mjs';
+
+export const headerFolders = ['/usr/include', '/usr/local/include'];
+
+/** Whether the verbs transport can be built. Sources ask the compiler, which notes no file that was not there. */
+export function hasVerbsHeaders() {
+  return headerFolders.some((folder) => existsSync(`${folder}/infiniband/verbs.h`));
+}
 
 export const installCompiler = 'apt-get update && apt-get install -y g++';
 
@@ -92,6 +99,7 @@ export function toolchain(variantName, compiler) {
         [compiler.path, compiler.args, compilerFile.size, compilerFile.mtimeMs],
         [compile, addonOnly, extra, link, variant],
         ['node-api-headers', 'node-addon-api'].map(packageVersion),
+        hasVerbsHeaders(),
         process.arch,
       ]),
     )

@@ -2,6 +2,8 @@
 export { type ErrorCode, errorCodes } from '../errors/codes.ts';
 export {
   BackPressureError,
+  BusClosedError,
+  BusRefusedError,
   ClosedError,
   DecimalError,
   type ErrorExtras,
@@ -9,6 +11,8 @@ export {
   fromNative,
   InvalidRequestError,
   NativeError,
+  PeerLostError,
+  PositionLostError,
   RejectError,
   SlowConsumerError,
   UnknownNameError,

@@ -1,8 +1,8 @@
 // From the options of the public API to a native node.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fromNative, InvalidRequestError } from '../errors/errors.ts';
-import { shown } from '../errors/shown.ts';
+import { integer, invalidOption, oneOf, powerOfTwo } from '../errors/checks.ts';
+import { fromNative } from '../errors/errors.ts';
 import { cellBytes } from '../wire/layout.ts';
 import type { EngineNode } from './engine-node.ts';
 import { type JournalSource, PastEvents } from './past-events.ts';
@@ -42,7 +42,7 @@ export function historyCellsOf(options: ExchangeOptions): number {
 /** Opens the native node. Throws INVALID_OPTION and NativeError. */
 export async function openNode(options: ExchangeOptions, onEvents: () => void): Promise<OpenedNode> {
   const data = options.data ?? '';
-  if (typeof data !== 'string') throw invalid('data', data, 'the path of a folder');
+  if (typeof data !== 'string') throw invalidOption('data', data, 'the path of a folder');
   const durability = oneOf('durability', options.durability ?? 'async', ['async', 'durable']);
   const clock = oneOf('clock', options.clock ?? 'system', ['system', 'manual']);
   // 0: as the folder was created, otherwise the engine's defaults.
@@ -105,12 +105,12 @@ async function planOf(
   const { threadPlan } = await import('../native/binding.ts');
   const found = typeof plan === 'string' ? threadPlan(plan) : '';
   if (found === '')
-    throw invalid('plan', plan, 'serial, pipelined, sharded, sharded:RxM (1 to 16 each) or auto');
+    throw invalidOption('plan', plan, 'serial, pipelined, sharded, sharded:RxM (1 to 16 each) or auto');
   const { threads } = JSON.parse(found) as { threads: number };
   if (spin !== undefined && spin !== Infinity) integer('spin', spin, 1, spinMax);
   for (const core of cores) integer('cores', core, 0, coreMax);
   if (cores.length !== 0 && cores.length !== threads)
-    throw invalid('cores', cores, `one for each of the plan's ${threads} threads`);
+    throw invalidOption('cores', cores, `one for each of the plan's ${threads} threads`);
   return {
     plan,
     spin: spin === undefined ? 0 : spin === Infinity ? Number.MAX_SAFE_INTEGER : spin * 1000,
@@ -127,31 +127,4 @@ function storedLimits(data: string): EngineLimits {
     maxInstruments: facts.readUInt32LE(20),
     maxClientIds: facts.readUInt32LE(24),
   };
-}
-
-function invalid(field: string, value: unknown, expected: string): InvalidRequestError {
-  return new InvalidRequestError('INVALID_OPTION', `${field}: expected ${expected}, got ${shown(value)}`, {
-    field,
-  });
-}
-
-function oneOf<const Choice extends string>(
-  field: string,
-  value: Choice,
-  choices: readonly Choice[],
-): Choice {
-  if (!choices.includes(value)) throw invalid(field, value, choices.join(' or '));
-  return value;
-}
-
-function integer(field: string, value: number, min: number, max: number): number {
-  if (!Number.isInteger(value) || value < min || value > max)
-    throw invalid(field, value, `an integer from ${min} to ${max}`);
-  return value;
-}
-
-function powerOfTwo(field: string, value: number, min: number, max: number): number {
-  integer(field, value, min, max);
-  if ((value & (value - 1)) !== 0) throw invalid(field, value, `a power of two from ${min} to ${max}`);
-  return value;
 }

@@ -84,6 +84,21 @@ export const catalogue: readonly BenchEntry[] = [
     cases: [],
   },
   {
+    name: 'bus',
+    sentence: 'Messages go between two processes over each transport, with the bus and without.',
+    picture: [
+      'process A                                          process B',
+      'Publication ──▶ history ──▶ [ link ] ──▶ Subscription ┐           bus: positions, windows, resume',
+      'Subscription ◀───────────── [ link ] ◀── Publication ◀┘           link: the transport alone, checked frames',
+      '[ bare ring | bare socket | ib_write_lat, ib_write_bw ]           reference, in the same run',
+    ].join('\n'),
+    workload:
+      'Messages of 64, 256 and 1,024 bytes over shm, tcp and verbs; both ends look without sleeping. A round trip with one message under way, then --messages one way in batches of 64. ' +
+      'Reference, link and bus take turns; the ratio is that of the median round trips (perftest reports half of one: doubled). Without an RDMA device, verbs and its reference run in the emulated soft-RoCE machine.',
+    options: ['transport', 'bytes', 'rounds', 'messages', 'runs'],
+    cases: [],
+  },
+  {
     name: 'journal',
     sentence: "The journal's writer stores batches.",
     picture:

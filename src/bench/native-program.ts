@@ -27,8 +27,8 @@ export async function runNative(path: string, args: readonly string[], say: Say)
   }
 }
 
-/** What is measured is what the sources say now; a package without sources brings the program or has none. */
-async function builtProgram(name: string, say: Say): Promise<string> {
+/** Where the program lies, built if it has to be: what is measured is what the sources say now; a package without sources brings the program or has none. */
+export async function builtProgram(name: string, say: Say): Promise<string> {
   const program = join(root, 'build', 'bench', `${name}_bench`);
   if (existsSync(builder)) await run(process.execPath, [builder, name], say);
   if (!existsSync(program)) {

@@ -1,6 +1,7 @@
 /** `verbex bench`: two figures without a case, everything about one case with it (docs/benchmarks.md). */
 import { readFileSync } from 'node:fs';
 import type { ApiLane } from '../bench/api-bench.ts';
+import { busBench, busTransports } from '../bench/bus-bench.ts';
 import { type BenchEntry, catalogue, entryOf, explained } from '../bench/catalogue.ts';
 import { nativeBench, type Say } from '../bench/native-program.ts';
 import { type BenchCase, type BenchResult, csvOf, type Figure, fieldsOf, headOf } from '../bench/result.ts';
@@ -9,6 +10,7 @@ import { facts, grouped, type Output, table } from './output.ts';
 
 const countMax = 2 ** 32 - 1;
 const countsMax = 1_000_000;
+const messageBytesMax = 65_536;
 const tableWidthMax = 200;
 const lanes: readonly ApiLane[] = ['cells', 'objects'];
 const names = [...catalogue.map(({ name }) => name), 'report'];
@@ -63,6 +65,10 @@ export const benchCommand: Command = {
     { name: 'lane', value: 'LANE', oneOf: lanes, help: 'api: only this lane' },
     { name: 'batches', value: 'N,N,…', help: 'api: sizes of the batches; default: 1,16,256,4096' },
     { name: 'batch', value: 'N', range: [1, countMax], help: 'ring: cells claimed at a time' },
+    { name: 'transport', value: 'NAME', oneOf: busTransports, help: 'bus: only this one' },
+    { name: 'bytes', value: 'N,N,…', help: 'bus: sizes of the messages; default: 64,256,1024' },
+    { name: 'rounds', value: 'N', range: [1, countMax], help: 'bus: round trips a run' },
+    { name: 'messages', value: 'N', range: [1, countMax], help: 'bus: messages one way a run' },
     { name: 'connections', value: 'N', range: [1, 1000], help: 'edges: HTTP connections' },
     { name: 'largest', value: 'N', range: [1, countMax], help: 'scale: the largest size; default: 1000000' },
     {
@@ -228,6 +234,12 @@ async function measured(entry: BenchEntry, given: Given, say: Say): Promise<Benc
       say,
     });
   }
+  if (entry.name === 'bus') {
+    countsOf(given, 'bytes');
+    const only = busTransports.find((name) => name === given.text('transport'));
+    const options = passed(given, ['bytes', 'rounds', 'messages', 'runs']);
+    return await busBench(only === undefined ? busTransports : [only], options, say);
+  }
   if (entry.name === 'journal' && given.text('journal') === 'off')
     throw new UsageError('bench journal takes --journal async, durable or all');
   countsOf(given, 'rates');
@@ -248,7 +260,7 @@ function countsOf(given: Given, option: string): number[] | undefined {
   const text = given.text(option);
   if (text === undefined) return undefined;
   const counts = text.split(',').map(Number);
-  const most = option === 'batches' ? countsMax : countMax;
+  const most = option === 'batches' ? countsMax : option === 'bytes' ? messageBytesMax : countMax;
   if (!/^[\d,]+$/.test(text) || counts.some((count) => count < 1 || count > most))
     throw new UsageError(
       `--${option} is "${text}", no whole numbers from 1 to ${most} with commas between them`,

@@ -16,6 +16,7 @@ import { journalVerifyCommand } from './journal-verify.ts';
 import { Output, type Streams } from './output.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
+import { topCommand } from './top.ts';
 
 export const commands: readonly Command[] = [
   runCommand,
@@ -27,6 +28,7 @@ export const commands: readonly Command[] = [
   explainCommand,
   backupCommand,
   benchCommand,
+  topCommand,
   doctorCommand,
 ];
 

@@ -41,7 +41,8 @@ export const errorCodes = [
     'InvalidRequestError',
     'a change-instrument leaves fields out while an earlier change of that instrument is not answered yet',
   ],
-  ['INVALID_OPTION', 'InvalidRequestError', 'an option of open() or of a query is out of range'],
+  ['INVALID_OPTION', 'InvalidRequestError', 'an option of open(), of a query or of the bus is out of range'],
+  ['MESSAGE_TOO_LARGE', 'InvalidRequestError', 'a message is longer than the publication’s payloadMax'],
   [
     'UNKNOWN_ACCOUNT_NAME',
     'UnknownNameError',
@@ -57,6 +58,8 @@ export const errorCodes = [
     'UnknownNameError',
     'no asset has this name; a new one can be named once its add-asset has been answered',
   ],
+  ['UNKNOWN_STREAM', 'UnknownNameError', 'the peer publishes no stream of this name'],
+  ['UNKNOWN_PEER', 'UnknownNameError', 'there is no such peer, or several and none is named'],
   ['BATCH_FULL', 'BackPressureError', 'the order batch has no free cell: offer it, or make it larger'],
   [
     'BACK_PRESSURE',
@@ -66,7 +69,7 @@ export const errorCodes = [
   [
     'SLOW_CONSUMER',
     'SlowConsumerError',
-    'the consumer was overtaken by the events; resumeFrom is the first position that it missed',
+    'the consumer was overtaken by the events or the stream; resumeFrom is the first position that it missed',
   ],
   [
     'EVENTS_GONE',
@@ -74,6 +77,33 @@ export const errorCodes = [
     'events from this position on are neither kept in memory nor to be had from the journal',
   ],
   ['EXCHANGE_CLOSED', 'ClosedError', 'the exchange is closing or closed'],
+  [
+    'TRANSPORT_UNAVAILABLE',
+    'BusRefusedError',
+    'the two ends have no transport in common that is allowed; the message says what each lacks',
+  ],
+  [
+    'AUTHENTICATION_FAILED',
+    'BusRefusedError',
+    'the peer does not know the key, has no valid certificate, or sent a frame that the key did not seal',
+  ],
+  ['STALE_EPOCH', 'BusRefusedError', 'the epoch has been fenced: another leader has taken over'],
+  [
+    'REFUSED',
+    'BusRefusedError',
+    'nobody listens there, or the listener takes nobody; the message says which',
+  ],
+  ['TIMED_OUT', 'BusRefusedError', 'the peer was not heard of in time'],
+  ['PROTOCOL_VIOLATION', 'BusRefusedError', 'the peer sent what no peer of this protocol sends'],
+  [
+    'PEER_LOST',
+    'PeerLostError',
+    'the peer’s process ended, its connection broke, or it was silent for too long',
+  ],
+  ['POSITION_LOST', 'PositionLostError', 'the stream begins behind the asked position; `oldest` is where'],
+  ['BUS_CLOSED', 'BusClosedError', 'the bus is closing or closed'],
+  ['PUBLICATION_CLOSED', 'BusClosedError', 'the publication is closing or closed'],
+  ['STREAM_FULL', 'BusClosedError', 'the publication has given out its last position'],
   [
     'NATIVE_ERROR',
     'NativeError',

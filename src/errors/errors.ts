@@ -39,9 +39,9 @@ export class UnknownNameError extends VerbexError {}
 /** A full buffer of the caller's side; the input ring's own back-pressure is what `offer` answers. */
 export class BackPressureError extends VerbexError {}
 
-/** A consumer of events that was overtaken. Nothing was skipped in silence: all events before `resumeFrom` were delivered. */
+/** A consumer that was overtaken, of events or of a stream of the bus. Nothing was skipped in silence: all before `resumeFrom` was delivered. */
 export class SlowConsumerError extends VerbexError {
-  /** Position to pass as `events({ from })`. Events of this command may have been delivered in part. */
+  /** Position to pass as `events({ from })` or `subscribe(stream, { from })`. Events of this command may have been delivered in part. */
   readonly resumeFrom: bigint;
 
   constructor(resumeFrom: bigint, message: string) {
@@ -59,6 +59,26 @@ export class ClosedError extends VerbexError {
     super('EXCHANGE_CLOSED', message, extras);
   }
 }
+
+/** No link to that peer: it refused us, we refused it, or it was not to be reached. `code` says which. */
+export class BusRefusedError extends VerbexError {}
+
+/** The link to a peer is gone: its process died, or nothing was heard of it for too long. */
+export class PeerLostError extends VerbexError {}
+
+/** A stream cannot be had from the asked position on. */
+export class PositionLostError extends VerbexError {
+  /** The first position that can still be had; 0: none. */
+  readonly oldest: bigint;
+
+  constructor(oldest: bigint, message: string) {
+    super('POSITION_LOST', message, { details: { oldest } });
+    this.oldest = oldest;
+  }
+}
+
+/** The bus, or the stream of it, is closed. */
+export class BusClosedError extends VerbexError {}
 
 /** `execute()` was answered by a reject. `code` is the core's reject code. */
 export class RejectError<

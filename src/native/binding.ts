@@ -7,6 +7,7 @@ import { NativeError } from '../errors/errors.ts';
 import type {
   Addon,
   Layout,
+  NativeBus as NativeBusObject,
   NativeCore as NativeCoreObject,
   NativeNode as NativeNodeObject,
 } from './types.ts';
@@ -51,6 +52,8 @@ export const NativeCore: Addon['NativeCore'] = addon.NativeCore;
 export type NativeCore = NativeCoreObject;
 export const NativeNode: Addon['NativeNode'] = addon.NativeNode;
 export type NativeNode = NativeNodeObject;
+export const NativeBus: Addon['NativeBus'] = addon.NativeBus;
+export type NativeBus = NativeBusObject;
 export const journalVerify: Addon['journalVerify'] = addon.journalVerify;
 export const journalRead: Addon['journalRead'] = addon.journalRead;
 export const recover: Addon['recover'] = addon.recover;

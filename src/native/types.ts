@@ -182,7 +182,138 @@ export interface Layout {
   readonly rejects: readonly (readonly [number: number, name: string, sentence: string])[];
 }
 
+/** A bus's options, flat; absent ones are the engine's defaults (native/addon/bus_options.cpp). */
+export interface NativeBusOptions {
+  readonly name: string;
+  readonly transport: string;
+  readonly ringBytes?: number;
+  readonly payloadMax?: number;
+  readonly mac?: boolean;
+  readonly certificate?: string;
+  readonly certificateKey?: string;
+  readonly authority?: string;
+  readonly serverName?: string;
+  readonly device?: string;
+  readonly port?: number;
+  readonly gidIndex?: number;
+  readonly epoch?: number;
+  readonly heartbeatMs?: number;
+  readonly livenessMs?: number;
+  readonly reconnectMs?: number;
+  readonly setUpMs?: number;
+  readonly spin?: boolean;
+  readonly counters?: boolean;
+}
+
+export interface NativePublicationOptions {
+  readonly stream: string;
+  readonly historyBytes?: number;
+  readonly payloadMax?: number;
+  readonly bufferBytes?: number;
+  readonly retain?: boolean;
+}
+
+export interface NativeSubscriptionOptions {
+  readonly stream: string;
+  readonly from: 'next' | 'oldest' | 'position';
+  readonly payloadMax?: number;
+  readonly bufferBytes?: number;
+  readonly resume?: boolean;
+  readonly wait?: boolean;
+}
+
+export interface NativePeer {
+  readonly id: number;
+  readonly name: string;
+  readonly inbound: boolean;
+  readonly connected: boolean;
+  readonly transport: string;
+  readonly epoch: number;
+  readonly why: string;
+  /** Of the last failure, or "". */
+  readonly code: string;
+  readonly message: string;
+  readonly roundTripNs: number;
+}
+
+export interface NativeBusEvent {
+  readonly kind: 'peer' | 'subscriber' | 'cut-off';
+  readonly peer: NativePeer;
+  readonly stream: string;
+  readonly position: bigint;
+}
+
+export interface NativePublicationState {
+  readonly subscribers: number;
+  /** The last position that was given out here. */
+  readonly accepted: bigint;
+  /** The last that has reached the bus. */
+  readonly sent: bigint;
+  readonly oldest: bigint;
+  readonly consumedByAll: bigint;
+  readonly closed: boolean;
+}
+
+export interface NativeSubscriptionState {
+  readonly state: 'connecting' | 'live' | 'cut-off' | 'refused' | 'ended' | 'closed';
+  /** As of the last change of the state. */
+  readonly resumeFrom: bigint;
+  /** With POSITION_LOST: where the stream begins. */
+  readonly oldest: bigint;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** A bus and its agent's thread. Streams and peers are known by number. */
+export interface NativeBus {
+  /** Answers the address with the port that was taken. */
+  listen(address: string): Promise<string>;
+  /** Answers the peer once a link is up. */
+  connect(address: string, withinMs: number): Promise<number>;
+  disconnect(peer: number): Promise<void>;
+  peers(): Promise<NativePeer[]>;
+  /** What has happened since the last call. */
+  events(): NativeBusEvent[];
+  counters(): Promise<Numbers>;
+  fence(epoch: number): Promise<void>;
+  setEpoch(epoch: number): Promise<void>;
+
+  publish(options: NativePublicationOptions, first: bigint): Promise<number>;
+  /** A position, or a code below zero. */
+  offer(publication: number, bytes: Uint8Array): bigint;
+  /** How many from `from` on were taken. */
+  offerBatch(publication: number, messages: readonly Uint8Array[], from: number): number;
+  /** The publication's next change calls onNews, once. Look once more before you wait. */
+  awaitPublication(publication: number): void;
+  publicationState(publication: number): NativePublicationState;
+  /** Takes nothing more; answers once what was taken is consumed, or the time is over. */
+  closePublication(publication: number, withinMs: number): Promise<void>;
+  /** Its number means nothing any more. */
+  forgetPublication(publication: number): void;
+
+  subscribe(
+    peer: number,
+    options: NativeSubscriptionOptions,
+    position: bigint,
+  ): Promise<{ readonly subscription: number; readonly memory: ArrayBuffer }>;
+  /** Gives back bytes of `memory`; answers how many are ready behind them, up to its end. */
+  next(subscription: number, released: number): number;
+  /** The subscription's next change calls onNews, once. Answers what is ready, as next() does. */
+  awaitSubscription(subscription: number): number;
+  subscriptionState(subscription: number): NativeSubscriptionState;
+  closeSubscription(subscription: number): Promise<void>;
+
+  /** Closes every publication as above, then everything. */
+  close(withinMs: number): Promise<unknown>;
+}
+
+export interface NativeBusConstructor {
+  open(options: NativeBusOptions, onNews: () => void, key: Uint8Array | null): Promise<NativeBus>;
+  readonly prototype: NativeBus;
+}
+
 export interface Addon {
+  readonly NativeBus: NativeBusConstructor;
   readonly NativeCore: NativeCoreConstructor;
   readonly NativeNode: NativeNodeConstructor;
   /** A JSON report; rejects with JOURNAL_DAMAGED and its place. No node may run on the folder. */

@@ -4,6 +4,7 @@ import {
   explainAt,
   journalRead,
   journalVerify,
+  NativeBus,
   NativeCore,
   NativeNode,
   recover,
@@ -146,6 +147,59 @@ describe('garbage arguments', () => {
     await node.close();
   });
 
+  test('to a bus', async () => {
+    const opened: Promise<NativeBus>[] = [];
+    const openAny = NativeBus.open as unknown as (...values: unknown[]) => Promise<NativeBus>;
+    const failed = await torment(
+      (values) => {
+        const bus = openAny(...values);
+        opened.push(bus);
+        return bus;
+      },
+      3,
+      100,
+    );
+    expect(failed).toBeGreaterThan(100);
+    for (const one of await Promise.allSettled(opened)) {
+      if (one.status === 'fulfilled') await one.value.close(0);
+    }
+    const bus = await NativeBus.open({ name: 'n', transport: 'auto' }, () => {}, null);
+    const publication = await bus.publish({ stream: 's', retain: true }, 1n);
+    await bus.connect(await bus.listen('127.0.0.1:0'), 5000);
+    const { subscription } = await bus.subscribe(1, { stream: 's', from: 'oldest' }, 0n);
+    const names = [
+      ...['listen', 'connect', 'disconnect', 'peers', 'events', 'counters', 'publish', 'offer', 'offerBatch'],
+      ...[
+        'awaitPublication',
+        'publicationState',
+        'closePublication',
+        'forgetPublication',
+        'subscribe',
+        'next',
+      ],
+      ...['awaitSubscription', 'subscriptionState', 'closeSubscription'],
+    ] as const;
+    for (const name of names) {
+      const method = (bus as unknown as Record<string, Function>)[name]!;
+      const spare = [publication, subscription];
+      // Half of the calls on streams that are there, so that the arguments behind are looked at.
+      const mostly = (values: unknown[]): unknown[] =>
+        (values.length > 1 && name === 'offer') || name === 'offerBatch' || name === 'next'
+          ? [spare[name === 'next' ? 1 : 0], ...values.slice(1)]
+          : values;
+      await torment((values) => method.apply(bus, mostly(values) as never[]), 3, 100);
+    }
+    expect(bus.offerBatch(publication, [new Uint8Array(4)], 0)).toBe(1);
+    await torment((values) => (bus.close as unknown as Function).apply(bus, values as never[]), 1, 3);
+    await bus.close(0);
+    // Closed twice, asked afterwards: answers, no crash.
+    await bus.close(0);
+    expect(bus.offer(publication, new Uint8Array(1))).toBe(-4n);
+    await expect(bus.peers()).rejects.toMatchObject({ code: 'CLOSED' });
+    const Bus = NativeBus as unknown as new () => unknown;
+    expect(() => new Bus()).toThrow('NativeBus.open()');
+  });
+
   test('to the offline functions', async () => {
     for (const function_ of [journalVerify, journalRead, recover, explainAt] as unknown as Function[]) {
       expect(await torment((values) => function_(...(values as never[])), 4, 200)).toBeGreaterThan(200);
@@ -155,10 +209,12 @@ describe('garbage arguments', () => {
   test('as `this`', async () => {
     const core = new NativeCore(limits);
     const node = await NativeNode.open({ ...limits, data: '' }, () => {});
-    const strangers = [...garbage, core, node, Object.create(core), new Proxy(core, {}), NativeCore];
+    const bus = await NativeBus.open({ name: 'n', transport: 'auto' }, () => {}, null);
+    const strangers = [...garbage, core, node, bus, Object.create(core), new Proxy(core, {}), NativeCore];
     for (const [owner, names] of [
       [core, ['apply', 'hash', 'explain', 'save', 'position', 'query']],
       [node, ['offer', 'available', 'release', 'query', 'snapshot', 'stats', 'close']],
+      [bus, ['offer', 'offerBatch', 'next', 'publicationState', 'listen', 'peers', 'close']],
     ] as const) {
       for (const name of names) {
         const method = (owner as unknown as Record<string, Function>)[name]!;
@@ -169,6 +225,7 @@ describe('garbage arguments', () => {
       }
     }
     await node.close();
+    await bus.close(0);
   });
 
   test('a node comes from open() only, a core from new only', () => {

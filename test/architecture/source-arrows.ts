@@ -17,6 +17,8 @@ export const sourceArrows: Readonly<Record<string, readonly string[]>> = {
   native: [...ground, 'wire'],
   // Exchange: what a user of the package holds in hand.
   api: [...ground, 'wire', 'native'],
+  // Streams between processes: usable without an exchange, so it knows none.
+  bus: [...ground, 'native'],
   // The visible book rebuilt from events alone: what any consumer of the stream can know.
   mirror: [...ground, 'api'],
   // Users of the public API, like anybody else, and strangers to each other.
@@ -27,9 +29,9 @@ export const sourceArrows: Readonly<Record<string, readonly string[]>> = {
   // Shows all of them.
   console: [...ground, 'api', 'mirror', ...edges],
   // The command line wires them; nobody knows it.
-  cli: [...ground, 'wire', 'native', 'api', 'mirror', ...edges, 'console'],
+  cli: [...ground, 'wire', 'native', 'api', 'bus', 'mirror', ...edges, 'console'],
   // src/index.ts: what the package exports.
-  '.': [...ground, 'api', 'mirror', 'replay', 'edges'],
+  '.': [...ground, 'api', 'bus', 'mirror', 'replay', 'edges'],
 };
 
 /** Relative imports, exports-from and dynamic imports; types count too, since an arrow is an arrow. */

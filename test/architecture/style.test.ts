@@ -11,6 +11,8 @@ const everything = [
   ...engine,
   ...['test', 'scripts', 'bench'].flatMap((folder) => readTree(folder, [...code, '.txt', '.json'])),
   ...readTree('docs', ['.md']),
+  // Programs there have no ending.
+  ...readTree('docker', ['']),
 ];
 
 // Put together here, so that this file does not find itself.

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { apiBench, apiBenchDefaults } from '../../src/bench/api-bench.ts';
+import { busBench } from '../../src/bench/bus-bench.ts';
 import { edgeBench } from '../../src/bench/edge-bench.ts';
 import { nativeBench } from '../../src/bench/native-program.ts';
 import { type BenchCase, type BenchResult, csvOf } from '../../src/bench/result.ts';
@@ -67,6 +68,26 @@ describe('native programs', () => {
       if (name === 'presets') {
         expect(kinds(cases)).toEqual(['single', 'peak', 'medium', 'large', 'huge']);
         expect(cases.map((one) => one.leftOut === 'nothing')).toEqual([true, true, false, false, false]);
+      }
+    },
+    buildMs,
+  );
+
+  test(
+    'bus answers sound cases of the transports that are everywhere',
+    async () => {
+      const options = ['--rounds', '50', '--messages', '500', '--runs', '1', '--bytes', '64'];
+      const result = await busBench(['shm', 'tcp'], options, silent);
+      expectSound(result);
+      expect(result.cases.map((one) => `${one.transport} ${one.layer}`)).toEqual([
+        'shm bus',
+        'shm link',
+        'tcp bus',
+        'tcp link',
+      ]);
+      for (const one of result.cases) {
+        expect(one).toMatchObject({ bytes: 64, ratio: expect.any(Number), reference: expect.any(String) });
+        expect(one.messagesPerSecond).toBeGreaterThan(0);
       }
     },
     buildMs,

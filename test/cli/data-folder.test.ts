@@ -159,7 +159,7 @@ describe('commands on a data folder', () => {
       processor: { cores: expect.any(Number), architecture: process.arch },
       memory: { totalBytes: expect.any(Number) },
       disk: { folder: data, exists: true, fsyncMedianMicros: expect.any(Number) },
-      infiniband: { devices: expect.any(Array) },
+      rdma: { library: { loadable: expect.any(Boolean) }, devices: expect.any(Array) },
       data: { state: 'sound' },
       findings: expect.any(Array),
     });

@@ -15,7 +15,7 @@
 #include "base/check.h"
 #include "bus/bus.h"
 #include "bus/message_kinds.h"
-#include "transport/memory_network.h"
+#include "transport/rings/memory_network.h"
 
 namespace {
 

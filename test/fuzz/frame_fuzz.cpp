@@ -15,8 +15,8 @@
 
 #include "base/check.h"
 #include "base/hash128.h"
-#include "transport/ring_reader.h"
-#include "transport/ring_writer.h"
+#include "transport/rings/ring_reader.h"
+#include "transport/rings/ring_writer.h"
 
 namespace {
 

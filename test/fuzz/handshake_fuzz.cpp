@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "transport/handshake.h"
+#include "transport/setup/handshake.h"
 
 namespace {
 

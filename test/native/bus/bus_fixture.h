@@ -10,7 +10,7 @@
 
 #include "bus/bus.h"
 #include "transport/faulty_network.h"
-#include "transport/memory_network.h"
+#include "transport/rings/memory_network.h"
 
 namespace verbex::bus {
 

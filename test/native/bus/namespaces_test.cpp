@@ -17,7 +17,7 @@
 #include <string>
 
 #include "bus/bus.h"
-#include "transport/host_network.h"
+#include "transport/host/host_network.h"
 
 namespace verbex::bus {
 namespace {

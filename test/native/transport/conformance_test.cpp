@@ -4,9 +4,9 @@
 #include <random>
 #include <thread>
 
-#include "transport/ring_region.h"
+#include "transport/rings/ring_region.h"
 
-namespace verbex::transport {
+namespace verbex::transport::conformance {
 namespace {
 
 constexpr uint32_t kPayloadMax = 1024;
@@ -312,4 +312,4 @@ TEST_P(Conformance, Soak) {
 }
 
 }  // namespace
-}  // namespace verbex::transport
+}  // namespace verbex::transport::conformance

@@ -4,10 +4,10 @@
 #include <chrono>
 #include <cstdlib>
 
-#include "transport/host_network.h"
-#include "transport/verbs_library.h"
+#include "transport/host/host_network.h"
+#include "transport/verbs/verbs_library.h"
 
-namespace verbex::transport {
+namespace verbex::transport::conformance {
 namespace {
 
 NetworkOptions optionsFor(const Kind& kind, uint32_t ringBytes, uint32_t payloadMax) {
@@ -159,4 +159,4 @@ size_t Sending::offer(Link& link, uint64_t count) {
     return taken;
 }
 
-}  // namespace verbex::transport
+}  // namespace verbex::transport::conformance

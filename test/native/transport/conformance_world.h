@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "transport/memory_network.h"
+#include "transport/rings/memory_network.h"
 #include "transport/network.h"
 
-namespace verbex::transport {
+namespace verbex::transport::conformance {
 
 struct Kind {
     TransportKind transport = TransportKind::Memory;
@@ -110,4 +110,4 @@ private:
     std::vector<std::byte> bytes_;
 };
 
-}  // namespace verbex::transport
+}  // namespace verbex::transport::conformance

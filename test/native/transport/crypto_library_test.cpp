@@ -1,4 +1,4 @@
-#include "transport/crypto_library.h"
+#include "transport/security/crypto_library.h"
 
 #include <cstring>
 #include <dlfcn.h>
@@ -7,8 +7,8 @@
 #include <string>
 #include <thread>
 
-#include "transport/openssl_version.h"
-#include "transport/shared_symbols.h"
+#include "transport/security/openssl_version.h"
+#include "transport/security/shared_symbols.h"
 
 namespace verbex::transport {
 namespace {

@@ -1,4 +1,4 @@
-#include "transport/frame_mac.h"
+#include "transport/security/frame_mac.h"
 
 #include <cstring>
 #include <dlfcn.h>

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 #include <random>
 
-#include "transport/handshake.h"
+#include "transport/setup/handshake.h"
 #include "transport/handshake_fixture.h"
 
 namespace verbex::transport {

@@ -1,5 +1,5 @@
 // The bytes of docs/bus-protocol.md, put together here by hand.
-#include "transport/handshake_codec.h"
+#include "transport/setup/handshake_codec.h"
 
 #include <gtest/gtest.h>
 #include <random>

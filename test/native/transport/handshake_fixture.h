@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "transport/handshake.h"
+#include "transport/setup/handshake.h"
 
 namespace verbex::transport {
 

@@ -1,5 +1,5 @@
 // Set-ups between two honest sides: what they agree on, and that bytes may come as they like.
-#include "transport/handshake.h"
+#include "transport/setup/handshake.h"
 
 #include <bit>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // Rings by themselves: wrap, credits, and every byte that may lie wrong.
-#include "transport/ring_reader.h"
-#include "transport/ring_writer.h"
+#include "transport/rings/ring_reader.h"
+#include "transport/rings/ring_writer.h"
 
 #include <gtest/gtest.h>
 

@@ -1,11 +1,9 @@
-#include "transport/tls_session.h"
+#include "transport/security/tls_session.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <gtest/gtest.h>
 #include <memory>
@@ -15,59 +13,13 @@
 #include <unistd.h>
 #include <vector>
 
-#include "transport/crypto_library.h"
+#include "certificates.h"
+#include "transport/security/crypto_library.h"
 
 namespace verbex::transport {
 namespace {
 
-namespace fs = std::filesystem;
 using Bytes = std::vector<std::byte>;
-
-// Authorities and certificates of the test, made by the openssl program.
-class Certificates {
-public:
-    Certificates() {
-        std::string name = (fs::temp_directory_path() / "verbex-tls-XXXXXX").string();
-        if (::mkdtemp(name.data()) == nullptr) return;
-        folder_ = name;
-        std::ofstream(folder_ / "openssl.cnf") << "[req]\ndistinguished_name = name\n[name]\n"
-                                                  "[authority]\nbasicConstraints = CA:TRUE\n"
-                                                  "[node]\nbasicConstraints = CA:FALSE\n"
-                                                  "subjectAltName = DNS:node.test,IP:127.0.0.1\n";
-        complete_ = make("ours", "") && make("theirs", "") && make("node", "ours") &&
-                    make("other", "ours") && make("stranger", "theirs");
-    }
-    ~Certificates() {
-        if (!folder_.empty()) fs::remove_all(folder_);
-    }
-
-    [[nodiscard]] bool complete() const { return complete_; }
-    [[nodiscard]] std::string file(const std::string& name) const {
-        return (folder_ / name).string();
-    }
-    [[nodiscard]] TlsOptions options(const std::string& who,
-                                     const std::string& authority = "ours") const {
-        return {.certificateFile = file(who + ".pem"),
-                .keyFile = file(who + ".key"),
-                .authorityFile = file(authority + ".pem"),
-                .serverName = "node.test"};
-    }
-
-private:
-    bool make(const std::string& name, const std::string& authority) const {
-        std::string command = "cd '" + folder_.string() +
-                              "' && openssl req -config openssl.cnf -x509 -nodes -days 2 "
-                              "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=" +
-                              name + " -keyout " + name + ".key -out " + name + ".pem";
-        command += authority.empty()
-                       ? " -extensions authority"
-                       : " -extensions node -CA " + authority + ".pem -CAkey " + authority + ".key";
-        return std::system((command + " >log 2>&1").c_str()) == 0;
-    }
-
-    fs::path folder_;
-    bool complete_ = false;
-};
 
 class Tls : public testing::Test {
 protected:

@@ -1,4 +1,4 @@
-#include "transport/verbs_endpoint.h"
+#include "transport/verbs/verbs_endpoint.h"
 
 #include <cstring>
 #include <gtest/gtest.h>

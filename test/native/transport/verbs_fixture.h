@@ -13,8 +13,8 @@
 #include <sys/mman.h>
 #include <utility>
 
-#include "transport/verbs_library.h"
-#include "transport/verbs_queue.h"
+#include "transport/verbs/verbs_library.h"
+#include "transport/verbs/verbs_queue.h"
 
 namespace verbex::transport {
 

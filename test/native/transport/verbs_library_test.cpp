@@ -1,10 +1,10 @@
-#include "transport/verbs_library.h"
+#include "transport/verbs/verbs_library.h"
 
 #include <gtest/gtest.h>
 #include <set>
 #include <string>
 
-#include "transport/verbs_queue.h"
+#include "transport/verbs/verbs_queue.h"
 
 namespace verbex::transport {
 namespace {

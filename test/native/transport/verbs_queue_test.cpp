@@ -1,4 +1,4 @@
-#include "transport/verbs_queue.h"
+#include "transport/verbs/verbs_queue.h"
 
 #include <algorithm>
 #include <poll.h>

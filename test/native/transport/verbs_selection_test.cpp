@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "transport/verbs_device.h"
+#include "transport/verbs/verbs_device.h"
 
 namespace verbex::transport {
 namespace {
