@@ -92,10 +92,10 @@ Result<Publication*> BusAgent::publish(const PublicationOptions& options) {
                              std::to_string(options.historyBytes));
     }
     if (options.payloadMax == 0 || costOf(options.payloadMax) > options.historyBytes / 8) {
-        return wrongArgument("payloadMax is at least 1 and with 32 more at most an eighth of "
-                             "historyBytes (" +
-                             std::to_string(options.historyBytes) + "), not " +
-                             std::to_string(options.payloadMax));
+        return wrongArgument(
+            "payloadMax is at least 1 and with 32 more at most an eighth of "
+            "historyBytes (" +
+            std::to_string(options.historyBytes) + "), not " + std::to_string(options.payloadMax));
     }
     if (options.first == 0 || options.first > kPositionMax) {
         return wrongArgument("the first position is from 1 to 2^62");
@@ -181,7 +181,8 @@ void BusAgent::tick() {
             ++context_.counters.silent;
             peer.giveUp(Status(StatusCode::TimedOut,
                                "peer " + peer.view.name + " was silent for more than " +
-                                   std::to_string(context_.options.livenessNs / 1'000'000) + " ms"));
+                                   std::to_string(context_.options.livenessNs / 1'000'000) +
+                                   " ms"));
             continue;
         }
         peer.tick(heartbeat);
@@ -239,8 +240,9 @@ void BusAgent::fenceNow(uint32_t epoch) {
         transport::Link* link = peer.channel().link();
         if (link == nullptr || link->info().epoch > epoch) continue;
         if (!peer.channel().isGivenUp()) peer.serve(SIZE_MAX);
-        lost(peer, Status(StatusCode::StaleEpoch, "epoch " + std::to_string(peer.view.epoch) +
-                                                      " was fenced"),
+        lost(peer,
+             Status(StatusCode::StaleEpoch,
+                    "epoch " + std::to_string(peer.view.epoch) + " was fenced"),
              true);
         network_.drop(*link);
     }

@@ -1,8 +1,9 @@
 // The bus: streams of numbered messages between peers, over any network.
 //
-// Purpose: a publisher numbers its messages 1, 2, 3 …; every subscriber gets exactly these, in order,
-// from the position it asks for, across lost links and changed transports, or is told which position
-// it lost. A slow subscriber is cut off with the position to resume from; it never holds up the rest.
+// Purpose: a publisher numbers its messages 1, 2, 3 …; every subscriber gets exactly these, in
+// order, from the position it asks for, across lost links and changed transports, or is told which
+// position it lost. A slow subscriber is cut off with the position to resume from; it never holds
+// up the rest.
 //
 //     Publication ──▶ history ──▶ cursor of subscriber A ──▶ link ──▶ Subscription A
 //       offer           │   └───▶ cursor of subscriber B ──▶ link ──▶ Subscription B
@@ -52,8 +53,8 @@ public:
     virtual ~Store() = default;
     // The oldest position that can be read; 0: nothing is stored.
     [[nodiscard]] virtual Position oldest(const std::string& stream) const = 0;
-    // Copies the message at `position` into `into`; returns its bytes, or nothing where it is not
-    // there. `into` has room for payloadMax.
+    // Copies the message at `position` into `into`; returns its bytes, or a span of nullptr where
+    // it is not there. `into` has room for payloadMax. Flags are not stored: they arrive as 0.
     virtual std::span<const std::byte> read(const std::string& stream, Position position,
                                             std::span<std::byte> into) = 0;
 };
@@ -125,13 +126,15 @@ public:
     [[nodiscard]] virtual uint32_t subscribers() const = 0;
     // Every subscriber has consumed up to here.
     [[nodiscard]] virtual Position consumedByAll() const = 0;
+    // Subscribers get the rest, then Ended. Not to be used any more after the next poll.
     virtual void close() = 0;
 };
 
 class Subscription {
 public:
     virtual ~Subscription() = default;
-    // What bus.poll() delivers goes to the receiver; none: messages wait in the link, and push back.
+    // What bus.poll() delivers goes to the receiver; none: messages wait in the link, and push
+    // back.
     virtual void setReceiver(StreamReceiver* receiver) = 0;
     [[nodiscard]] virtual SubscriptionState state() const = 0;
     [[nodiscard]] virtual const Status& failure() const = 0;
@@ -158,9 +161,9 @@ struct PeerView {
 class BusEvents {
 public:
     virtual void onPeer(const PeerView&) {}  // connected or lost: `connected` says which
-    virtual void onSubscriber(const std::string& stream, PeerId, Position from) { (void)stream, (void)from; }
+    virtual void onSubscriber(const std::string&, PeerId, Position /*from*/) {}
     // A subscriber was cut off from a publication of ours.
-    virtual void onCutOff(const std::string& stream, PeerId, Position resumeFrom) { (void)stream, (void)resumeFrom; }
+    virtual void onCutOff(const std::string&, PeerId, Position /*resumeFrom*/) {}
     virtual void onSubscription(Subscription&) {}  // its state changed
 
 protected:

@@ -5,9 +5,10 @@
 // Owner: the agent that owns the network.
 // Thread safety: none.
 // Invariants:
-//   1. Nothing is freed and no link dropped while somebody stands on it: what callbacks end is marked
-//      and goes at the end of the round.
-//   2. Inbound peers that are gone are forgotten beyond kInboundKept of them, the longest gone first.
+//   1. Nothing is freed and no link dropped while somebody stands on it: what callbacks end is
+//      marked and goes at the end of the round.
+//   2. Inbound peers that are gone are forgotten beyond kInboundKept of them, the longest gone
+//      first.
 // Requires: callbacks do not call poll() or wait().
 #pragma once
 

@@ -91,8 +91,8 @@ void BusAgent::onRefused(transport::ConnectId id, const Status& why) {
     if (peer == nullptr) return;
     peer->connecting = false;
     peer->view.failure = why;
-    const uint64_t times = std::min<uint64_t>(uint64_t{1} << std::min(peer->failures, 10u),
-                                              kBackOffTimes);
+    const uint64_t times =
+        std::min<uint64_t>(uint64_t{1} << std::min(peer->failures, 10u), kBackOffTimes);
     ++peer->failures;
     peer->attemptAt = context_.now + times * context_.options.reconnectNs;
 }

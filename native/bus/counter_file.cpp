@@ -1,14 +1,13 @@
 #include "bus/counter_file.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "transport/transport_kind.h"
 
@@ -123,8 +122,8 @@ Result<std::unique_ptr<CounterFile>> CounterFile::open(const CounterFileOptions&
     std::string path = options.path;
     if (path.empty()) path = "/dev/shm/verbex-" + std::to_string(pid) + ".counters";
     const size_t size = sizeof(CounterFileHeader) + options.capacity * sizeof(CounterRecord);
-    // Made anew, so that neither a link that somebody put there nor a file that somebody has open is
-    // written to.
+    // Made anew, so that neither a link that somebody put there nor a file that somebody has open
+    // is written to.
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) return failed(path, "removing");
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) return failed(path, "making");
@@ -142,8 +141,8 @@ Result<std::unique_ptr<CounterFile>> CounterFile::open(const CounterFileOptions&
         errno = why;
         return failed(path, "making room in");
     }
-    std::unique_ptr<CounterFile> made(new CounterFile(
-        std::move(path), static_cast<std::byte*>(memory), size, options.everyNs));
+    std::unique_ptr<CounterFile> made(
+        new CounterFile(std::move(path), static_cast<std::byte*>(memory), size, options.everyNs));
     CounterFileHeader& header = *made->header_;
     header.version = kCounterFileVersion;
     header.pid = pid;
@@ -181,8 +180,7 @@ void CounterFile::put(std::string_view label, uint64_t value, CounterKind kind) 
     record.reserved = 0;
 }
 
-void CounterFile::copy(const Bus& bus, const transport::NetworkCounters& network,
-                       Nanoseconds now) {
+void CounterFile::copy(const Bus& bus, const transport::NetworkCounters& network, Nanoseconds now) {
     std::atomic_ref generation(header_->generation);
     const uint64_t before = generation.load(std::memory_order_relaxed);
     generation.store(before + 1, std::memory_order_relaxed);

@@ -1,7 +1,7 @@
 // The counters of a running bus in a file that other processes read: `verbex top`.
 //
-// Purpose: whoever may read the file sees what the bus does, without asking it and without slowing it
-// down. The bytes are in docs/bus-protocol.md, section Counters.
+// Purpose: whoever may read the file sees what the bus does, without asking it and without slowing
+// it down. The bytes are in docs/bus-protocol.md, section Counters.
 // Owner: whoever owns the bus and polls it.
 // Thread safety: one writer; readers in other processes go by the generation, which is odd while
 // records are being written.
@@ -61,7 +61,7 @@ static_assert(sizeof(CounterRecord) == 128);
 static_assert(offsetof(CounterRecord, value) == 112 && offsetof(CounterRecord, kind) == 120);
 
 struct CounterFileOptions {
-    std::string path{};  // empty: /dev/shm/verbex-<pid>.counters
+    std::string path{};           // empty: /dev/shm/verbex-<pid>.counters
     std::string name = "verbex";  // the node's
     uint32_t capacity = 1024;     // records: 24 of bus and network, 17 a link
     uint64_t startedMs = 0;       // the wall clock now

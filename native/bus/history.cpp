@@ -27,8 +27,7 @@ void History::restart(Position first) {
 }
 
 void History::forget(uint64_t cost) {
-    while (oldest_ < next_ &&
-           (end_ + cost - begin_ > mask_ + 1 || next_ - oldest_ > indexMask_)) {
+    while (oldest_ < next_ && (end_ + cost - begin_ > mask_ + 1 || next_ - oldest_ > indexMask_)) {
         ++oldest_;
         begin_ = oldest_ == next_ ? end_ : index_[oldest_ & indexMask_];
     }

@@ -1,7 +1,7 @@
 // The last messages of a stream, by position, in a fixed piece of memory.
 //
-// Purpose: a publication keeps here what its subscribers have not been sent yet; a subscription keeps
-// here what its receiver does not take yet. Appending makes room by forgetting the oldest.
+// Purpose: a publication keeps here what its subscribers have not been sent yet; a subscription
+// keeps here what its receiver does not take yet. Appending makes room by forgetting the oldest.
 //
 //     offsets   ─ ─ ─┬───────┬──────┬───────────┬─────┬─ ─ ─        grow for ever; the place is
 //                    │ p     │ p+1  │ p+2       │ pad │              the offset modulo the capacity
@@ -14,7 +14,8 @@
 //   1. Memory: capacity bytes and eight for every 32 of them, whatever is appended.
 //   2. A message is contiguous; what does not fit before the end begins anew at the front.
 //   3. Offsets of messages that are one behind the other are at least costOf(payload) apart.
-// Requires: a capacity that is a power of two of at least 1024; messages of at most a quarter of it.
+// Requires: a capacity that is a power of two of at least 1024; messages of at most a quarter of
+// it.
 #pragma once
 
 #include <cstddef>
@@ -42,7 +43,8 @@ public:
         const uint64_t cost = costOf(payload.size());
         DCHECK(cost <= (mask_ + 1) / 4);
         const uint64_t left = mask_ + 1 - (end_ & mask_);
-        if (cost > left) [[unlikely]] end_ += left;
+        if (cost > left) [[unlikely]]
+            end_ += left;
         if (end_ + cost - begin_ > mask_ + 1 || next_ - oldest_ > indexMask_) forget(cost);
         std::byte* at = bytes_.get() + (end_ & mask_);
         const Record record{static_cast<uint32_t>(payload.size()), flags};

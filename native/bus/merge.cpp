@@ -10,8 +10,8 @@ LineArbiter::LineArbiter(const LineArbiterOptions& options, StreamReceiver& rece
     : options_(options),
       receiver_(receiver),
       slots_(options.ahead),
-      bytes_(std::make_unique_for_overwrite<std::byte[]>(size_t{options.ahead} *
-                                                         options.payloadMax)),
+      bytes_(
+          std::make_unique_for_overwrite<std::byte[]>(size_t{options.ahead} * options.payloadMax)),
       next_(options.first) {
     CHECK(std::has_single_bit(options.ahead) && options.first > 0);
     counters_.first.assign(options.lines, 0);

@@ -1,4 +1,5 @@
-// Several sources made one: the same stream over two lines, or different streams in an agreed order.
+// Several sources made one: the same stream over two lines, or different streams in an agreed
+// order.
 //
 // Purpose: LineArbiter takes each position from whichever line brings it first. OrderedMerge puts
 // messages of several sources into the one order that a deciding node has recorded (OrderRecorder)
@@ -120,11 +121,11 @@ private:
 };
 
 struct OrderedMergeOptions {
-    std::vector<Position> first;         // by source: the position that comes first
-    Position merged = 1;                 // the first position of what comes out
-    uint32_t bufferBytes = 1u << 20;     // a source; half of it can wait. A power of two
-    uint32_t payloadMax = 1u << 16;      // at most an eighth of the buffer, less 32
-    uint32_t entriesMax = 1u << 12;      // of the order that can wait
+    std::vector<Position> first;      // by source: the position that comes first
+    Position merged = 1;              // the first position of what comes out
+    uint32_t bufferBytes = 1u << 20;  // a source; half of it can wait. A power of two
+    uint32_t payloadMax = 1u << 16;   // at most an eighth of the buffer, less 32
+    uint32_t entriesMax = 1u << 12;   // of the order that can wait
     Nanoseconds waitNs = 5'000'000;
 };
 

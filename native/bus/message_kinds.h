@@ -1,7 +1,7 @@
 // What peers say to each other about streams: the kinds of messages and their bodies.
 //
-// Purpose: the one place that knows how a message of the bus lies in a frame. The frame's stream is a
-// handle that the subscribing side chose in its SUBSCRIBE; its position is the stream's.
+// Purpose: the one place that knows how a message of the bus lies in a frame. The frame's stream is
+// a handle that the subscribing side chose in its SUBSCRIBE; its position is the stream's.
 // Owner: plain values.
 // Thread safety: pure.
 // Invariants:
@@ -26,13 +26,13 @@ namespace verbex::bus {
 
 enum class MessageKind : uint8_t {
     // Publisher to subscriber.
-    Data = 1,          // position: the message's; body: the payload
-    Subscribed = 2,    // position: the first that will be sent; SubscribedBody
-    Refused = 3,       // position: the oldest that there is; RefusedBody
-    Sent = 4,          // position: the last that was sent, said at heartbeats while not all is consumed
-    CutOff = 5,        // position: from here on nothing is sent any more
-    Ended = 6,         // position: the stream's last one
-    Unknown = 7,       // the handle means nothing here: subscribe again
+    Data = 1,        // position: the message's; body: the payload
+    Subscribed = 2,  // position: the first that will be sent; SubscribedBody
+    Refused = 3,     // position: the oldest that there is; RefusedBody
+    Sent = 4,     // position: the last that was sent, said at heartbeats while not all is consumed
+    CutOff = 5,   // position: from here on nothing is sent any more
+    Ended = 6,    // position: the stream's last one
+    Unknown = 7,  // the handle means nothing here: subscribe again
     Unsubscribed = 8,  // the answer to Unsubscribe: nothing follows on this handle
     // Subscriber to publisher.
     Subscribe = 16,    // position: From::Position's; SubscribeBody
@@ -119,7 +119,8 @@ struct Refusal {
     std::string_view text;
 };
 
-std::optional<SubscribeRequest> decodeSubscribe(Position position, std::span<const std::byte> bytes);
+std::optional<SubscribeRequest> decodeSubscribe(Position position,
+                                                std::span<const std::byte> bytes);
 std::optional<SubscribedBody> decodeSubscribed(Position position, std::span<const std::byte> bytes);
 std::optional<Refusal> decodeRefused(Position position, std::span<const std::byte> bytes);
 

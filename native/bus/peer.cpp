@@ -53,8 +53,8 @@ void Peer::giveUp(Status why) {
 
 void Peer::malformed(std::string_view what) {
     ++context_.counters.malformed;
-    giveUp(Status(StatusCode::ProtocolViolation,
-                  "peer " + view.name + " sent " + std::string(what)));
+    giveUp(
+        Status(StatusCode::ProtocolViolation, "peer " + view.name + " sent " + std::string(what)));
 }
 
 void Peer::remove(StreamSubscription& subscription) {
@@ -191,8 +191,7 @@ void Peer::refuse(uint16_t handle, Position oldest, const Status& why) {
 bool Peer::onConsumed(const transport::Message& message) {
     const auto body = decodeBody<ConsumedBody>(message.payload);
     if (!body || message.position > kPositionMax) return false;
-    Cursor* cursor =
-        message.stream < outgoing_.size() ? outgoing_[message.stream].get() : nullptr;
+    Cursor* cursor = message.stream < outgoing_.size() ? outgoing_[message.stream].get() : nullptr;
     if (cursor == nullptr) {
         channel_.send(MessageKind::Unknown, message.stream, 0);
         return true;

@@ -1,7 +1,7 @@
 // One peer through all its links: handles, heartbeats, and what arrives.
 //
-// Purpose: knows which stream a handle means on this link, in each direction, and whether the peer is
-// still there.
+// Purpose: knows which stream a handle means on this link, in each direction, and whether the peer
+// is still there.
 // Owner: the agent.
 // Thread safety: none.
 // Invariants:
@@ -44,12 +44,13 @@ public:
     bool connecting = false;
     transport::ConnectId attempt = 0;
     Nanoseconds attemptAt = 0;
-    uint32_t failures = 0;  // since it was last up
+    uint32_t failures = 0;   // since it was last up
     Nanoseconds leftAt = 0;  // when its last link was over
 
     [[nodiscard]] Channel& channel() { return channel_; }
     void attach(transport::Link& link);
-    // The link is over: cursors are freed, subscriptions told. `fenced`: what waits of it goes, too.
+    // The link is over: cursors are freed, subscriptions told. `fenced`: what waits of it goes,
+    // too.
     void detach(const Status& why, bool fenced);
 
     void add(StreamSubscription& subscription) { subscriptions_.push_back(&subscription); }

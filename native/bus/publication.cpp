@@ -21,8 +21,10 @@ StreamPublication::StreamPublication(Context& context, const PublicationOptions&
 }
 
 int64_t StreamPublication::offer(std::span<const std::byte> payload, uint8_t flags) {
-    if (closed_) [[unlikely]] return kClosed;
-    if (payload.size() > options_.payloadMax) [[unlikely]] return kTooLarge;
+    if (closed_) [[unlikely]]
+        return kClosed;
+    if (payload.size() > options_.payloadMax) [[unlikely]]
+        return kTooLarge;
     const uint64_t cost = costOf(payload.size());
     if (history_.end() + cost > limit_) [[unlikely]] {
         if (cursors_.empty()) {
@@ -33,7 +35,8 @@ int64_t StreamPublication::offer(std::span<const std::byte> payload, uint8_t fla
         return kBackPressured;
     }
     const Position position = history_.next();
-    if (position > kPositionMax) [[unlikely]] return kMaxPositionExceeded;
+    if (position > kPositionMax) [[unlikely]]
+        return kMaxPositionExceeded;
     flags &= transport::kFrameFlagMask;
     history_.append(payload, flags);
     ++context_.counters.published;
@@ -77,8 +80,7 @@ void StreamPublication::close() {
 
 bool StreamPublication::isDone() const {
     if (!closed_ || !cursors_.empty()) return false;
-    return lastLeft_ == 0 ||
-           context_.now - lastLeft_ > kLingerTimes * context_.options.livenessNs;
+    return lastLeft_ == 0 || context_.now - lastLeft_ > kLingerTimes * context_.options.livenessNs;
 }
 
 Status StreamPublication::admit(Cursor& cursor, From from, Position position, uint32_t window) {
@@ -87,8 +89,9 @@ Status StreamPublication::admit(Cursor& cursor, From from, Position position, ui
     if (costOf(options_.payloadMax) > granted / 4) {
         return Status(StatusCode::InvalidArgument,
                       "a message of stream " + options_.stream + " may have " +
-                          std::to_string(options_.payloadMax) + " bytes: subscribe with a buffer of " +
-                          "at least " + std::to_string(8 * costOf(options_.payloadMax)));
+                          std::to_string(options_.payloadMax) +
+                          " bytes: subscribe with a buffer of " + "at least " +
+                          std::to_string(8 * costOf(options_.payloadMax)));
     }
     if (options_.payloadMax > cursor.channel->payloadMax()) {
         return Status(StatusCode::InvalidArgument,
@@ -101,10 +104,10 @@ Status StreamPublication::admit(Cursor& cursor, From from, Position position, ui
     if (from == From::Oldest) first = oldestNow;
     if (from == From::Position) first = position;
     if (first < oldestNow || first > history_.next()) {
-        return Status(StatusCode::PositionLost,
-                      "stream " + options_.stream + " has positions " + std::to_string(oldestNow) +
-                          " to " + std::to_string(history_.next() - 1) + ", asked from " +
-                          std::to_string(first));
+        return Status(StatusCode::PositionLost, "stream " + options_.stream + " has positions " +
+                                                    std::to_string(oldestNow) + " to " +
+                                                    std::to_string(history_.next() - 1) +
+                                                    ", asked from " + std::to_string(first));
     }
     cursor.publication = this;
     cursor.state = Cursor::State::Live;
@@ -200,7 +203,8 @@ size_t StreamPublication::pumpCursor(Cursor& cursor, uint32_t limit) {
     return sent;
 }
 
-// Not as soon as the history has its next message: at the history's edge it would be cut off at once.
+// Not as soon as the history has its next message: at the history's edge it would be cut off at
+// once.
 bool StreamPublication::hasCaughtUp(const Cursor& cursor) const {
     return history_.end() - history_.offsetOf(cursor.next) <= history_.capacity() / 2;
 }

@@ -1,7 +1,7 @@
 // A stream on its subscriber's side: what is due next, and what waits for the receiver.
 //
-// Purpose: takes messages from the link in order, hands them to the receiver, keeps what it does not
-// take, says what was consumed, and asks again after a gap or a lost link.
+// Purpose: takes messages from the link in order, hands them to the receiver, keeps what it does
+// not take, says what was consumed, and asks again after a gap or a lost link.
 //
 //     link ──▶ expected_ ──▶ [ buffer: what the receiver did not take ] ──▶ due_ ──▶ receiver
 //                     └──────────── nothing waits: no copy ────────────────▶
@@ -36,8 +36,7 @@ public:
 
     // What the peer does for it: asks on a fresh handle, releases the one it has.
     [[nodiscard]] bool wantsHandle() const {
-        return phase_ == Phase::Away && handle_ == 0 && waitingCost_ == 0 &&
-               context_.now >= askAt_;
+        return phase_ == Phase::Away && handle_ == 0 && waitingCost_ == 0 && context_.now >= askAt_;
     }
     [[nodiscard]] bool wantsRelease() const {
         return handle_ != 0 && (phase_ == Phase::Away || phase_ == Phase::Over);
@@ -73,7 +72,8 @@ public:
 
     // Hands over what waits, at most `limit` messages; how many.
     size_t deliver(size_t limit);
-    // Several times a heartbeat: what was consumed is said if it is news, at heartbeats in any case.
+    // Several times a heartbeat: what was consumed is said if it is news, at heartbeats in any
+    // case.
     void onTick(bool heartbeat);
     [[nodiscard]] bool hasWaiting() const { return waitingCost_ > 0; }
 
@@ -112,7 +112,7 @@ private:
     Position expected_ = 0;  // from the link
     Position due_ = 0;       // to the receiver
     uint32_t payloadMax_ = 0;
-    uint64_t window_ = 0;    // what the publisher keeps to
+    uint64_t window_ = 0;  // what the publisher keeps to
     uint64_t sayEvery_ = 0;
     uint64_t waitingCost_ = 0;
     uint64_t consumedCost_ = 0;  // since Subscribed

@@ -142,7 +142,9 @@ void converse(Input& input) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (size == 0 || size > kInputBytesMax) return 0;
     Input input(data + 1, size - 1);
-    if (data[0] % 2 == 0) decodeOne(input);
-    else converse(input);
+    if (data[0] % 2 == 0)
+        decodeOne(input);
+    else
+        converse(input);
     return 0;
 }

@@ -48,8 +48,8 @@ private:
     std::byte* memory_;
 };
 
-// Salt and key come from the whole input, so that what the fuzzer learns from one comparison is worth
-// nothing in the next run, as it is worth nothing in another session.
+// Salt and key come from the whole input, so that what the fuzzer learns from one comparison is
+// worth nothing in the next run, as it is worth nothing in another session.
 FrameSeal sealOf(bool mac, const uint8_t* data, size_t size) {
     const Digest128 hash = hash128(data, size);
     FrameSeal seal{.epoch = 3, .salt = static_cast<uint32_t>(hash.lo), .mac = {}};
@@ -111,7 +111,9 @@ void readDamaged(const uint8_t* data, size_t size, uint8_t choice) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (size < 2) return 0;
-    if (data[0] % 2 == 0) readForeign(data + 1, size - 1, data[0] / 2);
-    else readDamaged(data + 1, size - 1, data[0] / 2);
+    if (data[0] % 2 == 0)
+        readForeign(data + 1, size - 1, data[0] / 2);
+    else
+        readDamaged(data + 1, size - 1, data[0] / 2);
     return 0;
 }

@@ -1,10 +1,9 @@
 // A world of buses in one thread: a hub, and nodes whose networks can be made faulty.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <cstring>
 #include <functional>
+#include <gtest/gtest.h>
 #include <memory>
 #include <string>
 #include <vector>

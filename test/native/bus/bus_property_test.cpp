@@ -44,7 +44,7 @@ struct Plan {
     transport::Faults faults;
     uint32_t cutAllPerMille = 0;  // a round
     uint32_t closePerMille = 0;
-    uint32_t slowPerMille = 0;    // that a subscriber takes nothing for a while
+    uint32_t slowPerMille = 0;  // that a subscriber takes nothing for a while
     bool single = false;
 };
 
@@ -177,15 +177,13 @@ TEST(BusPropertyTest, CutLinksAreResumed) {
 }
 
 TEST(BusPropertyTest, LossRepetitionAndDisorderAreMended) {
-    const Totals totals = runSeeds({.faults = {.lose = 3'000,
-                                               .duplicate = 10'000,
-                                               .reorder = 10'000,
-                                               .delay = 5'000,
-                                               .stall = 100},
-                                    .cutAllPerMille = 1,
-                                    .closePerMille = 1,
-                                    .slowPerMille = 1},
-                                   20);
+    const Totals totals = runSeeds(
+        {.faults =
+             {.lose = 3'000, .duplicate = 10'000, .reorder = 10'000, .delay = 5'000, .stall = 100},
+         .cutAllPerMille = 1,
+         .closePerMille = 1,
+         .slowPerMille = 1},
+        20);
     EXPECT_GT(totals.gaps, 1'000u);
     EXPECT_GT(totals.duplicates, 200u);
 }

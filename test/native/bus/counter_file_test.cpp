@@ -1,12 +1,11 @@
 #include "bus/counter_file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "bus_fixture.h"
 
@@ -43,7 +42,7 @@ TEST(CounterFileTest, ShowsBusNetworkAndEveryLink) {
     ASSERT_TRUE(made.isOk()) << made.status().toString();
     std::unique_ptr<CounterFile> file = made.take();
     EXPECT_EQ(file->path(), "/dev/shm/verbex-" + std::to_string(getpid()) + ".counters");
-    struct stat status{};
+    struct stat status {};
     ASSERT_EQ(stat(file->path().c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777, 0600u);
     EXPECT_EQ(status.st_size, 128 + 128 * 1024);

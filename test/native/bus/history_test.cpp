@@ -1,8 +1,7 @@
 #include "bus/history.h"
 
-#include <gtest/gtest.h>
-
 #include <deque>
+#include <gtest/gtest.h>
 #include <random>
 #include <vector>
 

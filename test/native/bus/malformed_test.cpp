@@ -40,12 +40,12 @@ TEST(MessageKindsTest, EveryFieldIsChecked) {
         return bytes;
     };
     EXPECT_TRUE(decodeSubscribe(0, good()));
-    EXPECT_FALSE(decodeSubscribe(1, good()));                // a position that is not asked for
-    EXPECT_FALSE(decodeSubscribe(0, broken(0, 3)));          // from
-    EXPECT_FALSE(decodeSubscribe(0, broken(1, 2)));          // shorter than what is there
-    EXPECT_FALSE(decodeSubscribe(0, broken(1, 4)));          // longer
-    EXPECT_FALSE(decodeSubscribe(0, broken(2, 1)));          // reserved
-    EXPECT_FALSE(decodeSubscribe(0, broken(9, 0x1f)));       // not printable
+    EXPECT_FALSE(decodeSubscribe(1, good()));           // a position that is not asked for
+    EXPECT_FALSE(decodeSubscribe(0, broken(0, 3)));     // from
+    EXPECT_FALSE(decodeSubscribe(0, broken(1, 2)));     // shorter than what is there
+    EXPECT_FALSE(decodeSubscribe(0, broken(1, 4)));     // longer
+    EXPECT_FALSE(decodeSubscribe(0, broken(2, 1)));     // reserved
+    EXPECT_FALSE(decodeSubscribe(0, broken(9, 0x1f)));  // not printable
     for (size_t size = 0; size < good().size(); ++size) {
         auto bytes = good();
         bytes.resize(size);
@@ -132,8 +132,8 @@ protected:
         bus->poll(now);
     }
     // Whether the bus ended the link over it.
-    bool ends(MessageKind kind, uint16_t stream, Position position,
-              std::span<const std::byte> body, bool subscribed = false) {
+    bool ends(MessageKind kind, uint16_t stream, Position position, std::span<const std::byte> body,
+              bool subscribed = false) {
         auto stranger = meet();
         if (subscribed) {
             ControlBuffer buffer;
@@ -212,10 +212,10 @@ TEST_F(StrangerTest, APeerHoldsABoundedNumberOfCursors) {
 TEST_F(StrangerTest, RandomMessagesNeverDoMoreThanEndTheLink) {
     std::mt19937_64 random(7);
     const MessageKind kinds[] = {
-        MessageKind::Data,        MessageKind::Subscribed,  MessageKind::Refused,
-        MessageKind::Sent,        MessageKind::CutOff,      MessageKind::Ended,
-        MessageKind::Unknown,     MessageKind::Unsubscribed, MessageKind::Subscribe,
-        MessageKind::Consumed,    MessageKind::Unsubscribe, MessageKind::Heartbeat,
+        MessageKind::Data,     MessageKind::Subscribed,   MessageKind::Refused,
+        MessageKind::Sent,     MessageKind::CutOff,       MessageKind::Ended,
+        MessageKind::Unknown,  MessageKind::Unsubscribed, MessageKind::Subscribe,
+        MessageKind::Consumed, MessageKind::Unsubscribe,  MessageKind::Heartbeat,
         MessageKind::Echo,
     };
     Checker checker("s", 100);

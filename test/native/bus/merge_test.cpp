@@ -1,8 +1,7 @@
 #include "bus/merge.h"
 
-#include <gtest/gtest.h>
-
 #include <cstring>
+#include <gtest/gtest.h>
 #include <random>
 
 namespace verbex::bus {
@@ -58,8 +57,10 @@ TEST(LineArbiterTest, EachPositionOnceWhateverTheLinesLose) {
             out.open = random() % 10 != 0;
             const uint32_t line = random() % 2;
             if (at[line] <= kLast) {
-                if ((lost[at[line]] & (1u << line)) != 0) ++at[line];
-                else if (pushLine(arbiter, line, at[line], now)) ++at[line];
+                if ((lost[at[line]] & (1u << line)) != 0)
+                    ++at[line];
+                else if (pushLine(arbiter, line, at[line], now))
+                    ++at[line];
             }
             if (const auto gap = arbiter.poll(now)) {
                 // Never for something that only one line has lost, unless the other is late.
@@ -73,8 +74,10 @@ TEST(LineArbiterTest, EachPositionOnceWhateverTheLinesLose) {
         std::vector<Position> expected;
         uint64_t lostOnBoth = 0;
         for (Position p = 1; p <= kLast; ++p) {
-            if (lost[p] == 3) ++lostOnBoth;
-            else expected.push_back(p);
+            if (lost[p] == 3)
+                ++lostOnBoth;
+            else
+                expected.push_back(p);
         }
         ASSERT_EQ(out.seen, expected) << "seed " << seed;
         ASSERT_EQ(skipped, lostOnBoth);

@@ -1,5 +1,5 @@
-// What a publication and its subscriptions promise, one promise a test, over a network without faults
-// or with one that the test chooses.
+// What a publication and its subscriptions promise, one promise a test, over a network without
+// faults or with one that the test chooses.
 #include "bus_fixture.h"
 
 namespace verbex::bus {
@@ -15,8 +15,10 @@ protected:
     PeerId peer = 0;
     PublicationOptions options{.stream = "trades", .historyBytes = 1u << 16, .payloadMax = 1024};
 
-    void meet() {
+    void meet(uint32_t batchOfPublisher = 256) {
+        world.options.batchMax = batchOfPublisher;
         here = &world.add("here");
+        world.options.batchMax = 256;
         there = &world.add("there");
         auto address = here->bus->listen({"127.0.0.1", 0});
         ASSERT_TRUE(address.isOk());
@@ -44,7 +46,8 @@ protected:
     void offerAll(Source& source, uint64_t count) {
         const Position end = source.next + count;
         ASSERT_TRUE(world.runUntil([&] {
-            while (source.next < end && source.offer()) {}
+            while (source.next < end && source.offer()) {
+            }
             return source.next == end;
         }));
     }
@@ -169,6 +172,28 @@ TEST_F(StreamsTest, WhoIsSlowIsCutOffAndResumesFromTheStore) {
     EXPECT_EQ(here->bus->counters().cutOff, 1u);
 }
 
+TEST_F(StreamsTest, WhoReplaysIsNotCutOffAtTheEdgeOfTheHistory) {
+    meet(64);
+    WholeStore store(kLengthMax);
+    Source source = publish(&store);
+    source.store = &store;
+    Checker fast("trades", kLengthMax);
+    Checker late("trades", kLengthMax);
+    late.flagsToo = false;
+    ASSERT_TRUE(live(subscribe(fast)));
+    offerAll(source, 3'000);
+    subscribe(late, {.from = From::Oldest});
+    // It gains on the publisher by a few messages a round.
+    for (int round = 0; round < 1'000; ++round) {
+        source.offer(50);
+        world.round();
+    }
+    EXPECT_EQ(here->bus->counters().cutOff, 0u);
+    EXPECT_TRUE(world.runUntil([&] { return late.next == source.next; }));
+    EXPECT_EQ(late.taken, source.next - 1);
+    EXPECT_GT(source.next, 30'000u);
+}
+
 TEST_F(StreamsTest, APositionThatIsGoneIsRefusedWithWhatThereIs) {
     meet();
     options.retain = true;
@@ -237,8 +262,7 @@ TEST_F(StreamsTest, WithoutResumeASubscriptionEndsWithItsLink) {
     Subscription* subscription = subscribe(checker, {.resume = false});
     ASSERT_TRUE(live(subscription));
     there->faulty.cutAll();
-    ASSERT_TRUE(
-        world.runUntil([&] { return subscription->state() == SubscriptionState::Closed; }));
+    ASSERT_TRUE(world.runUntil([&] { return subscription->state() == SubscriptionState::Closed; }));
     EXPECT_EQ(subscription->failure().code(), StatusCode::PeerLost);
 }
 
@@ -316,8 +340,8 @@ TEST_F(StreamsTest, BothSidesPublishOverOneLink) {
         back.offer(20);
         world.round();
     }
-    EXPECT_TRUE(world.runUntil(
-        [&] { return forward.next == out.next && backward.next == back.next; }));
+    EXPECT_TRUE(
+        world.runUntil([&] { return forward.next == out.next && backward.next == back.next; }));
     EXPECT_GT(out.next, 1'000u);
     EXPECT_GT(back.next, 1'000u);
 }
@@ -367,7 +391,8 @@ TEST_F(StreamsTest, ArgumentsThatMakeNoSenseAreRefusedWithWhatToDo) {
     EXPECT_TRUE(refused(here->bus->publish({.stream = ""})));
     EXPECT_TRUE(refused(here->bus->publish({.stream = std::string(65, 'x')})));
     EXPECT_TRUE(refused(here->bus->publish({.stream = "x", .historyBytes = 5000})));
-    EXPECT_TRUE(refused(here->bus->publish({.stream = "x", .historyBytes = 4096, .payloadMax = 600})));
+    EXPECT_TRUE(
+        refused(here->bus->publish({.stream = "x", .historyBytes = 4096, .payloadMax = 600})));
     EXPECT_TRUE(refused(here->bus->publish({.stream = "x", .first = 0})));
     EXPECT_TRUE(refused(there->bus->subscribe(peer, {.stream = "x", .bufferBytes = 1000})));
     EXPECT_TRUE(refused(there->bus->subscribe(peer, {.stream = "x", .from = From::Position})));
