@@ -14,8 +14,9 @@ constexpr uint64_t kBytesPerIndexEntry = 32;
 History::History(uint32_t capacity, Position first)
     : mask_(capacity - 1),
       indexMask_(capacity / kBytesPerIndexEntry - 1),
-      bytes_(std::make_unique_for_overwrite<std::byte[]>(capacity)),
-      index_(std::make_unique_for_overwrite<uint64_t[]>(capacity / kBytesPerIndexEntry)),
+      // Zeroed, so that every page is there before the first message: a fault costs microseconds.
+      bytes_(std::make_unique<std::byte[]>(capacity)),
+      index_(std::make_unique<uint64_t[]>(capacity / kBytesPerIndexEntry)),
       oldest_(first),
       next_(first) {
     CHECK(std::has_single_bit(capacity) && capacity >= 1024);

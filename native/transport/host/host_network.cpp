@@ -18,8 +18,10 @@ constexpr size_t kEventsAtOnce = 64;
 constexpr Nanoseconds kMillisecond = 1'000'000;
 // While a link is being closed its peer may take memory away from it without a wake.
 constexpr Nanoseconds kClosingWait = 10 * kMillisecond;
-constexpr uint32_t kPollsBetweenCollects = 64;
-constexpr Nanoseconds kTimeBetweenCollects = 20'000;
+// What epoll has to say to those who look at their links anyway (a new connection, a peer that died)
+// may wait a little: asking costs microseconds. The first is for callers whose clock stands still.
+constexpr uint32_t kPollsBetweenCollects = 16'384;
+constexpr Nanoseconds kTimeBetweenCollects = kMillisecond;
 
 Status invalid(std::string text) {
     return Status(StatusCode::InvalidArgument, std::move(text));
