@@ -22,7 +22,6 @@
 #include <vector>
 
 #include "base/status.h"
-#include "transport/security/crypto_library.h"
 #include "transport/link.h"
 #include "transport/security/tls_session.h"
 #include "transport/verbs/verbs_device.h"

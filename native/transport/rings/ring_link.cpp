@@ -1,5 +1,7 @@
 #include "transport/rings/ring_link.h"
 
+#include <algorithm>
+
 namespace verbex::transport {
 namespace {
 
@@ -47,6 +49,7 @@ bool RingLink::refreshCredit() noexcept {
 
 size_t RingLink::poll(Receiver& receiver, size_t limit) noexcept {
     if (state_ != LinkState::Open) [[unlikely]] return 0;
+    const uint64_t before = reader_->consumed();
     const size_t delivered = reader_->poll(receiver, limit, counters_);
     const uint64_t consumed = reader_->consumed();
     if (consumed != creditGiven_ &&
@@ -55,7 +58,8 @@ size_t RingLink::poll(Receiver& receiver, size_t limit) noexcept {
         ++counters_.credits;
         giveCredit(consumed);
     }
-    if (delivered == 0 && state_ == LinkState::Open) settleEnd();
+    // A pad by itself delivers nothing and is not the end of what lies there.
+    if (consumed == before && state_ == LinkState::Open) settleEnd();
     return delivered;
 }
 
@@ -118,7 +122,9 @@ void RingLink::progress() noexcept {
 }
 
 uint64_t RingLink::unconsumed() const noexcept {
-    return isAttached() ? writer_->produced() - loadWord(ownCredits().consumed) : 0;
+    if (!isAttached()) return 0;
+    // The peer's word may be anything.
+    return writer_->produced() - std::min(writer_->produced(), loadWord(ownCredits().consumed));
 }
 
 void RingLink::onPeerEnded(bool clean) noexcept {
