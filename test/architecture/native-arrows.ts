@@ -3,7 +3,7 @@ import { codeOnly, findCycle, type SourceFile } from './files.ts';
 
 const belowNode = [
   ...['base', 'wire', 'book', 'risk', 'core', 'pipeline', 'journal'],
-  ...['transport', 'bus', 'replication', 'gateway', 'feed'],
+  ...['transport', 'bus', 'replication', 'session', 'gateway', 'feed'],
 ];
 
 /** The arrows of the design. A room may always know itself. */
@@ -24,15 +24,19 @@ export const nativeArrows: Readonly<Record<string, readonly string[]>> = {
   bus: ['base', 'transport'],
   // The core as a state machine, the bus as an interface.
   replication: ['base', 'wire', 'core', 'bus'],
+  // A client's connection, whatever it talks about.
+  session: ['base', 'transport'],
   // What comes in and goes out in native protocols.
-  gateway: ['base', 'wire', 'bus'],
-  feed: ['base', 'wire', 'bus'],
+  gateway: ['base', 'wire', 'transport', 'session', 'bus'],
+  feed: ['base', 'wire', 'transport', 'session'],
+  // The other side: clients that drive a gateway and keep a ledger.
+  load: ['base', 'wire', 'transport', 'session', 'gateway'],
   // Runs everything below the node in simulated surroundings.
   sim: belowNode,
   // Wires the real surroundings.
   node: belowNode,
   // The only place that knows Node.
-  addon: [...belowNode, 'sim', 'node'],
+  addon: [...belowNode, 'load', 'sim', 'node'],
 };
 
 /** Rooms that are a pure function: no socket, file, thread, clock, random number or floating point. */

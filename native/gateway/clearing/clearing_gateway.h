@@ -1,0 +1,62 @@
+// ClearingGateway: money, limits, rights, positions, kill switch and drop copy, over SoupBinTCP sessions.
+//
+// Purpose: the other port of the same client identity. docs/clearing-protocol.md has the messages.
+// Owner: the gateway's thread.
+// Thread safety: none.
+// Invariants: those of ../README.md; and
+//   1. A user acts on his own account's subtree only; deposits, withdrawals, limits and rights need the
+//      right mayAdminister as well.
+//   2. Money moves once per transaction id, however often it is sent: the core remembers them.
+//   3. A kill switch is ahead of the queue: its account's sessions are refused from the moment it was read,
+//      and its command enters before any order that waits for room.
+//   4. Drop copy: every execution, with both fees where both sides are in the subtree, exactly once and in
+//      order, by sequence number.
+// Requires: as OrderGateway.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "gateway/command_port.h"
+#include "gateway/directory.h"
+#include "gateway/event_router.h"
+#include "gateway/message_store.h"
+#include "gateway/users.h"
+#include "session/session_server.h"
+
+namespace verbex::gateway {
+
+struct ClearingGatewayOptions {
+    uint8_t outlet = 1;
+    uint32_t requestsMax = 1024;  // that wait for an answer, of all sessions
+};
+
+struct ClearingGatewayCounters {
+    uint64_t messages = 0;
+    uint64_t malformed = 0;
+    uint64_t commands = 0;
+    uint64_t questions = 0;
+    uint64_t refusedHere = 0;
+    uint64_t executions = 0;  // drop copies
+    uint64_t kills = 0;
+};
+
+class ClearingGateway : public session::SessionHandler, public Outlet {
+public:
+    // `router`: to watch the accounts below those of its users, also such as are added later.
+    static std::unique_ptr<ClearingGateway> create(const ClearingGatewayOptions& options,
+                                                   CommandPort& port, QuestionPort& questions,
+                                                   MessageStore& store, Directory& directory,
+                                                   EventRouter& router, const Users& users);
+    virtual ~ClearingGateway() = default;
+
+    virtual void restore(const StoredRecord& record) = 0;
+    virtual void begin() = 0;
+    virtual void attach(session::SessionServer& server) = 0;
+    // Before OrderGateway::work() and before servers go on with what waits: kill switches first.
+    virtual bool work(uint64_t nowNs) = 0;
+    [[nodiscard]] virtual bool busy() const = 0;
+    [[nodiscard]] virtual const ClearingGatewayCounters& counters() const = 0;
+};
+
+}  // namespace verbex::gateway
