@@ -38,7 +38,7 @@ namespace verbex::gateway {
 enum class RecordKind : uint8_t {
     In = 1,   // a message as it came, once it was entered (or answered by the gateway itself)
     Out = 2,  // a sequenced message
-    Day = 3,  // a new day began here: all sessions start again at 1
+    Day = 3,  // a day began here: all sessions start at 1
 };
 
 struct StoredRecord {
@@ -50,15 +50,17 @@ struct StoredRecord {
     std::span<const std::byte> message;  // payload, without the frame
 };
 
-// EventPlace::index of messages that no event caused.
+// EventPlace::index of messages that no event caused; the position is what was delivered when they were made.
 inline constexpr uint32_t kOwnIndex = UINT32_MAX;
 
 struct MessageStoreOptions {
-    std::string directory;              // "": memory only; ends with the process
-    uint64_t segmentBytes = 64u << 20;
-    uint64_t keepBytes = 8ull << 30;    // older segments of past days are removed above it; 0: none are
-    uint16_t sessionsMax = 4096;        // highest session number
-    Position startPosition = 0;         // of a new store: the day began here
+    std::string directory;            // "": memory only; ends with the process
+    uint64_t segmentBytes = 64u << 20;  // 1 MiB … 1 GiB, rounded up to whole MiB
+    // On disk: segments of past days are removed above it. In memory: of all that is kept; then the oldest
+    // messages go, and seek() says so.
+    uint64_t keepBytes = 4ull << 30;
+    Position startPosition = 0;       // of a new store: its first day began here
+    std::string bootId;               // "": the machine's; another one for tests
 };
 
 class MessageStore {
