@@ -26,7 +26,7 @@ void count(std::atomic<uint64_t>& counter, uint64_t by) {
 Engine::Engine(const EngineOptions& options, std::unique_ptr<Core> core,
                const EngineSurroundings& surroundings)
     : options_(options), with_(surroundings), core_(std::move(core)), input_(options.ringCells),
-      ring_(options.eventCells), writer_(ring_, *this),
+      ring_(options.eventCells, options.eventReaders), writer_(ring_, *this),
       bell_(options.plan.spinNs != pipeline::kSpinForEver),
       wait_(options.plan, pipeline::usableCores()),
       ticker_(with_.clock == nullptr ? nullptr : std::make_unique<ClockTicker>(*with_.clock)),
@@ -182,9 +182,9 @@ bool Engine::store() {
 // before this line. `complete`: the last position all of whose events are written.
 void Engine::publishBarrier(Position complete) {
     CHECK(complete <= executing_ && executing_ <= stored_);
-    const bool consumerWaits = ring_.publish(writer_.written());
+    const uint32_t waiting = ring_.publish(writer_.written());
     counters_.published.store(complete, std::memory_order_release);
-    if (consumerWaits && with_.onEvents) with_.onEvents();
+    if (waiting != 0 && with_.onEvents) with_.onEvents(waiting);
 }
 
 // ---- room for events
@@ -211,8 +211,8 @@ void Engine::waitForRoom(bool betweenCommands) {
     (void)mayGoOn();
 }
 
-bool Engine::release(uint64_t cells) {
-    if (!ring_.release(cells)) return false;
+bool Engine::release(uint64_t cells, uint32_t reader) {
+    if (!ring_.release(cells, reader)) return false;
     if (pipeline_ != nullptr) {
         pipeline_->consumed();
     } else {
@@ -239,25 +239,45 @@ Engine::Offered Engine::offer(const void* cells, uint32_t count) {
     const pipeline::Claim claim = input_.claim(ticker_ == nullptr ? count : count + 1, prepare);
     if (claim.count == 0) return {0, {}};
     const uint32_t taken = fill(claim, tick, cells);
+    flushCells();
+    return {taken, {}};
+}
+
+Engine::CellClaim Engine::claimCell() {
+    if (state() != EngineState::Running) return {};
+    uint64_t tick = 0;
+    const auto prepare = [&](uint64_t, uint32_t most) {
+        tick = ticker_ == nullptr ? 0 : ticker_->passed(tickedTo_.load(std::memory_order_acquire));
+        return tick == 0 ? std::min(most, 1u) : most;
+    };
+    const pipeline::Claim claim = input_.claim(ticker_ == nullptr ? 1 : 2, prepare);
+    if (claim.count == 0) return {};
+    if (tick != 0) fillTick(claim.first, tick);
+    if (tick != 0 && claim.count == 1) {
+        // Room for the time only.
+        input_.release(claim);
+        flushCells();
+        return {};
+    }
+    Command& command = input_.at(claim.end() - 1).command;
+    command = Command{};
+    return {&command, claim};
+}
+
+void Engine::enterCell(const CellClaim& cell) { input_.release(cell.claim); }
+
+void Engine::flushCells() {
     if (pipeline_ != nullptr) {
         pipeline_->offered();
     } else {
         bell_.ring();
     }
-    return {taken, {}};
 }
 
 // Fills and releases what was claimed: a tick if it is time for one, and commands.
 uint32_t Engine::fill(const pipeline::Claim& claim, uint64_t tick, const void* cells) {
     uint64_t at = claim.first;
-    if (tick != 0) {
-        Command& command = input_.at(at++).command;
-        command = Command{};
-        command.type = static_cast<uint8_t>(CommandType::AdvanceTime);
-        command.expiry = tick;
-        ticked(tick);
-        counters_.ticks.fetch_add(1, std::memory_order_relaxed);
-    }
+    if (tick != 0) fillTick(at++, tick);
     const auto taken = static_cast<uint32_t>(claim.end() - at);
     const auto* cell = static_cast<const std::byte*>(cells);
     for (; at != claim.end(); at++, cell += sizeof(Command)) {
@@ -269,6 +289,15 @@ uint32_t Engine::fill(const pipeline::Claim& claim, uint64_t tick, const void* c
     }
     input_.release(claim);
     return taken;
+}
+
+void Engine::fillTick(uint64_t at, uint64_t tick) {
+    Command& command = input_.at(at).command;
+    command = Command{};
+    command.type = static_cast<uint8_t>(CommandType::AdvanceTime);
+    command.expiry = tick;
+    ticked(tick);
+    counters_.ticks.fetch_add(1, std::memory_order_relaxed);
 }
 
 void Engine::ticked(uint64_t time) {
@@ -443,7 +472,7 @@ bool Engine::mayGoOn() {
     if (failed_.load(std::memory_order_acquire) && state != EngineState::Failed) {
         writer_.discard();
         state_.store(EngineState::Failed, std::memory_order_release);
-        if (with_.onEvents) with_.onEvents();
+        if (with_.onEvents) with_.onEvents(ring_.readers());
     }
     if (stop_.load(std::memory_order_acquire)) writer_.discard();
     return !failed_.load(std::memory_order_relaxed) && !stop_.load(std::memory_order_relaxed);

@@ -9,9 +9,9 @@
 // drawn; a batch is what has arrived. Under the others this thread keeps the two ends of a pipeline
 // (pipeline.h), and the control of the node: queries, marks for snapshots, failure, the end.
 // Owner: Node, which gives it a thread (run()); a simulation calls step() itself.
-// Thread safety: offer() from one thread; available() and release() of the event ring from one (it
-// may be the same); query(), close(), stop(), fail() and the counters from any; step() and run()
-// from the engine's thread.
+// Thread safety: offer(), claimCell(), enterCell() and flushCells() from any number of threads;
+// available() and release() of a reader of the event ring from one; query(), close(), stop(), fail()
+// and the counters from any; step() and run() from the engine's thread.
 // Invariants:
 //   1. No event is released before its command is executed and, where there is a journal, written
 //      (async) or durable (durable mode): publishBarrier(), or Pipeline::publish(), is the only place
@@ -54,6 +54,7 @@ namespace verbex::node {
 struct EngineOptions {
     uint32_t ringCells = 1u << 14;
     uint32_t eventCells = 1u << 16;
+    uint32_t eventReaders = 1;     // see EventRing
     bool durable = true;
     uint32_t batchMax = 1024;      // commands, the clock's included
     uint64_t snapshotEvery = 0;    // commands; 0: only when asked
@@ -67,9 +68,9 @@ struct EngineSurroundings {
     SnapshotThread* snapshots = nullptr;
     SegmentThread* segments = nullptr;
     Clock* clock = nullptr;  // null: time comes by command only
-    // Called from the engine's thread when the consumer waits and there are events, and once when
-    // the node fails.
-    std::function<void()> onEvents;
+    // Called from the engine's thread with the readers (bits) that wait for the events that there are
+    // now, and once with all of them when the node fails.
+    std::function<void(uint32_t readers)> onEvents;
     // For measurements: called on the engine's thread before each step (false) and after each that
     // had something to do (true).
     std::function<void(bool done)> onStep;
@@ -114,10 +115,21 @@ public:
     };
     [[nodiscard]] Offered offer(const void* cells, uint32_t count);
 
+    // The same for one command, written in place: the cell is zeroed; fill it and enter it at once, since
+    // the engine waits at it. Not extended commands leave the second line as it is. The engine may sleep
+    // on until flushCells().
+    struct CellClaim {
+        Command* command = nullptr;  // nullptr: no room, or never again (state())
+        pipeline::Claim claim;
+    };
+    [[nodiscard]] CellClaim claimCell();
+    void enterCell(const CellClaim& cell);
+    void flushCells();
+
     // ---- consumer
     [[nodiscard]] EventRing& events() { return ring_; }
     // Gives cells back; false where fewer are ready.
-    [[nodiscard]] bool release(uint64_t count);
+    [[nodiscard]] bool release(uint64_t count, uint32_t reader = 0);
 
     // ---- any thread
     Failure query(Query query);
@@ -167,6 +179,7 @@ private:
 
     void tickWhenIdle();
     uint32_t fill(const pipeline::Claim& claim, uint64_t tick, const void* cells);
+    void fillTick(uint64_t at, uint64_t tick);
     void ticked(uint64_t time);
     [[nodiscard]] uint64_t waiting() const;
 

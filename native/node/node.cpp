@@ -187,7 +187,9 @@ void Node::start(const NodeOptions& options, const NodeSurroundings& surrounding
     with.snapshots = snapshots_.get();
     with.segments = segments_.get();
     with.clock = surroundings.clock;
-    with.onEvents = surroundings.onEvents;
+    if (surroundings.onEvents) {
+        with.onEvents = [tell = surroundings.onEvents](uint32_t) { tell(); };
+    }
     with.onStep = surroundings.onStep;
     engine_ = std::make_unique<Engine>(engine, std::move(core), with);
     if (segments_ != nullptr) segments_->start();
