@@ -2,6 +2,7 @@
 // docs/rules.md writes them are the JSON that explainAccount gives.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -31,15 +32,23 @@ std::string text(Amount value) {
     return '"' + (negative ? "-" : std::string()) + digits + '"';
 }
 
-// Random streams' ids are small numbers: never text.
 std::string text(const ClientId& id) {
-    std::string hex = "\"0x";
-    for (int i = 0; i < 16; ++i) {
-        const auto byte = static_cast<uint8_t>((i < 8 ? id.lo : id.hi) >> (8 * (i % 8)));
-        hex += "0123456789abcdef"[byte >> 4];
-        hex += "0123456789abcdef"[byte & 15];
+    std::string bytes;
+    for (int i = 0; i < 16; ++i)
+        bytes += static_cast<char>((i < 8 ? id.lo : id.hi) >> (8 * (i % 8)));
+    const std::string shown = bytes.substr(0, bytes.find_last_not_of('\0') + 1);
+    const auto printable = [](char c) { return c >= 0x21 && c <= 0x7e; };
+    std::string out;
+    if (std::all_of(shown.begin(), shown.end(), printable)) {
+        for (const char c : shown) out += (c == '"' || c == '\\' ? "\\" : "") + std::string(1, c);
+    } else {
+        out = "0x";
+        for (const char c : bytes) {
+            out += "0123456789abcdef"[static_cast<uint8_t>(c) >> 4];
+            out += "0123456789abcdef"[c & 15];
+        }
     }
-    return hex + '"';
+    return '"' + out + '"';
 }
 
 std::string row(std::initializer_list<std::string> parts) {
