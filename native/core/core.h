@@ -23,6 +23,7 @@
 
 #include "base/hash128.h"
 #include "core/decision.h"
+#include "wire/account_statement.h"
 #include "wire/command.h"
 #include "wire/event_writer.h"
 
@@ -145,6 +146,9 @@ public:
     void explainMarket(std::string& out) const;
     // [{"id":…,"parent":…,"name":…},…] from `first` on, at most `count`.
     void explainAccounts(AccountId first, uint32_t count, std::string& out) const;
+    // The same as explainAccount as lists, with a page of the open orders. A page costs a look at every open
+    // order of the account ahead of it.
+    void accountStatement(AccountId account, const OrderPage& page, AccountStatement& out) const;
 
 private:
     std::unique_ptr<State> state_;

@@ -38,6 +38,8 @@ public:
     [[nodiscard]] InstrumentId instrumentNamed(std::string_view name) const;
     [[nodiscard]] bool isBelow(AccountId account, AccountId ancestor) const;  // or the same
     [[nodiscard]] AccountId firm(AccountId account) const;
+    // Requires: the account exists. The venue's is the venue.
+    [[nodiscard]] AccountId parent(AccountId account) const { return accounts_[account].parent; }
     [[nodiscard]] bool isKilled(AccountId account) const;  // by its own or an ancestor's switch
     // Ahead of the queue: from the moment a kill is asked for, not only once the engine has answered.
     void setKilled(AccountId account, bool killed);
