@@ -68,6 +68,7 @@ public:
         }
     }
     [[nodiscard]] size_t listed() const { return listed_.size(); }
+    [[nodiscard]] uint64_t timeOfDay() const { return timeOfDay_; }  // nanoseconds
 
 private:
     struct Listed {
