@@ -71,6 +71,7 @@ private:
     std::vector<uint8_t> sessions_;  // outlet by session number
     std::vector<uint32_t> watched_;  // outlets by account
     bool watching_ = false;
+    uint32_t present_ = 0;  // outlets that are set
     EventPlace next_;
 };
 
