@@ -22,6 +22,7 @@ export {
   type ErrorExtras,
   EventsGoneError,
   errorCodes,
+  GatewayError,
   InvalidRequestError,
   NativeError,
   PeerLostError,
@@ -39,3 +40,11 @@ export { Bus } from './bus/bus.ts';
 export type { Publication } from './bus/publication.ts';
 export type { Subscription } from './bus/subscription.ts';
 export * from './bus/types.ts';
+export {
+  type ReconnectOptions,
+  SoupClient,
+  type SoupEnd,
+  type SoupHandler,
+  type SoupLoggedIn,
+  type SoupOptions,
+} from './clients/soup-client.ts';
