@@ -24,7 +24,8 @@ public:
 
     explicit MessageLog(const MessageStoreOptions& options);
     ~MessageLog() override;
-    Status recover(const std::function<void(const StoredRecord&)>& visit);
+    Status recover();
+    void visitDay(const std::function<void(const StoredRecord&)>& visit) const override;
 
     std::byte* claimOut(uint16_t session, size_t payloadBytes, const EventPlace& place,
                         uint64_t timeNs) override;
@@ -77,7 +78,12 @@ private:
     Status lock();
     Status readState(bool& machineStopped);
     Status writeState(bool clean);
-    Status scan(bool tornMayBe, const std::function<void(const StoredRecord&)>& visit);
+    // Where the log ends, everything before it checked.
+    Result<uint64_t> findEnd(bool tornMayBe) const;
+    Status index(uint64_t end);
+    // each(record, place) for every record up to `end`; false ends it.
+    template <typename Each>
+    void eachRecord(uint64_t end, Each each) const;
     // Takes what lies behind `place` away.
     Status cut(uint64_t place);
 

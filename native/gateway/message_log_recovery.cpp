@@ -64,13 +64,12 @@ bool whole(const StoreRecord& record, uint64_t most) {
 
 }  // namespace
 
-Result<std::unique_ptr<MessageStore>> MessageStore::open(
-    const MessageStoreOptions& options, const std::function<void(const StoredRecord&)>& visit) {
+Result<std::unique_ptr<MessageStore>> MessageStore::open(const MessageStoreOptions& options) {
     if (options.segmentBytes == 0 || options.segmentBytes > 1ull << 30) {
         return Status(StatusCode::InvalidArgument, "segmentBytes must be from 1 to 1 GiB");
     }
     auto log = std::make_unique<MessageLog>(options);
-    if (Status status = log->recover(visit); !status.isOk()) {
+    if (Status status = log->recover(); !status.isOk()) {
         return status.within("the gateway's messages");
     }
     return std::unique_ptr<MessageStore>(std::move(log));
@@ -122,7 +121,7 @@ Status MessageLog::writeState(bool clean) {
     return {};
 }
 
-Status MessageLog::recover(const std::function<void(const StoredRecord&)>& visit) {
+Status MessageLog::recover() {
     bool machineStopped = false;
     if (!options_.directory.empty()) {
         if (Status status = lock(); !status.isOk()) return status;
@@ -134,64 +133,83 @@ Status MessageLog::recover(const std::function<void(const StoredRecord&)>& visit
         if (Status status = beginDay(options_.startPosition); !status.isOk()) return status;
     } else {
         dayStart_ = segments_.header(segments_.last()).dayStart;
-        if (Status status = scan(machineStopped, visit); !status.isOk()) return status;
+        Result<uint64_t> end = findEnd(machineStopped);
+        if (!end.isOk()) return end.status();
+        if (Status status = index(end.value()); !status.isOk()) return status;
+        if (Status status = cut(end.value()); !status.isOk()) return status;
     }
     if (options_.directory.empty()) return {};
     if (machineStopped) generation_++;
     return writeState(false);
 }
 
-Status MessageLog::scan(bool tornMayBe, const std::function<void(const StoredRecord&)>& visit) {
-    // First the end: records of an event that was not finished are no part of the log.
-    uint64_t end = segments_.begin(segments_.first());
-    bool stop = false;
-    for (uint64_t number = segments_.first(); number <= segments_.last() && !stop; number++) {
-        const uint64_t limit = (number + 1) * segments_.segmentBytes();
-        uint64_t at = segments_.begin(number);
-        while (at + sizeof(StoreRecord) <= limit) {
-            const StoreRecord& record = this->record(at);
-            if (record.bytes == 0) break;
-            if (!whole(record, limit - at)) {
-                // Pages of a machine that stopped reach the disk in any order: what lies behind the first gap
-                // is of no use. A process that was killed leaves none.
-                if (!tornMayBe) {
-                    return Status(StatusCode::JournalDamaged,
-                                  segments_.path(number) + ": a damaged record at offset " +
-                                      std::to_string(at % segments_.segmentBytes()));
-                }
-                stop = true;
-                break;
-            }
-            at += record.bytes;
-            if ((record.flags & StoreRecord::kLast) != 0) end = at;
-        }
-    }
-    // Then what it holds.
+template <typename Each>
+void MessageLog::eachRecord(uint64_t end, Each each) const {
     for (uint64_t number = segments_.first(); number <= segments_.last(); number++) {
         const uint64_t limit = (number + 1) * segments_.segmentBytes();
-        for (uint64_t at = segments_.begin(number); at + sizeof(StoreRecord) <= limit && at < end;) {
+        uint64_t at = segments_.begin(number);
+        while (at + sizeof(StoreRecord) <= limit && at < end) {
             StoreRecord& record = this->record(at);
             if (record.bytes == 0) break;
-            const bool own = (record.flags & StoreRecord::kOwn) != 0;
-            std::span<const std::byte> message{record.content(), record.payloadBytes};
-            if (record.kind == static_cast<uint8_t>(RecordKind::Out)) {
-                message = {record.content() + session::kFrameHeaderBytes, record.payloadBytes};
-                record.next = 0;
-                Stream& to = stream(record.session);
-                if (record.sequence != to.next || record.before != to.bytes) {
-                    return Status(StatusCode::JournalDamaged,
-                                  segments_.path(number) + ": a message out of order at offset " +
-                                      std::to_string(at % segments_.segmentBytes()));
-                }
-                chain(to, record, at);
-            }
-            noteDelivered({record.position, record.index});
-            visit({static_cast<RecordKind>(record.kind), record.session, record.sequence,
-                   {record.position, own ? kOwnIndex : record.index}, record.timeNs, message});
+            if (!each(record, at)) return;
             at += record.bytes;
         }
     }
-    return cut(end);
+}
+
+Result<uint64_t> MessageLog::findEnd(bool tornMayBe) const {
+    // Messages of an event that was not finished are no part of the log.
+    uint64_t end = segments_.begin(segments_.first());
+    Status damaged;
+    eachRecord(UINT64_MAX, [&](const StoreRecord& record, uint64_t at) {
+        const uint64_t size = segments_.segmentBytes();
+        if (!whole(record, size - at % size)) {
+            damaged = Status(StatusCode::JournalDamaged,
+                             segments_.path(at / size) + ": a damaged record at offset " +
+                                 std::to_string(at % size));
+            return false;
+        }
+        if ((record.flags & StoreRecord::kLast) != 0) end = at + record.bytes;
+        return true;
+    });
+    // Pages of a machine that stopped reach the disk in any order: what lies behind the first gap is of no
+    // use. A process that was killed leaves none.
+    if (!damaged.isOk() && !tornMayBe) return damaged;
+    return end;
+}
+
+Status MessageLog::index(uint64_t end) {
+    Status damaged;
+    eachRecord(end, [&](StoreRecord& record, uint64_t at) {
+        if (record.kind == static_cast<uint8_t>(RecordKind::Out)) {
+            record.next = 0;
+            Stream& to = stream(record.session);
+            if (record.sequence != to.next || record.before != to.bytes) {
+                const uint64_t size = segments_.segmentBytes();
+                damaged = Status(StatusCode::JournalDamaged,
+                                 segments_.path(at / size) + ": a message out of order at offset " +
+                                     std::to_string(at % size));
+                return false;
+            }
+            chain(to, record, at);
+        }
+        noteDelivered({record.position, record.index});
+        return true;
+    });
+    return damaged;
+}
+
+void MessageLog::visitDay(const std::function<void(const StoredRecord&)>& visit) const {
+    eachRecord(end_, [&](const StoreRecord& record, uint64_t) {
+        const bool own = (record.flags & StoreRecord::kOwn) != 0;
+        const size_t frame = record.kind == static_cast<uint8_t>(RecordKind::Out)
+                                 ? session::kFrameHeaderBytes
+                                 : 0;
+        visit({static_cast<RecordKind>(record.kind), record.session, record.sequence,
+               {record.position, own ? kOwnIndex : record.index}, record.timeNs,
+               {record.content() + frame, record.payloadBytes}});
+        return true;
+    });
 }
 
 Status MessageLog::cut(uint64_t place) {

@@ -65,10 +65,12 @@ struct MessageStoreOptions {
 
 class MessageStore {
 public:
-    // Opens or creates; calls `visit` for every record of the current day, in order.
-    static Result<std::unique_ptr<MessageStore>> open(
-        const MessageStoreOptions& options, const std::function<void(const StoredRecord&)>& visit);
+    // Opens or creates; what is there is checked.
+    static Result<std::unique_ptr<MessageStore>> open(const MessageStoreOptions& options);
     virtual ~MessageStore() = default;
+
+    // Every record of the current day, in order.
+    virtual void visitDay(const std::function<void(const StoredRecord&)>& visit) const = 0;
 
     // Room for a payload of so many bytes, zeroed, behind a frame header that the store writes. nullptr: the
     // disk is full or failed (status()); nothing more is taken after that.
