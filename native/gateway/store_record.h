@@ -1,60 +1,109 @@
-// StoreRecord: one message in the message store's log, as it lies in a segment.
+// A record of the message store, byte by byte; docs/gateway-store.md says the same in words.
 //
-//      0       4       8                        56              56 + 3 + payload
-//      ┌───────┬───────┬────────────────────────┬─────┬─────────┬─────────┐
-//      │ bytes │ crc32c│ what, whose, when, next│frame│ payload │ padding │   frame: of Out records only
-//      └───────┴───────┴────────────────────────┴─────┴─────────┴─────────┘
+//     0        4      8         10     11      12         16         24     32     40       48      52 53
+//     ┌────────┬──────┬─────────┬──────┬───────┬──────────┬──────────┬──────┬──────┬────────┬───────┬─┬───────┐
+//     │ length │ crc  │ session │ kind │ flags │ sequence │ position │ time │ next │ before │ index │0│ frame │
+//     └────────┴──────┴─────────┴──────┴───────┴──────────┴──────────┴──────┴──────┴────────┴───────┴─┴───────┘
+//     56 payload, zeros up to a multiple of 8
 //
-// Purpose: the layout, and what makes a record whole. docs/gateway-store.md describes it for other readers.
-// Thread safety: plain bytes.
+// Purpose: the layout, its checksum, and how records are named.
+// Owner: pure functions over the store's memory.
+// Thread safety: pure.
 // Invariants:
-//   1. `bytes` is stored last, with release: where it is 0 the log ends.
-//   2. The checksum covers everything from `kind` to the end of the payload but `next`.
-// Requires: little-endian.
+//   1. `length` is written last: 0 means that nothing is there yet.
+//   2. The frame lies right before the payload: both go onto the wire from here.
+//   3. The checksum covers the place of the record and its segment's salt, so that a message which looks
+//      like a record is none.
+// Requires: a little-endian machine.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
-namespace verbex::gateway {
+#include "base/crc32c.h"
+#include "gateway/message_store.h"
 
-struct StoreRecord {
-    static constexpr uint8_t kLast = 1;  // the last message of its event
-    static constexpr uint8_t kOwn = 2;   // no event caused it
+namespace verbex::gateway::store {
 
-    uint32_t bytes;  // of the whole record, a multiple of 8; 0: none
-    uint32_t crc;
-    uint8_t kind;
-    uint8_t flags;
+static_assert(std::endian::native == std::endian::little);
+
+// Where a record lies: the segment's number << 32 | the offset in it. 0: nowhere.
+using RecordId = uint64_t;
+[[nodiscard]] constexpr RecordId recordId(uint32_t segment, uint64_t offset) {
+    return uint64_t{segment} << 32 | offset;
+}
+[[nodiscard]] constexpr uint32_t segmentOf(RecordId record) {
+    return static_cast<uint32_t>(record >> 32);
+}
+[[nodiscard]] constexpr uint32_t offsetOf(RecordId record) { return static_cast<uint32_t>(record); }
+
+inline constexpr uint8_t kRecordLast = 1;  // the last message that its event causes
+
+struct RecordHeader {
+    uint32_t length;    // of header and payload, without the padding
+    uint32_t crc;       // over salt, place, length, and all but `next`
     uint16_t session;
-    uint32_t payloadBytes;
-    uint32_t sequence;
-    uint32_t index;
-    uint64_t position;
+    uint8_t kind;       // RecordKind
+    uint8_t flags;
+    uint32_t sequence;  // Out: from 1. In: the reference
+    uint64_t position;  // Out: of the event. In: of the last event delivered before. Day: the day's
     uint64_t timeNs;
-    uint64_t before;  // bytes of the session's frames ahead of this one, this day
-    uint64_t next;    // where the session's next Out record lies; 0: not yet
+    RecordId next;      // Out: the session's next; 0: none yet. Rebuilt at each opening
+    uint64_t before;    // Out: bytes of the session's frames of that day before this one
+    uint32_t index;     // with `position`
+    uint8_t reserved;
+    uint8_t frame[session::kFrameHeaderBytes];  // Out: length and 'S', as SoupBinTCP has them
+};
+static_assert(sizeof(RecordHeader) == 56 && offsetof(RecordHeader, frame) == 53);
+static_assert(offsetof(RecordHeader, next) == 32 && offsetof(RecordHeader, before) == 40);
 
-    [[nodiscard]] std::byte* content() { return reinterpret_cast<std::byte*>(this + 1); }
-    [[nodiscard]] const std::byte* content() const {
-        return reinterpret_cast<const std::byte*>(this + 1);
+inline constexpr size_t kRecordAlignment = 8;
+// A frame's length is 16 bits and counts its type.
+inline constexpr size_t kPayloadBytesMax = 0xfffe;
+
+// What a Day record carries: up to where events were delivered when it was written.
+struct DayPayload {
+    uint64_t position;
+    uint32_t index;
+    uint32_t generation;
+};
+static_assert(sizeof(DayPayload) == 16);
+
+[[nodiscard]] constexpr uint64_t paddedBytes(uint64_t length) {
+    return (length + kRecordAlignment - 1) & ~uint64_t{kRecordAlignment - 1};
+}
+[[nodiscard]] inline std::byte* payloadOf(RecordHeader* record) {
+    return reinterpret_cast<std::byte*>(record + 1);
+}
+[[nodiscard]] inline std::span<const std::byte> payloadOf(const RecordHeader* record) {
+    return {reinterpret_cast<const std::byte*>(record + 1), record->length - sizeof(RecordHeader)};
+}
+// Bytes on the wire.
+[[nodiscard]] inline uint32_t frameBytes(const RecordHeader* record) {
+    return record->length - static_cast<uint32_t>(offsetof(RecordHeader, frame));
+}
+
+[[nodiscard]] inline uint32_t recordCrc(const RecordHeader* record, uint32_t length, RecordId place,
+                                        uint64_t salt) {
+    const uint64_t seed[3] = {salt, place, length};
+    const auto* bytes = reinterpret_cast<const std::byte*>(record);
+    uint32_t crc = crc32c(seed, sizeof(seed));
+    crc = crc32c(bytes + 8, offsetof(RecordHeader, next) - 8, crc);
+    return crc32c(bytes + offsetof(RecordHeader, before),
+                  length - offsetof(RecordHeader, before), crc);
+}
+
+// Whether a whole record lies at `place`, in a segment that has so many bytes left from there on.
+[[nodiscard]] inline bool isRecord(const RecordHeader* record, uint64_t bytesLeft, RecordId place,
+                                   uint64_t salt) {
+    if (bytesLeft < sizeof(RecordHeader) || record->length < sizeof(RecordHeader) ||
+        record->length > sizeof(RecordHeader) + kPayloadBytesMax ||
+        paddedBytes(record->length) > bytesLeft) {
+        return false;
     }
-};
-static_assert(sizeof(StoreRecord) == 56);
-static_assert(offsetof(StoreRecord, kind) == 8 && offsetof(StoreRecord, next) == 48);
+    return record->crc == recordCrc(record, record->length, place, salt);
+}
 
-// The first 64 bytes of a segment.
-struct SegmentHeader {
-    static constexpr uint64_t kMagic = 0x3130'4557'5445'4756;  // "VGETWE01"
-    uint64_t magic;
-    uint64_t number;        // 1, 2, 3 …
-    uint64_t segmentBytes;
-    uint64_t dayFirst;      // number of the segment in which its day begins
-    uint64_t dayStart;      // position at which its day began
-    uint64_t reserved[2];
-    uint32_t reserved1;
-    uint32_t crc;           // of the bytes before it
-};
-static_assert(sizeof(SegmentHeader) == 64);
-
-}  // namespace verbex::gateway
+}  // namespace verbex::gateway::store

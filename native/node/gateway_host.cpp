@@ -61,7 +61,10 @@ Status GatewayHost::openStore(const GatewayStart& begin) {
     options.directory = options_.directory;
     options.segmentBytes = options_.storeSegmentBytes;
     options.startPosition = begin.state.position;
-    Result<std::unique_ptr<gateway::MessageStore>> store = gateway::MessageStore::open(options);
+    options.sessionsMax = UINT16_MAX;
+    // The gateways are made with the store: they see its records once it is there.
+    Result<std::unique_ptr<gateway::MessageStore>> store =
+        gateway::MessageStore::open(options, [](const gateway::StoredRecord&) {});
     if (!store.isOk()) return store.status();
     store_ = store.take();
     directory_.begin(begin.state);
