@@ -16,6 +16,9 @@ uint64_t steadyNs() {
         std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
 }
 
+// How long a shared thread sleeps for a reader of events before it looks again.
+constexpr uint64_t kCompanionWaitNs = 1'000'000;
+
 void count(std::atomic<uint64_t>& counter, uint64_t by) {
     // One writer: no atomic addition needed.
     counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
@@ -66,6 +69,8 @@ void Engine::run() {
         if (onStep) onStep(false);
         if (step()) {
             if (onStep) onStep(true);
+            // What came of it leaves at once, and what has come meanwhile is the next batch.
+            if (companion_ != nullptr) (void)companion_->round();
             continue;
         }
         if (closing_.load(std::memory_order_acquire) &&
@@ -74,10 +79,23 @@ void Engine::run() {
             finish();
             break;
         }
-        wait_.until(bell_, sleepNs(), [this] { return workWaits(); });
+        if (companion_ != nullptr) {
+            if (!companion_->round()) companion_->wait(sleepNs(), [this] { return workWaits(); });
+        } else {
+            wait_.until(bell_, sleepNs(), [this] { return workWaits(); });
+        }
     }
     if (pipeline_ != nullptr) pipeline_->stop();
     end();
+}
+
+// Tells the engine's thread that there is something to do.
+void Engine::ring() {
+    if (companion_ != nullptr) {
+        companion_->wake();
+    } else {
+        bell_.ring();
+    }
 }
 
 bool Engine::step() {
@@ -204,6 +222,13 @@ void Engine::waitForRoom(bool betweenCommands) {
     };
     while (!enough()) {
         if (betweenCommands && queries_.waiting()) answerQuery();
+        if (companion_ != nullptr) {
+            companion_->makeRoom();
+            if (enough()) break;
+            // Another reader is behind.
+            companion_->wait(kCompanionWaitNs, enough);
+            continue;
+        }
         wait_.until(bell_, pipeline::Doorbell::kForEver, [&] {
             return enough() || (betweenCommands && queries_.waiting());
         });
@@ -216,7 +241,7 @@ bool Engine::release(uint64_t cells, uint32_t reader) {
     if (pipeline_ != nullptr) {
         pipeline_->consumed();
     } else {
-        bell_.ring();
+        ring();
     }
     return true;
 }
@@ -270,7 +295,7 @@ void Engine::flushCells() {
     if (pipeline_ != nullptr) {
         pipeline_->offered();
     } else {
-        bell_.ring();
+        ring();
     }
 }
 
@@ -394,7 +419,7 @@ bool Engine::noteMarkPipeline() {
 
 Failure Engine::query(Query query) {
     Failure refused = queries_.push(std::move(query));
-    if (refused.isOk()) bell_.ring();
+    if (refused.isOk()) ring();
     return refused;
 }
 
@@ -458,7 +483,7 @@ void Engine::fail(const Status& why) {
     }
     // Whoever waits for the consumer's room need not any more.
     if (pipeline_ != nullptr) pipeline_->abandon();
-    bell_.ring();
+    ring();
 }
 
 Failure Engine::failure() const {
@@ -501,7 +526,7 @@ uint64_t Engine::sleepNs() {
 void Engine::stop() {
     stop_.store(true, std::memory_order_release);
     if (pipeline_ != nullptr) pipeline_->abandon();
-    bell_.ring();
+    ring();
 }
 
 void Engine::close(CloseDone done) {
@@ -512,7 +537,7 @@ void Engine::close(CloseDone done) {
             EngineState running = EngineState::Running;
             state_.compare_exchange_strong(running, EngineState::Closing);
             closing_.store(true, std::memory_order_release);
-            bell_.ring();
+            ring();
             return;
         }
     }

@@ -76,6 +76,22 @@ struct EngineSurroundings {
     std::function<void(bool done)> onStep;
 };
 
+// Work that shares the engine's thread: the gateways of a machine without a core for them. It brings its own
+// way to sleep, which whoever would ring the engine's bell ends by wake().
+class Companion {
+public:
+    // A round; false where there was nothing to do.
+    virtual bool round() = 0;
+    // Sleeps until wake(), work of its own, or `forNs` is over; not at all where mayNot() says so.
+    virtual void wait(uint64_t forNs, const std::function<bool()>& mayNot) = 0;
+    // Takes events, so that there is room: the engine waits for it in the middle of its work.
+    virtual void makeRoom() = 0;
+    virtual void wake() = 0;  // from any thread
+
+protected:
+    ~Companion() = default;
+};
+
 struct CloseResult {
     Failure failure;  // CLOSED where the node was stopped without being closed
     Position position = 0;
@@ -151,6 +167,11 @@ public:
 
     // ---- engine's thread
     void run();
+    // The same with somebody beside it. Before run(), and only under the serial plan.
+    void shareWith(Companion* companion) {
+        CHECK(pipeline_ == nullptr);
+        companion_ = companion;
+    }
     // One batch, or one answer; false where there was nothing to do.
     bool step();
     // Answers everything that still waits and drops the core. After it only the counters and rings
@@ -182,6 +203,7 @@ private:
     void fillTick(uint64_t at, uint64_t tick);
     void ticked(uint64_t time);
     [[nodiscard]] uint64_t waiting() const;
+    void ring();
 
     void makeRoom() override;
     void waitForRoom(bool betweenCommands);
@@ -199,6 +221,7 @@ private:
     EventRing ring_;
     EventRingWriter writer_;
     pipeline::Doorbell bell_;
+    Companion* companion_ = nullptr;
     pipeline::Wait wait_;
     QueryQueue queries_;
     std::unique_ptr<ClockTicker> ticker_;

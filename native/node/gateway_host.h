@@ -47,6 +47,8 @@ struct GatewayHostOptions {
     uint32_t ordersMax = 1u << 20;
     uint64_t storeSegmentBytes = 64u << 20;
     uint64_t spinNs = 10'000;       // how long the thread looks for work before it sleeps in epoll
+    // On the engine's thread: one core does both, and an order changes threads nowhere. Serial plan only.
+    bool sharesEngine = false;
     std::optional<uint32_t> core;   // to pin it to
 };
 
@@ -81,7 +83,7 @@ struct GatewayStart {
     std::function<Status(Position from, Position to, const ReplaySink& sink)> replay;
 };
 
-class GatewayHost final : private session::Authenticator {
+class GatewayHost final : public Companion, private session::Authenticator {
 public:
     // The reader of the event ring that is the host's.
     static constexpr uint32_t kReader = 1;
@@ -93,9 +95,17 @@ public:
     GatewayHost(const GatewayHost&) = delete;
     GatewayHost& operator=(const GatewayHost&) = delete;
 
+    // A thread of its own; not where the engine's is shared.
     void start();
-    // There are events: from the engine's thread.
-    void wake() { loop_->wake(); }
+    // There are events, or something else to do. From any thread.
+    void wake() override { loop_->wake(); }
+    [[nodiscard]] bool sharesEngine() const { return options_.sharesEngine; }
+
+    // ---- Companion: on the engine's thread
+    bool round() override;
+    void wait(uint64_t forNs, const std::function<bool()>& mayNot) override;
+    void makeRoom() override { (void)takeEvents(); }
+
     // Takes the events that are there, tells every client that the session ends, closes the store.
     void stop();
 
@@ -112,12 +122,9 @@ private:
     void assignSessions();
 
     void run();
-    // One round; false where there was nothing to do.
-    bool round();
     bool takeEvents();
     void take(const Event& event);
     void dayEnded(Position position);
-    void wait();
     void tick();
     void checkStore();
     void publishStats();
@@ -147,6 +154,7 @@ private:
 
     std::thread thread_;
     std::atomic<bool> stop_{false};
+    std::atomic<bool> ran_{false};  // a round was run
     mutable std::mutex mutex_;
     GatewayHostStats shown_;
 };

@@ -33,15 +33,12 @@ void GatewayHost::start() {
 
 void GatewayHost::run() {
     while (!stop_.load(std::memory_order_acquire)) {
-        if (round()) {
-            idleSinceNs_ = 0;
-        } else {
-            wait();
-        }
+        if (!round()) wait(pipeline::Doorbell::kForEver, [] { return false; });
     }
 }
 
 bool GatewayHost::round() {
+    ran_.store(true, std::memory_order_relaxed);
     bool done = takeEvents();
     done |= port_->answer();
     const uint64_t now = loop_->nowNs();
@@ -54,6 +51,7 @@ bool GatewayHost::round() {
     port_->flush();
     if (feed_ != nullptr) done |= feed_->flush();
     tick();
+    if (done) idleSinceNs_ = 0;
     return done;
 }
 
@@ -95,18 +93,19 @@ void GatewayHost::dayEnded(Position position) {
     clearing_->begin();
 }
 
-void GatewayHost::wait() {
+void GatewayHost::wait(uint64_t forNs, const std::function<bool()>& othersWait) {
     const uint64_t now = loop_->nowNs();
     if (idleSinceNs_ == 0) idleSinceNs_ = now;
     if (options_.spinNs == pipeline::kSpinForEver || now - idleSinceNs_ < options_.spinNs) {
         pipeline::relax();
         return;
     }
-    const auto mayNot = [this] {
-        return engine_.events().available(kReader) != 0 || port_->hasAnswers() ||
+    const auto mayNot = [&] {
+        return othersWait() || engine_.events().available(kReader) != 0 || port_->hasAnswers() ||
                stop_.load(std::memory_order_acquire);
     };
-    if (loop_->sleep(isBusy() ? kBusySleepNs : kTickEveryNs * 2, mayNot)) idleSinceNs_ = 0;
+    const uint64_t most = isBusy() ? kBusySleepNs : kTickEveryNs * 2;
+    if (loop_->sleep(std::min(forNs, most), mayNot)) idleSinceNs_ = 0;
 }
 
 bool GatewayHost::isBusy() const {
@@ -161,9 +160,8 @@ GatewayHostStats GatewayHost::stats() const {
 void GatewayHost::stop() {
     if (stop_.exchange(true)) return;
     if (loop_ != nullptr) loop_->wake();
-    const bool ran = thread_.joinable();
-    if (ran) thread_.join();
-    if (ran) {
+    if (thread_.joinable()) thread_.join();
+    if (ran_.load()) {
         // The engine is done: what it has published is told, then everybody is sent home.
         while (takeEvents()) {}
         (void)port_->answer();

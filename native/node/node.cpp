@@ -214,7 +214,7 @@ Failure Node::start(const NodeOptions& options, const NodeSurroundings& surround
     if (!plan_.cores.empty()) {
         pinning_ = pipeline::pin(thread_.native_handle(), "vbx-engine", plan_.cores[0]);
     }
-    if (gateways_ != nullptr) gateways_->start();
+    if (gateways_ != nullptr && !gateways_->sharesEngine()) gateways_->start();
     return {};
 }
 
@@ -231,6 +231,13 @@ Failure Node::openGateways(const NodeOptions& options, const NodeSurroundings& s
     Result<std::unique_ptr<GatewayHost>> host = GatewayHost::open(gateways, *engine_, begin);
     if (!host.isOk()) return host.status();
     gateways_ = host.take();
+    if (gateways_->sharesEngine()) {
+        if (plan_.kind != pipeline::PlanKind::Serial) {
+            return Status(StatusCode::InvalidArgument,
+                          "gateways can share the engine's thread under the serial plan only");
+        }
+        engine_->shareWith(gateways_.get());
+    }
     return {};
 }
 
