@@ -8,7 +8,7 @@
 // Beside each rate stands a bare epoll echo server with messages of the same size, measured in the same run;
 // cases take turns, a figure is the median of the runs. syscallsPerOrder: of the gateways' thread, of every kind.
 //
-//   gateway_bench [--connections N] [--rate N] [--window N] [--seconds N] [--runs N] [--folder DIR] [--json]
+//   gateway_bench [--connections N] [--rate N] [--window N] [--seconds N] [--runs N] [--dir DIR] [--json]
 #include <sys/resource.h>
 
 #include <memory>
@@ -166,7 +166,7 @@ int run(int count, char** arguments) {
         .count("window", &settings.window)
         .count("seconds", &settings.seconds)
         .count("runs", &settings.runs)
-        .text("folder", "DIR", &settings.folder);
+        .text("dir", "DIR", &settings.folder);
     options.read(count, arguments);
     rlimit files{};
     getrlimit(RLIMIT_NOFILE, &files);

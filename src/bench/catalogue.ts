@@ -99,6 +99,22 @@ export const catalogue: readonly BenchEntry[] = [
     cases: [],
   },
   {
+    name: 'gateway',
+    sentence: 'Clients of OUCH 5.0 send orders over TCP, beside a bare epoll echo server.',
+    picture: [
+      'client process                 this process',
+      'N sessions ──▶ TCP ──▶ [ gateways: epoll, OUCH, store ] ──▶ [ command ring ] ──▶ engine: risk on, journal async',
+      'N sessions ◀── TCP ◀── [          writev             ] ◀── [ event ring   ] ◀──┘',
+      'N sockets  ◀─▶ TCP ◀─▶ [ epoll, recv, send ]             reference, messages of the same size, in the same run',
+    ].join('\n'),
+    workload:
+      'New day orders of one instrument, both sides at five prices around a middle, so that most of them trade, and a tenth as many cancels; one account a session. saturated: every connection keeps --window orders in flight; ' +
+      'at a rate: planned times, the round trip from the plan to the Accepted. shared: the gateways on the engine’s thread; own: on a thread of their own; busy: it never sleeps. offeredPerSecond 0: as much as it takes. ' +
+      'syscallsPerOrder counts every system call of the gateways’ thread; cases and the reference take turns, a figure is the median of the runs.',
+    options: ['connections', 'rate', 'window', 'seconds', 'runs', 'dir'],
+    cases: [],
+  },
+  {
     name: 'journal',
     sentence: "The journal's writer stores batches.",
     picture:

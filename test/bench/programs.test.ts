@@ -94,6 +94,28 @@ describe('native programs', () => {
   );
 
   test(
+    'gateway answers every order that was sent, by both kinds of thread',
+    async () => {
+      const options = ['--connections', '8', '--rate', '2000', '--seconds', '1', '--runs', '1'];
+      const result = await nativeBench('gateway', options, silent);
+      expectSound(result);
+      expect(result.cases.map((one) => `${one.name} ${one.wait} ${one.thread}`)).toEqual([
+        'saturated busy shared',
+        'saturated sleeping own',
+        'at a rate busy shared',
+        'at a rate sleeping shared',
+        'at a rate sleeping own',
+      ]);
+      for (const one of result.cases) {
+        expect(one).toMatchObject({ connections: 8, unanswered: 0 });
+        for (const figure of ['ordersPerSecond', 'p50Us', 'maxUs', 'echoP50Us', 'syscallsPerOrder'])
+          expect(one[figure]).toBeGreaterThan(0);
+      }
+    },
+    buildMs,
+  );
+
+  test(
     'ring answers sound cases',
     async () => expectSound(await nativeBench('ring', ['--operations', '3000', '--runs', '1'], silent)),
     buildMs,
