@@ -73,7 +73,7 @@ Message read(std::span<const std::byte> payload, const Shapes& shapes) {
     if (type >= shapes.size()) return {};
     const Shape shape = shapes[type];
     if (shape.fixed == 0 || payload.size() < shape.fixed) return {};
-    Message message{static_cast<char>(type), payload.data(), {}};
+    Message message{static_cast<char>(type), payload.data(), {}, payload.size()};
     if (payload.size() == shape.fixed) {
         return shape.appendage == Appendage::Required ? Message{} : message;
     }

@@ -386,6 +386,7 @@ inline constexpr uint64_t kMarketPrice = 0x7fffffff;
 
 // Rejected::reason
 enum class Reason : uint16_t {
+    None = 0,  // never on the wire
     QuoteUnavailable = 0x01,
     DestinationClosed = 0x02,
     InvalidDisplay = 0x03,
@@ -479,7 +480,9 @@ struct Message {
     char type = 0;  // 0: malformed
     const std::byte* at = nullptr;
     std::span<const std::byte> appendage;
+    size_t length = 0;  // of the whole message
 
+    [[nodiscard]] size_t bytes() const { return length; }
     [[nodiscard]] bool malformed() const { return type == 0; }
     // Only if `type` is the struct's.
     template <typename Layout>
