@@ -53,7 +53,7 @@ MoldRequests::MoldRequests(session::EventLoop& loop, const MarketFeedOptions& op
 }
 
 MoldRequests::~MoldRequests() {
-    if (socket_.isOpen()) loop_.remove(socket_.number(), *this);
+    if (socket_.isOpen()) loop_.remove(socket_.number());
 }
 
 Result<std::unique_ptr<MoldRequests>> MoldRequests::open(session::EventLoop& loop,

@@ -187,10 +187,10 @@ void EpollServer::end(Connection& connection, CloseReason reason) {
 void EpollServer::close(ConnectionId id, CloseReason reason) {
     Connection* connection = find(id);
     if (connection == nullptr) return;
-    (void)write(*connection);
-    if (reason == CloseReason::EndOfSession && connection->open() &&
-        connection->state == ConnectionState::LoggedIn && connection->cursor.offset == 0 &&
-        !connection->blocked) {
+    // Only behind the last whole frame: where not everything went out, the client learns it by the end of stream.
+    const bool everything = write(*connection);
+    if (everything && reason == CloseReason::EndOfSession && connection->open() &&
+        connection->state == ConnectionState::LoggedIn && !connection->blocked) {
         std::byte frame[kFrameHeaderBytes];
         writeOwn(*connection, frame, writeBare(frame, Packet::EndOfSession));
         (void)write(*connection);

@@ -136,8 +136,8 @@ bool EpollServer::flush() {
 bool EpollServer::busy() const { return !reads_.empty() || !writes_.empty() || mayAccept_; }
 
 void EpollServer::heartbeat(Connection& connection) {
-    // In the middle of a frame something is on its way anyway.
-    if (connection.blocked || connection.cursor.offset != 0 || connection.ownBytes != 0) return;
+    // In the middle of a frame the socket is blocked, or the connection has its next turn at once.
+    if (connection.blocked || connection.inWriteList || connection.ownBytes != 0) return;
     std::byte frame[kFrameHeaderBytes];
     writeOwn(connection, frame, writeBare(frame, Packet::ServerHeartbeat));
     connection.sentNs = nowNs_;
