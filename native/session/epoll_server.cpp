@@ -215,7 +215,13 @@ void EpollServer::connectionReady(uint32_t slot, uint32_t epollEvents) {
     }
     if ((epollEvents & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0) return;
     connection.mayRead = true;
-    if (!connection.paused && !connection.inReadList) read(connection);
+    if (connection.paused || connection.inReadList) return;
+    // While others wait for room nobody passes them by.
+    if (roomIsShort_) {
+        queueRead(connection);
+    } else {
+        read(connection);
+    }
 }
 
 void EpollServer::queueRead(Connection& connection) {
@@ -307,6 +313,7 @@ bool EpollServer::takeFrame(Connection& connection, const Frame& frame) {
             if (!connection.open()) return false;  // closed by the handler
             if (taken == Taken::NotNow) {
                 connection.paused = true;
+                roomIsShort_ = true;
                 counters_.paused++;
                 return false;
             }

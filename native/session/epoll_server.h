@@ -71,6 +71,7 @@ private:
     std::vector<uint32_t> readsNow_;
     std::vector<uint32_t> writes_;
     std::vector<uint32_t> writesNow_;
+    bool roomIsShort_ = false;  // a handler had no room in this round
     uint64_t nowNs_ = 0;
     uint64_t checkedNs_ = 0;
     SessionServerCounters counters_;

@@ -13,6 +13,8 @@ namespace verbex::session {
 namespace {
 
 constexpr size_t kEntriesPerWrite = 256;
+// One session may have to wait for reasons of its own; where so many do there is no room.
+constexpr int kRefusalsPerRound = 8;
 // Written for one connection before another gets its turn.
 constexpr size_t kWriteBytesPerRound = 128 * 1024;
 constexpr uint64_t kNsPerMs = 1'000'000;
@@ -101,12 +103,23 @@ bool EpollServer::flush() {
     // Those that wait for room, or have more to read.
     readsNow_.clear();
     readsNow_.swap(reads_);
+    roomIsShort_ = false;
+    int refused = 0;
     for (const uint32_t slot : readsNow_) {
         Connection& connection = connections_[slot];
+        if (refused == kRefusalsPerRound) {
+            // There is no room at all: the others keep their places behind those that were refused.
+            reads_.push_back(slot);
+            continue;
+        }
         connection.inReadList = false;
         if (!connection.open()) continue;
-        done = done || !connection.paused;
         read(connection);
+        if (connection.paused) {
+            refused++;
+        } else {
+            done = true;
+        }
     }
     writesNow_.clear();
     writesNow_.swap(writes_);
