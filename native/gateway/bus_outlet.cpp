@@ -12,24 +12,19 @@ constexpr int kOffersMost = 8;
 
 }  // namespace
 
-bool BusOutlet::write(RelayKind kind, const EventPlace& place, const Event* event) {
-    RelayedEvent message;
-    message.kind = kind;
-    message.index = place.index;
-    message.position = place.position;
-    message.previousPosition = last_.position;
-    message.previousIndex = last_.index;
-    message.reserved = 0;
-    if (event != nullptr) {
-        std::memcpy(message.event, event, sizeof(Event));
-    } else {
-        std::memset(message.event, 0, sizeof(Event));
+RelayedEvent* BusOutlet::claim(RelayKind kind, const EventPlace& place) {
+    if (queued_ - written_ == pending_.size()) {
+        drain();
+        if (queued_ - written_ == pending_.size()) return nullptr;
     }
-    if (written_ == queued_ && offer(message)) return true;
-    if (queued_ - written_ == pending_.size()) return false;
-    pending_[queued_++ % pending_.size()] = message;
-    ++counters_.waited;
-    return true;
+    RelayedEvent& cell = pending_[queued_++ % pending_.size()];
+    cell.kind = kind;
+    cell.index = place.index;
+    cell.position = place.position;
+    cell.previousPosition = last_.position;
+    cell.previousIndex = last_.index;
+    cell.reserved = 0;
+    return &cell;
 }
 
 bool BusOutlet::offer(const RelayedEvent& message) {
@@ -42,6 +37,19 @@ bool BusOutlet::offer(const RelayedEvent& message) {
     return false;
 }
 
+bool BusOutlet::drain() {
+    const uint64_t before = written_;
+    while (written_ != queued_ && offer(pending_[written_ % pending_.size()])) ++written_;
+    const bool did = written_ != before;
+    // The same few cells again: they are in the cache.
+    if (written_ == queued_) {
+        written_ = queued_ = 0;
+    } else {
+        ++counters_.waited;
+    }
+    return did;
+}
+
 void BusOutlet::deliver(const Event& event, const EventPlace& place) {
     if (place <= last_) {
         ++counters_.known;
@@ -51,7 +59,8 @@ void BusOutlet::deliver(const Event& event, const EventPlace& place) {
         ++counters_.dropped;
         return;
     }
-    if (!write(RelayKind::Event, place, &event)) {
+    RelayedEvent* cell = claim(RelayKind::Event, place);
+    if (cell == nullptr) {
         cutOff_ = true;
         told_ = false;
         missing_ = place;
@@ -59,18 +68,19 @@ void BusOutlet::deliver(const Event& event, const EventPlace& place) {
         ++counters_.dropped;
         return;
     }
+    std::memcpy(cell->event, &event, sizeof(event));
     last_ = place;
     ++counters_.events;
 }
 
 bool BusOutlet::work() {
-    bool did = false;
-    while (written_ != queued_ && offer(pending_[written_ % pending_.size()])) {
-        ++written_;
-        did = true;
-    }
-    if (!cutOff_ || told_ || !write(RelayKind::CutOff, missing_, nullptr)) return did;
+    bool did = written_ != queued_ && drain();
+    if (!cutOff_ || told_) return did;
+    RelayedEvent* cell = claim(RelayKind::CutOff, missing_);
+    if (cell == nullptr) return did;
+    std::memset(cell->event, 0, sizeof(cell->event));
     told_ = true;
+    drain();
     return true;
 }
 

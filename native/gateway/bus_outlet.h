@@ -8,10 +8,12 @@
 // Owner: the outlet: the thread that reads the event ring, which polls the bus too. The inlet: the gateway's.
 // Thread safety: none.
 // Invariants:
-//   1. deliver() never waits. What the publication does not take (the gateway has a whole window unread, or
-//      has come back and reads the history first) waits here, up to pendingMax events. One more, and the outlet
-//      is cut off: it notes the place, drops what follows, and says so to the other side once there is room. It
-//      goes on only by resume(), with everything from that place on delivered again.
+//   1. deliver() never waits. Events wait here until work() writes them, all of a round in one go: outlets that
+//      take turns event by event cost half as much again, in memory that the processor does not expect. What the
+//      publication does not take then (the gateway has a whole window unread, or has come back and reads the
+//      history first) waits on, up to pendingMax events. One more, and the outlet is cut off: it notes the place,
+//      drops what follows, and says so to the other side once there is room. It goes on only by resume(), with
+//      everything from that place on delivered again.
 //   2. An inlet hands on every event behind the place that it begins at, once and in order, or stops and says
 //      from which place on it lacks something: each message names the place of the one before it, so a
 //      restarted outlet, a history that went by, or anything else that is missing is noticed.
@@ -50,7 +52,7 @@ static_assert(sizeof(RelayedEvent) == 160);
 
 struct BusOutletCounters {
     uint64_t events = 0;    // taken
-    uint64_t waited = 0;    // of them: here, until there was room
+    uint64_t waited = 0;    // rounds that left some of them here for want of room
     uint64_t known = 0;     // delivered again, and dropped
     uint64_t dropped = 0;   // while cut off
     uint64_t cutOffs = 0;
@@ -60,11 +62,14 @@ class BusOutlet final : public Outlet {
 public:
     // Events up to `from` are none of this outlet's business.
     BusOutlet(bus::Publication& publication, const EventPlace& from, uint32_t pendingMax = 4096)
-        : publication_(publication), pending_(pendingMax), last_(from) {}
+        : publication_(publication), pending_(pendingMax), last_(from) {
+        CHECK(pendingMax > 0);
+    }
 
     void deliver(const Event& event, const EventPlace& place) override;
 
-    // Once a round: writes what waits, and that it is cut off. True: it did something.
+    // Behind every batch of events, and once a round: writes what waits, and that it is cut off. True: it did
+    // something.
     bool work();
     [[nodiscard]] bool isCutOff() const { return cutOff_; }
     // The first event that is missing there.
@@ -74,14 +79,16 @@ public:
     [[nodiscard]] const BusOutletCounters& counters() const { return counters_; }
 
 private:
-    bool write(RelayKind kind, const EventPlace& place, const Event* event);
+    // The next cell that waits, with its places; nullptr: there is no room.
+    RelayedEvent* claim(RelayKind kind, const EventPlace& place);
+    bool drain();
     bool offer(const RelayedEvent& message);
 
     bus::Publication& publication_;
-    std::vector<RelayedEvent> pending_;  // a ring: written_ … queued_
+    std::vector<RelayedEvent> pending_;  // a ring: written_ … queued_; from 0 on again when it is empty
     uint64_t written_ = 0;
     uint64_t queued_ = 0;
-    EventPlace last_;     // written, or waiting
+    EventPlace last_;     // taken
     EventPlace missing_;  // the first that was not
     bool cutOff_ = false;
     bool told_ = true;
