@@ -19,6 +19,8 @@ export const sourceArrows: Readonly<Record<string, readonly string[]>> = {
   api: [...ground, 'wire', 'native'],
   // Streams between processes: usable without an exchange, so it knows none.
   bus: [...ground, 'native'],
+  // What gateways have kept, read without them.
+  gateway: ground,
   // The visible book rebuilt from events alone: what any consumer of the stream can know.
   mirror: [...ground, 'api'],
   // Users of the public API, like anybody else, and strangers to each other.
@@ -29,7 +31,7 @@ export const sourceArrows: Readonly<Record<string, readonly string[]>> = {
   // Shows all of them.
   console: [...ground, 'api', 'mirror', ...edges],
   // The command line wires them; nobody knows it.
-  cli: [...ground, 'wire', 'native', 'api', 'bus', 'mirror', ...edges, 'console'],
+  cli: [...ground, 'wire', 'native', 'api', 'bus', 'gateway', 'mirror', ...edges, 'console'],
   // src/index.ts: what the package exports.
   '.': [...ground, 'api', 'bus', 'mirror', 'replay', 'edges'],
 };
