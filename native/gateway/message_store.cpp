@@ -96,8 +96,8 @@ public:
     Status appendIn(uint16_t session, uint32_t reference, uint64_t timeNs,
                     std::span<const std::byte> message) override {
         if (message.size() > kPayloadBytesMax) {
-            return Status(StatusCode::RecordTooLarge, "a message of " +
-                                                          std::to_string(message.size()) + " bytes");
+            return Status(StatusCode::RecordTooLarge,
+                          "a message of " + std::to_string(message.size()) + " bytes");
         }
         RecordHeader* record = claim(message.size());
         if (record == nullptr) return status_;
@@ -356,7 +356,8 @@ private:
         const RecordId place = recordId(lastNumber(), end_);
         const uint64_t salt = log_.segments.back().header().salt;
         claimed_->crc = recordCrc(claimed_, claimedLength_, place, salt);
-        std::atomic_ref<uint32_t>(claimed_->length).store(claimedLength_, std::memory_order_release);
+        std::atomic_ref<uint32_t> length(claimed_->length);
+        length.store(claimedLength_, std::memory_order_release);
         end_ += paddedBytes(claimedLength_);
         bytes_ += paddedBytes(claimedLength_);
         claimed_ = nullptr;

@@ -186,7 +186,8 @@ private:
 
 }  // namespace
 
-Result<RecoveredLog> recoverLog(const RecoveryOptions& options, const std::deque<uint32_t>& numbers) {
+Result<RecoveredLog> recoverLog(const RecoveryOptions& options,
+                                const std::deque<uint32_t>& numbers) {
     return Recovery(options, numbers).run();
 }
 

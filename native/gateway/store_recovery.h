@@ -32,6 +32,7 @@ struct RecoveryOptions {
 };
 
 // `numbers`: of all segment files, rising. Files behind the end are removed.
-Result<RecoveredLog> recoverLog(const RecoveryOptions& options, const std::deque<uint32_t>& numbers);
+Result<RecoveredLog> recoverLog(const RecoveryOptions& options,
+                                const std::deque<uint32_t>& numbers);
 
 }  // namespace verbex::gateway::store

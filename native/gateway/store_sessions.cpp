@@ -104,7 +104,8 @@ void StoredSession::advance(session::OutboundCursor& cursor, size_t bytes) {
     while (bytes > 0) {
         CHECK(at != 0);
         const RecordHeader* record = log_.at(at);
-        const auto sent = static_cast<uint32_t>(std::min<size_t>(bytes, frameBytes(record) - offset));
+        const auto sent =
+            static_cast<uint32_t>(std::min<size_t>(bytes, frameBytes(record) - offset));
         cursor = {at, offset + sent};
         bytes -= sent;
         offset = 0;
@@ -117,7 +118,9 @@ uint64_t StoredSession::lag(const session::OutboundCursor& cursor) const {
     if (cursor.record == 0) return bytes_;
     if (cursor.record == forgotten_) return first_ == 0 ? 0 : bytes_ - log_.at(first_)->before;
     const RecordHeader* record = log_.at(cursor.record);
-    if (dayFirst_ != 0 && cursor.record >= dayFirst_) return bytes_ - record->before - cursor.offset;
+    if (dayFirst_ != 0 && cursor.record >= dayFirst_) {
+        return bytes_ - record->before - cursor.offset;
+    }
     // Of an earlier day: its session is over, and this message is all that is known to be due.
     return frameBytes(record) - cursor.offset + (record->next != 0 ? 1 : 0);
 }

@@ -17,6 +17,7 @@ namespace {
 
 constexpr mode_t kFileMode = 0640;
 constexpr size_t kStateBytesMax = 512;
+constexpr char kFirstLine[] = "verbex-messages 1\nboot ";
 
 class Descriptor {
 public:
@@ -44,7 +45,7 @@ std::string textOf(const StoreState& state) {
     char numbers[96];
     std::snprintf(numbers, sizeof(numbers), "generation %u\nclean %d\nend %" PRIx64 "\n",
                   state.generation, state.clean ? 1 : 0, state.end);
-    return withChecksum("verbex-messages 1\nboot " + state.boot + "\n" + numbers);
+    return withChecksum(kFirstLine + state.boot + "\n" + numbers);
 }
 
 }  // namespace
@@ -71,19 +72,18 @@ Result<std::optional<StoreState>> readState(const std::string& directory) {
     if (read < 0) return systemFailure(errno, "pread", path);
     const std::string text(bytes.data(), static_cast<size_t>(read));
     StoreState state;
-    char boot[65] = {};
     int clean = 0;
-    // An empty boot id is written as it is.
-    const bool some = std::sscanf(text.c_str(),
-                                  "verbex-messages 1\nboot %64[^\n]\ngeneration %u\nclean %d\nend %" SCNx64,
-                                  boot, &state.generation, &clean, &state.end) == 4;
-    const bool none = !some && std::sscanf(text.c_str(),
-                                           "verbex-messages 1\nboot \ngeneration %u\nclean %d\nend %" SCNx64,
-                                           &state.generation, &clean, &state.end) == 3;
-    if (none) boot[0] = '\0';
-    state.boot = boot;
+    const char* const kRest = "\ngeneration %u\nclean %d\nend %" SCNx64;
+    const size_t begin = text.find(kRest[0], sizeof(kFirstLine));
+    if (text.starts_with(kFirstLine) && begin != std::string::npos) {
+        state.boot = text.substr(sizeof(kFirstLine) - 1, begin - sizeof(kFirstLine) + 1);
+        if (std::sscanf(text.c_str() + begin, kRest, &state.generation, &clean, &state.end) != 3) {
+            state = {};
+        }
+    }
     state.clean = clean == 1;
-    if ((!some && !none) || textOf(state) != text) {
+    // What is read must be, byte for byte, what would be written.
+    if (textOf(state) != text) {
         return Status(StatusCode::JournalDamaged, path + ": this is not what was written");
     }
     return std::optional<StoreState>(state);

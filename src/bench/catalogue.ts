@@ -115,6 +115,19 @@ export const catalogue: readonly BenchEntry[] = [
     cases: [],
   },
   {
+    name: 'fanout',
+    sentence: 'Events are routed to gateways in other processes: what one more of them costs the engine.',
+    picture: [
+      'orders of 64 sessions ──▶ events ──▶ EventRouter ──▶ BusOutlet ──▶ shm ──▶ gateway 1 (a process)',
+      '                                             └───▶ BusOutlet ──▶ shm ──▶ gateway 2 …',
+    ].join('\n'),
+    workload:
+      'Sessions spread over 1, 2, 4 and 8 gateways; an order is accepted, every tenth trades with an order of any other session. ' +
+      "Processor time of the engine's thread in batches of 256 orders: routing, writing to the outlets, one round of the bus; waiting for gateways is not counted. Counts of gateways take turns.",
+    options: ['operations', 'runs', 'seed'],
+    cases: [],
+  },
+  {
     name: 'journal',
     sentence: "The journal's writer stores batches.",
     picture:

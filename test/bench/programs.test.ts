@@ -43,6 +43,7 @@ describe('native programs', () => {
     journal: ['--operations', '200'],
     snapshot: ['--orders', '2000', '--rate', '2000', '--runs', '1'],
     recovery: ['--operations', '4000', '--runs', '1'],
+    fanout: ['--operations', '2000', '--runs', '1'],
     scale: ['--operations', '1000', '--runs', '1', '--largest', '1000'],
     presets: ['--operations', '1000', '--memory', '64'],
   };
@@ -64,6 +65,14 @@ describe('native programs', () => {
         }
       }
       if (name === 'recovery') expect(cases.map((one) => one.replayed)).toEqual([4000, 400]);
+      if (name === 'fanout') {
+        expect(cases.map((one) => one.gateways)).toEqual([1, 2, 4, 8]);
+        // An order concerns one gateway, a trade at most two.
+        for (const one of cases) {
+          expect(one.deliveriesPerOrder).toBeGreaterThanOrEqual(1);
+          expect(one.deliveriesPerOrder).toBeLessThanOrEqual(1.3);
+        }
+      }
       if (name === 'scale') expect(kinds(cases)).toEqual(['memory', 'orders', 'accounts', 'instruments']);
       if (name === 'presets') {
         expect(kinds(cases)).toEqual(['single', 'peak', 'medium', 'large', 'huge']);

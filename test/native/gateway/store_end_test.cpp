@@ -44,7 +44,8 @@ TEST(MessageStoreEnd, AKilledWriterLosesNothingThatItAcknowledged) {
         const uint32_t wanted = before + 1 + static_cast<uint32_t>(random() % 600);
         uint32_t acknowledged = before;
         uint32_t number = 0;
-        while (acknowledged < wanted && ::read(ends[0], &number, sizeof(number)) == sizeof(number)) {
+        while (acknowledged < wanted &&
+               ::read(ends[0], &number, sizeof(number)) == sizeof(number)) {
             acknowledged = number;
         }
         ::kill(writer, SIGKILL);
@@ -81,7 +82,10 @@ TEST(MessageStoreEnd, AFullDiskIsAnAnswerAndNotASignal) {
         Opened opened = openStore(options);
         ASSERT_TRUE(opened.status.isOk()) << opened.status.toString();
         uint32_t written = 0;
-        while (putOut(*opened.store, 1, {written + 1, 0}, 1, messageOf(written + 1), true)) ++written;
+        for (;; ++written) {
+            const uint32_t number = written + 1;
+            if (!putOut(*opened.store, 1, {number, 0}, 1, messageOf(number), true)) break;
+        }
         EXPECT_GT(written, 1000u);
         EXPECT_EQ(opened.store->status().code(), StatusCode::NoSpace);
         EXPECT_EQ(opened.store->appendIn(1, 1, 1, {}).code(), StatusCode::NoSpace);

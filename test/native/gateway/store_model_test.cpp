@@ -79,7 +79,7 @@ private:
     }
     uint16_t session() {
         // Some sessions have much more than others.
-        return static_cast<uint16_t>(1 + (random_() % 3 == 0 ? random_() % kSessions : random_() % 3));
+        return static_cast<uint16_t>(1 + random_() % (random_() % 3 == 0 ? kSessions : 3));
     }
     void put(uint16_t session, const EventPlace& place, bool last, bool counts = true) {
         const std::string text = message();
@@ -169,7 +169,8 @@ private:
         session::Outbound& outbound = store_->outbound(reader.session);
         ASSERT_EQ(outbound.lag(reader.cursor), stream_[reader.session].size() - reader.read.size());
         iovec pieces[7];
-        const size_t count = outbound.gather(reader.cursor, std::span(pieces).first(1 + random_() % 7));
+        const auto room = std::span(pieces).first(1 + random_() % 7);
+        const size_t count = outbound.gather(reader.cursor, room);
         ASSERT_EQ(count == 0, reader.read.size() == stream_[reader.session].size());
         std::string shown;
         for (size_t i = 0; i < count; ++i) {
@@ -279,7 +280,9 @@ TEST(MessageStoreModel, PastDaysGoFirstAndOnlyThey) {
         }
         return count;
     };
-    for (uint32_t i = 1; i <= 1000; ++i) ASSERT_TRUE(putOut(*opened.store, 1, {i, 0}, i, text, true));
+    for (uint32_t i = 1; i <= 1000; ++i) {
+        ASSERT_TRUE(putOut(*opened.store, 1, {i, 0}, i, text, true));
+    }
     EXPECT_GT(files(), 6u);  // all of today
     ASSERT_TRUE(opened.store->beginDay(1000).isOk());
     EXPECT_EQ(files(), 3u);
