@@ -60,7 +60,12 @@ export const benchCommand: Command = {
       help: 'node, api, gateway: commands a second of the open loop; snapshot: under how many',
     },
     { name: 'rates', value: 'N,N,…', help: 'node, edges: the steps of offered load' },
-    { name: 'seconds', value: 'N', range: [1, 3600], help: 'node, journal, edges, gateway: how long each step lasts' },
+    {
+      name: 'seconds',
+      value: 'N',
+      range: [1, 3600],
+      help: 'node, journal, edges, gateway: how long each step lasts',
+    },
     { name: 'orders', value: 'N', range: [1, countMax], help: 'snapshot: resting orders' },
     { name: 'lane', value: 'LANE', oneOf: lanes, help: 'api: only this lane' },
     { name: 'batches', value: 'N,N,…', help: 'api: sizes of the batches; default: 1,16,256,4096' },
@@ -69,7 +74,12 @@ export const benchCommand: Command = {
     { name: 'bytes', value: 'N,N,…', help: 'bus: sizes of the messages; default: 64,256,1024' },
     { name: 'rounds', value: 'N', range: [1, countMax], help: 'bus: round trips a run' },
     { name: 'messages', value: 'N', range: [1, countMax], help: 'bus: messages one way a run' },
-    { name: 'connections', value: 'N', range: [1, 30_000], help: 'edges: HTTP connections; gateway: sessions' },
+    {
+      name: 'connections',
+      value: 'N',
+      range: [1, 30_000],
+      help: 'edges: HTTP connections; gateway: sessions',
+    },
     { name: 'window', value: 'N', range: [1, 1024], help: 'gateway: orders in flight on a connection' },
     { name: 'largest', value: 'N', range: [1, countMax], help: 'scale: the largest size; default: 1000000' },
     {

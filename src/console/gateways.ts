@@ -18,13 +18,13 @@ export interface GatewayPorts {
 }
 
 /** Who may try the demo by hand. */
-export const demoUser = {
+export const demoUser: GatewayUser = {
   name: 'DEMO',
   password: 'demo',
   session: 1,
   account: visitorAccount,
   rights: ['trade', 'clear', 'administer', 'feed'],
-} as const satisfies GatewayUser;
+};
 
 /** What `verbex run` opens; undefined where nobody could log in. Throws INVALID_OPTION. */
 export function gatewaysOf(ports: GatewayPorts, host: string, demo: boolean): GatewayOptions | undefined {
