@@ -223,7 +223,7 @@ private:
         std::deque<uint32_t> numbers;
         for (const StoredFile& file : files_) numbers.push_back(file.number);
         const RecoveryOptions options{options_.directory, stopped,
-                                      before.clean ? before.end : 0};
+                                      before.clean ? before.end : 0, options_.eventsShared};
         Result<RecoveredLog> recovered = recoverLog(options, numbers);
         if (!recovered.isOk()) return recovered.status();
         RecoveredLog log = recovered.take();
