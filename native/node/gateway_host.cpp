@@ -62,6 +62,7 @@ Status GatewayHost::openStore(const GatewayStart& begin) {
     options.segmentBytes = options_.storeSegmentBytes;
     options.startPosition = begin.state.position;
     options.sessionsMax = UINT16_MAX;
+    options.eventsShared = true;  // a trade may concern both gateways
     // The gateways are made with the store: they see its records once it is there.
     Result<std::unique_ptr<gateway::MessageStore>> store =
         gateway::MessageStore::open(options, [](const gateway::StoredRecord&) {});
@@ -76,6 +77,7 @@ Status GatewayHost::openStore(const GatewayStart& begin) {
     orders_ = gateway::OrderGateway::create(orders, *port_, *store_, directory_, users_);
     gateway::ClearingGatewayOptions clearing;
     clearing.outlet = kClearingOutlet;
+    clearing.ownStore = false;
     clearing_ = gateway::ClearingGateway::create(clearing, *port_, *port_, *store_, directory_,
                                                  router_, users_);
     store_->visitDay([this](const gateway::StoredRecord& record) {
