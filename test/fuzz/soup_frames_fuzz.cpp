@@ -1,7 +1,9 @@
-// libFuzzer entry: whatever bytes a client or a server sends, frames are read within the bytes, cut alike however
+// libFuzzer entry: whatever bytes a client or a server sends, frames are read within the bytes,
+// cut alike however
 // they come in, and a log-in that is read is written and read again as the same.
 //
-// The first byte chooses the sender and the most that is allowed, the second where the bytes are cut in two.
+// The first byte chooses the sender and the most that is allowed, the second where the bytes are
+// cut in two.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -42,11 +44,14 @@ void cutUp(std::span<const std::byte> bytes, size_t& at, size_t most, Sender sen
         if (cuts.malformed) return;
         CHECK(frame.bytes >= kFrameHeaderBytes && frame.bytes <= bytes.size() - at);
         CHECK(frame.payload.data() == bytes.data() + at + kFrameHeaderBytes);
-        CHECK(frame.payload.size() == frame.bytes - kFrameHeaderBytes && frame.payload.size() <= most);
+        CHECK(frame.payload.size() == frame.bytes - kFrameHeaderBytes);
+        CHECK(frame.payload.size() <= most);
         if (frame.type == Packet::LoginRequest) readAgain(frame.payload);
         SessionName session;
         uint64_t sequence = 0;
-        if (frame.type == Packet::LoginAccepted) (void)readLoginAccepted(frame.payload, session, sequence);
+        if (frame.type == Packet::LoginAccepted) {
+            (void)readLoginAccepted(frame.payload, session, sequence);
+        }
         at += frame.bytes;
         cuts.ends.push_back(at);
     }

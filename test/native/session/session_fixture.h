@@ -150,7 +150,8 @@ public:
         EXPECT_EQ(::connect(socket_, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
     }
     Peer(Peer&& other) noexcept
-        : socket_(std::exchange(other.socket_, -1)), in_(std::move(other.in_)), over_(other.over_) {}
+        : socket_(std::exchange(other.socket_, -1)), in_(std::move(other.in_)),
+            over_(other.over_) {}
     ~Peer() { close(); }
 
     // As much as the socket takes.

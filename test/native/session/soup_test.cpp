@@ -1,4 +1,5 @@
-// SoupBinTCP's frames: whatever the bytes, only whole and allowed frames are told, and nothing behind the bytes
+// SoupBinTCP's frames: whatever the bytes, only whole and allowed frames are told, and nothing
+// behind the bytes
 // is looked at.
 #include "session/soup.h"
 
@@ -17,13 +18,15 @@ using Bytes = std::vector<std::byte>;
 constexpr size_t kMost = 200;
 constexpr Packet kClientTypes[] = {Packet::Debug, Packet::LoginRequest, Packet::Unsequenced,
                                    Packet::ClientHeartbeat, Packet::LogoutRequest};
-constexpr Packet kServerTypes[] = {Packet::Debug,     Packet::LoginAccepted,   Packet::LoginRejected,
-                                   Packet::Sequenced, Packet::ServerHeartbeat, Packet::EndOfSession};
+constexpr Packet kServerTypes[] = {Packet::Debug,     Packet::LoginAccepted,
+                                   Packet::LoginRejected, Packet::Sequenced,
+                                   Packet::ServerHeartbeat, Packet::EndOfSession};
 
 // What a frame is by the standard's table, said a second time.
 FrameState expectedState(const Bytes& bytes, size_t most, Sender sender) {
     if (bytes.size() < 2) return FrameState::Partial;
-    const size_t length = std::to_integer<size_t>(bytes[0]) * 256 + std::to_integer<size_t>(bytes[1]);
+    const size_t length =
+        std::to_integer<size_t>(bytes[0]) * 256 + std::to_integer<size_t>(bytes[1]);
     if (length == 0 || length > most + 1) return FrameState::Malformed;
     if (bytes.size() == 2) return FrameState::Partial;
     const std::string types = sender == Sender::Client ? "+LURO" : "+AJSHZ";
@@ -72,7 +75,8 @@ TEST(Soup, EverySplitOfAStreamGivesTheSameFrames) {
                 ASSERT_NE(frame.state, FrameState::Malformed);
                 if (frame.state == FrameState::Partial) break;
                 ASSERT_LT(seen, sent.size());
-                ASSERT_EQ(Bytes(held.begin(), held.begin() + static_cast<ptrdiff_t>(frame.bytes)), sent[seen]);
+                ASSERT_EQ(Bytes(held.begin(), held.begin() + static_cast<ptrdiff_t>(frame.bytes)),
+                    sent[seen]);
                 ASSERT_EQ(static_cast<std::byte>(frame.type), sent[seen][2]);
                 ++seen;
                 held.erase(held.begin(), held.begin() + static_cast<ptrdiff_t>(frame.bytes));
@@ -87,7 +91,8 @@ TEST(Soup, EveryTruncationIsPartialAndEveryFlippedBitIsWhatTheTableSays) {
     std::mt19937_64 random(2);
     for (const Sender sender : {Sender::Client, Sender::Server}) {
         const std::span<const Packet> types =
-            sender == Sender::Client ? std::span<const Packet>(kClientTypes) : std::span<const Packet>(kServerTypes);
+            sender == Sender::Client ? std::span<const Packet>(kClientTypes)
+                                     : std::span<const Packet>(kServerTypes);
         for (const Packet type : types) {
             for (const size_t payload : {size_t{0}, size_t{1}, size_t{46}, kMost}) {
                 const Bytes whole = frameOf(type, payload, random);
@@ -99,7 +104,8 @@ TEST(Soup, EveryTruncationIsPartialAndEveryFlippedBitIsWhatTheTableSays) {
                 for (size_t bit = 0; bit < whole.size() * 8; ++bit) {
                     Bytes flipped = whole;
                     flipped[bit / 8] ^= static_cast<std::byte>(1u << bit % 8);
-                    ASSERT_EQ(readCopy(flipped, sender).state, expectedState(flipped, kMost, sender)) << bit;
+                    ASSERT_EQ(readCopy(flipped, sender).state, expectedState(flipped, kMost,
+                        sender)) << bit;
                 }
             }
         }
@@ -110,7 +116,8 @@ TEST(Soup, OversizedAndEmptyFramesAreRefusedAtTwoBytesForeignTypesAtThree) {
     for (unsigned length = 0; length <= UINT16_MAX; ++length) {
         const Bytes two{static_cast<std::byte>(length >> 8), static_cast<std::byte>(length)};
         const bool allowed = length >= 1 && length <= kMost + 1;
-        ASSERT_EQ(readCopy(two, Sender::Client).state, allowed ? FrameState::Partial : FrameState::Malformed);
+        ASSERT_EQ(readCopy(two, Sender::Client).state,
+            allowed ? FrameState::Partial : FrameState::Malformed);
     }
     for (unsigned type = 0; type < 256; ++type) {
         const Bytes three{std::byte{0}, std::byte{100}, static_cast<std::byte>(type)};
@@ -129,7 +136,9 @@ TEST(Soup, ANearlyMillionRandomFramesAreWhatTheTableSays) {
         // Mostly near to what is allowed: pure noise dies at its first byte.
         if (bytes.size() > 0 && dice & 1 << 8) bytes[0] = std::byte{0};
         if (bytes.size() > 1 && dice & 1 << 9) bytes[1] = static_cast<std::byte>(dice >> 32 & 31);
-        if (bytes.size() > 2 && dice & 1 << 10) bytes[2] = static_cast<std::byte>("+LUROAJSHZ"[(dice >> 40) % 10]);
+        if (bytes.size() > 2 && dice & 1 << 10) {
+            bytes[2] = static_cast<std::byte>("+LUROAJSHZ"[(dice >> 40) % 10]);
+        }
         const Sender sender = dice & 1 << 11 ? Sender::Client : Sender::Server;
         ASSERT_EQ(readCopy(bytes, sender).state, expectedState(bytes, kMost, sender));
     }
@@ -143,7 +152,8 @@ TEST(Soup, LoginsAreReadAsTheyWereWritten) {
         const std::string password = std::string("se cret123").substr(0, 2 + random() % 9);
         login.user = user;
         // A blank at its end can't be told from filling.
-        login.password = password.back() == ' ' ? std::string_view("se") : std::string_view(password);
+        login.password =
+            password.back() == ' ' ? std::string_view("se") : std::string_view(password);
         login.anySession = random() % 2 == 0;
         login.session = {'0', '0', '0', '0', '0', '0', '0', '0', '4', '2'};
         login.sequence = random() >> random() % 64;
@@ -185,7 +195,8 @@ TEST(Soup, ASequenceThatIsNoNumberIsNoLogin) {
     EXPECT_EQ(read("7"), "7");
     EXPECT_EQ(read(""), "0");
     EXPECT_EQ(read("18446744073709551615"), "18446744073709551615");
-    for (const char* wrong : {"18446744073709551616", "99999999999999999999", "-1", "+1", "1 2", "0x1", "one", "1\t"}) {
+    for (const char* wrong : {"18446744073709551616", "99999999999999999999", "-1", "+1", "1 2",
+        "0x1", "one", "1\t"}) {
         EXPECT_EQ(read(wrong), "no") << wrong;
     }
     EXPECT_EQ(read("1", kLoginRequestBytes - 1), "no");
