@@ -22,6 +22,7 @@ export {
   type ErrorExtras,
   EventsGoneError,
   errorCodes,
+  GatewayError,
   InvalidRequestError,
   NativeError,
   PeerLostError,
@@ -33,9 +34,19 @@ export {
 } from './api/errors.ts';
 export type { CellsCallback, EventsCallback } from './api/event-pump.ts';
 export { Exchange, type RejectedEvent } from './api/exchange.ts';
+export type { FirmThrottle, GatewayOptions, GatewayUser } from './api/gateways.ts';
 export { type AccountRef, type BatchId, type InstrumentRef, OrderBatch } from './api/order-batch.ts';
 export type * from './api/types.ts';
 export { Bus } from './bus/bus.ts';
 export type { Publication } from './bus/publication.ts';
 export type { Subscription } from './bus/subscription.ts';
 export * from './bus/types.ts';
+export {
+  type ReconnectOptions,
+  SoupClient,
+  type SoupEnd,
+  type SoupHandler,
+  type SoupLoggedIn,
+  type SoupOptions,
+} from './clients/soup-client.ts';
+export type { GatewayAddresses, GatewayStats, SessionStats } from './native/types.ts';

@@ -26,6 +26,7 @@
 #include "wire/account_statement.h"
 #include "wire/command.h"
 #include "wire/event_writer.h"
+#include "wire/market_state.h"
 
 namespace verbex {
 
@@ -149,6 +150,8 @@ public:
     // The same as explainAccount as lists, with a page of the open orders. A page costs a look at every open
     // order of the account ahead of it.
     void accountStatement(AccountId account, const OrderPage& page, AccountStatement& out) const;
+    // Names, the account tree and what rests in the books. Costs a look at everything.
+    void marketState(MarketState& out) const;
 
 private:
     std::unique_ptr<State> state_;

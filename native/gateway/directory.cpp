@@ -39,7 +39,7 @@ void Directory::begin(const MarketState& state) {
     accountNumbers_.clear();
     instrumentNumbers_.clear();
     assetNumbers_.clear();
-    addAccount(0, 0, nameOf(kVenue), false);
+    addAccount(0, 0, nameOf(kVenue), state.venueKilled);
     for (const MarketState::Asset& asset : state.assets) addAsset(asset.id, asset.name);
     for (const MarketState::Instrument& instrument : state.instruments) {
         addInstrument(instrument.id, instrument.name);

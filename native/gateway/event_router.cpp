@@ -96,6 +96,11 @@ uint32_t EventRouter::concerned(const Event& event) const {
     return mask & present_;
 }
 
+void EventRouter::pass(const Event& event) {
+    if (event.position != next_.position) next_ = {event.position, 0};
+    ++next_.index;
+}
+
 void EventRouter::route(const Event& event) {
     if (event.position != next_.position) next_ = {event.position, 0};
     for (uint32_t mask = concerned(event); mask != 0; mask &= mask - 1) {

@@ -57,6 +57,8 @@ public:
 
     // Events in order; the router counts the index itself.
     void route(const Event& event);
+    // Counts it only: everybody has seen it.
+    void pass(const Event& event);
     // The mask of outlets, for tests and measurements.
     [[nodiscard]] uint32_t concerned(const Event& event) const;
 

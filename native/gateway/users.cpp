@@ -88,7 +88,8 @@ const User* Users::authenticate(std::string_view name, std::string_view password
         if (sameName(user.name, name)) found = &user;
     }
     // An unknown name takes as long as a wrong password.
-    const bool right = samePassword(password, found == nullptr ? std::string_view() : found->password);
+    const std::string_view its = found == nullptr ? std::string_view() : found->password;
+    const bool right = samePassword(password, its);
     return found != nullptr && right ? found : nullptr;
 }
 

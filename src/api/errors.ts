@@ -9,6 +9,7 @@ export {
   type ErrorExtras,
   EventsGoneError,
   fromNative,
+  GatewayError,
   InvalidRequestError,
   NativeError,
   PeerLostError,

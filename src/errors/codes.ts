@@ -210,6 +210,34 @@ export const errorCodes = [
   ['BENCH_MISSING', 'VerbexError', 'there is no benchmark and no way to build it'],
   ['BACKUP_BEHIND', 'VerbexError', 'the node begins new segments faster than a backup can copy one'],
   ['BENCH_FAILED', 'VerbexError', 'a benchmark ended without a result'],
+  [
+    'GATEWAY_UNREACHABLE',
+    'GatewayError',
+    'nobody listens at the address, or the connection ended before the login was answered',
+  ],
+  [
+    'GATEWAY_TIMED_OUT',
+    'GatewayError',
+    'the login was not answered in time, or nothing came for too long, not even a heartbeat',
+  ],
+  [
+    'GATEWAY_LOGIN_REJECTED',
+    'GatewayError',
+    'the gateway does not know the user or the password, or lets this user in elsewhere only',
+  ],
+  [
+    'GATEWAY_SESSION_NOT_AVAILABLE',
+    'GatewayError',
+    'the gateway has no such session, or not from this message on',
+  ],
+  [
+    'GATEWAY_SEQUENCE_LOST',
+    'GatewayError',
+    'the session goes on at another message than the one that is next; `details` says where',
+  ],
+  ['GATEWAY_DISCONNECTED', 'GatewayError', 'the connection is lost, and is not to be made again'],
+  ['GATEWAY_PROTOCOL', 'GatewayError', 'the other side sent bytes that the protocol does not have'],
+  ['GATEWAY_CLOSED', 'GatewayError', 'the client is closed, or its session has ended'],
   ['INTERNAL_ERROR', 'Error', 'anything else: a fault in this package; the command line prints its stack'],
 ] as const;
 

@@ -80,6 +80,9 @@ export class PositionLostError extends VerbexError {
 /** The bus, or the stream of it, is closed. */
 export class BusClosedError extends VerbexError {}
 
+/** A session with a gateway or a feed of the field's own protocols cannot be had, or is over. `code` says why. */
+export class GatewayError extends VerbexError {}
+
 /** `execute()` was answered by a reject. `code` is the core's reject code. */
 export class RejectError<
   E extends { readonly code: string } = { readonly code: string },

@@ -19,6 +19,10 @@ export const sourceArrows: Readonly<Record<string, readonly string[]>> = {
   api: [...ground, 'wire', 'native'],
   // Streams between processes: usable without an exchange, so it knows none.
   bus: [...ground, 'native'],
+  // Clients of the gateways and the feed, in the field's own protocols: usable alone, so they know no engine and no addon.
+  clients: ground,
+  // What gateways have kept, read without them.
+  gateway: ground,
   // The visible book rebuilt from events alone: what any consumer of the stream can know.
   mirror: [...ground, 'api'],
   // Users of the public API, like anybody else, and strangers to each other.
@@ -29,9 +33,9 @@ export const sourceArrows: Readonly<Record<string, readonly string[]>> = {
   // Shows all of them.
   console: [...ground, 'api', 'mirror', ...edges],
   // The command line wires them; nobody knows it.
-  cli: [...ground, 'wire', 'native', 'api', 'bus', 'mirror', ...edges, 'console'],
+  cli: [...ground, 'wire', 'native', 'api', 'bus', 'gateway', 'mirror', ...edges, 'console'],
   // src/index.ts: what the package exports.
-  '.': [...ground, 'api', 'bus', 'mirror', 'replay', 'edges'],
+  '.': [...ground, 'api', 'bus', 'clients', 'mirror', 'replay', 'edges'],
 };
 
 /** Relative imports, exports-from and dynamic imports; types count too, since an arrow is an arrow. */
