@@ -62,6 +62,7 @@ Status GatewayHost::openStore(const GatewayStart& begin) {
     options.segmentBytes = options_.storeSegmentBytes;
     options.startPosition = begin.state.position;
     options.sessionsMax = UINT16_MAX;
+    options.eventsShared = true;  // a trade is told by both gateways
     // The gateways are made with the store: they see its records once it is there.
     Result<std::unique_ptr<gateway::MessageStore>> store =
         gateway::MessageStore::open(options, [](const gateway::StoredRecord&) {});

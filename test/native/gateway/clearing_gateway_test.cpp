@@ -39,14 +39,15 @@ protected:
     }
 
     Clearing() { start(std::make_unique<Store>()); }
-    void start(std::unique_ptr<Store> store, ClearingGatewayOptions options = {}) {
+    void start(std::unique_ptr<Store> store) {
+        const ClearingGatewayOptions options;
         gateway.reset();
         store_ = std::move(store);
         router = EventRouter();
         directory.begin(market());
         gateway = ClearingGateway::create(options, port, questions, *store_, directory, router, users);
         router.setOutlet(options.outlet, gateway.get());
-        store_->visit(*gateway);
+        store_->visitDay([this](const StoredRecord& record) { gateway->restore(record); });
         gateway->begin();
         server = std::make_unique<Server>(*gateway);
         gateway->attach(*server);
@@ -76,6 +77,7 @@ protected:
         event.flags |= kEventLast;
         directory.take(event);
         router.route(event);
+        store_->noteDelivered({position, 0});
     }
     Event answerTo(const Command& command, EventType type) {
         Event event{};
@@ -428,36 +430,35 @@ TEST_F(Clearing, AnAccountThatComesLaterIsItsUsersFromThenOn) {
 
 TEST_F(Clearing, TheDaysEndBeginsStreamsAndReferencesAgain) {
     const ConnectionId adam = login("adam");
+    give(adam, deposit(8, "acme"));
     give(adam, deposit(9, "bolt"));
     EXPECT_EQ(store_->stream(3).size(), 1u);
     Event ended{};
     ended.type = static_cast<uint8_t>(EventType::DayEnded);
     deliver(ended);
-    EXPECT_TRUE(server->ended);
+    ASSERT_TRUE(store_->beginDay(position).isOk());
+    gateway->begin();
     EXPECT_TRUE(store_->stream(3).empty());
+    deliver(answerTo(port.entered[0], EventType::BalanceChanged));
+    EXPECT_EQ(newest<Acknowledged>(3).reference, 8u) << "asked on the day before";
     give(adam, deposit(1, "acme"));
-    EXPECT_EQ(port.entered.size(), 1u);
+    EXPECT_EQ(port.entered.size(), 2u);
     start(std::make_unique<Store>(*store_, store_->records().size()));
     give(login("adam"), deposit(2, "acme"));
-    EXPECT_EQ(port.entered.size(), 2u);
+    EXPECT_EQ(port.entered.size(), 3u);
 }
 
-TEST_F(Clearing, InASharedStoreStreamsHaveNumbersOfTheirOwn) {
-    ClearingGatewayOptions options;
-    options.ownStore = false;
-    start(std::make_unique<Store>(), options);
-    const ConnectionId adam = login("adam");
-    give(adam, deposit(9, "bolt"));
-    EXPECT_TRUE(store_->stream(3).empty());
-    EXPECT_EQ(store_->stream(0x8003).size(), 1u);
+TEST_F(Clearing, TheOtherPortsStreamsAreNotItsOwn) {
     const Status other = store_->appendIn(3, 50, 0, bytesOf(deposit(50, "acme")));
-    ASSERT_TRUE(other.isOk());  // another gateway's
-    start(std::make_unique<Store>(*store_, store_->records().size()), options);
-    give(login("adam"), deposit(9, "acme"));
-    EXPECT_TRUE(port.entered.empty());
-    give(login("adam"), deposit(10, "acme"));
+    ASSERT_TRUE(other.isOk());
+    start(std::make_unique<Store>(*store_, store_->records().size()));
+    const ConnectionId adam = login("adam");
+    EXPECT_TRUE(store_->stream(3).empty()) << "nothing was lost that was not asked here";
+    give(adam, deposit(10, "acme"));
     EXPECT_EQ(port.entered.size(), 1u);
-    EXPECT_EQ(store_->stream(0x8003).size(), 1u) << "nothing was lost that was not asked";
+    for (const Record& record : store_->records()) {
+        EXPECT_EQ(record.session, record.sequence == 50 ? 3 : 0x8003);
+    }
 }
 
 TEST_F(Clearing, AStoreThatFailsTakesNothingMore) {
