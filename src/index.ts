@@ -22,6 +22,7 @@ export {
   type ErrorExtras,
   EventsGoneError,
   errorCodes,
+  FeedError,
   GatewayError,
   InvalidRequestError,
   NativeError,

@@ -8,6 +8,7 @@ export {
   DecimalError,
   type ErrorExtras,
   EventsGoneError,
+  FeedError,
   fromNative,
   GatewayError,
   InvalidRequestError,
