@@ -154,6 +154,14 @@ uint64_t Arguments::numberOf(napi_value object, const char* name, uint64_t least
     return type == napi_undefined ? otherwise : toNumber(value, name, least, most);
 }
 
+napi_value Arguments::objectOf(napi_value object, const char* name) const {
+    napi_valuetype type;
+    const napi_value value = property(object, name, type);
+    if (type == napi_undefined) return nullptr;
+    if (type != napi_object) throwArgument(std::string(name) + " must be an object");
+    return value;
+}
+
 bool Arguments::flagOf(napi_value object, const char* name, bool otherwise) const {
     napi_valuetype type;
     const napi_value value = property(object, name, type);

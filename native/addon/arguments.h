@@ -85,6 +85,8 @@ public:
     [[nodiscard]] uint64_t numberOf(napi_value object, const char* name, uint64_t least,
                                     uint64_t most, uint64_t otherwise) const;
     [[nodiscard]] bool flagOf(napi_value object, const char* name, bool otherwise) const;
+    // nullptr where it is absent.
+    [[nodiscard]] napi_value objectOf(napi_value object, const char* name) const;
     [[nodiscard]] std::string textOf(napi_value object, const char* name, size_t bytesMax) const;
     [[nodiscard]] std::string textOf(napi_value object, const char* name, size_t bytesMax,
                                      const char* otherwise) const;

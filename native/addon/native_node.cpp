@@ -17,6 +17,7 @@
 #include <system_error>
 
 #include "addon/addon.h"
+#include "addon/gateway_options.h"
 #include "journal/posix_storage.h"
 #include "node/node.h"
 
@@ -224,6 +225,8 @@ node::NodeOptions optionsOf(const Arguments& arguments, napi_value object, bool&
         throwArgument("ringCells and eventCells must be powers of two");
     }
     options.plan = planOf(arguments, object);
+    const napi_value gateways = arguments.objectOf(object, "gateways");
+    if (gateways != nullptr) options.gateways = gatewayOptionsOf(arguments, gateways);
     return options;
 }
 
@@ -378,6 +381,19 @@ napi_value close(const Arguments& arguments) {
     return promise;
 }
 
+// Answers undefined where the node has no gateways.
+napi_value gatewayAddresses(const Arguments& arguments) {
+    const node::GatewayHost* const gateways = handleOf(arguments).node->gateways();
+    if (gateways == nullptr) return nullptr;
+    return makeGatewayAddresses(arguments.env(), gateways->addresses());
+}
+
+napi_value gatewayStats(const Arguments& arguments) {
+    const node::GatewayHost* const gateways = handleOf(arguments).node->gateways();
+    if (gateways == nullptr) return nullptr;
+    return makeGatewayStats(arguments.env(), gateways->stats());
+}
+
 const char* stateName(node::EngineState state) {
     switch (state) {
         case node::EngineState::Running: return "running";
@@ -484,6 +500,8 @@ void defineNativeNode(napi_env env, napi_value exports) {
                                          {"query", entry<query>},
                                          {"snapshot", entry<snapshot>},
                                          {"stats", entry<stats>},
+                                         {"gatewayAddresses", entry<gatewayAddresses>},
+                                         {"gatewayStats", entry<gatewayStats>},
                                          {"close", entry<close>},
                                          {"open", entry<open>, true}});
     check(env, napi_create_reference(env, made, 1, &stateOf(env).nodeConstructor));

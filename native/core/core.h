@@ -23,8 +23,10 @@
 
 #include "base/hash128.h"
 #include "core/decision.h"
+#include "wire/account_statement.h"
 #include "wire/command.h"
 #include "wire/event_writer.h"
+#include "wire/market_state.h"
 
 namespace verbex {
 
@@ -145,6 +147,11 @@ public:
     void explainMarket(std::string& out) const;
     // [{"id":…,"parent":…,"name":…},…] from `first` on, at most `count`.
     void explainAccounts(AccountId first, uint32_t count, std::string& out) const;
+    // The same as explainAccount as lists, with a page of the open orders. A page costs a look at every open
+    // order of the account ahead of it.
+    void accountStatement(AccountId account, const OrderPage& page, AccountStatement& out) const;
+    // Names, the account tree and what rests in the books. Costs a look at everything.
+    void marketState(MarketState& out) const;
 
 private:
     std::unique_ptr<State> state_;

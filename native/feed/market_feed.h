@@ -55,7 +55,9 @@ struct MarketFeedCounters {
     uint64_t requestsRefused = 0;  // malformed, another session, throttled, gone from the history
     uint64_t retransmitted = 0;    // messages
     uint64_t snapshots = 0;
-    uint64_t shown = 0;            // orders on the feed now
+    uint64_t shown = 0;            // reference numbers on the feed now
+    uint64_t ordersLeftOut = 0;       // price or quantity beyond what a message can say, since the start
+    uint64_t instrumentsLeftOut = 0;  // numbers above 65,535
 };
 
 class MarketFeed {

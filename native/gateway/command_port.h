@@ -13,9 +13,9 @@
 
 #include <cstdint>
 #include <functional>
-#include <string>
 
 #include "base/status.h"
+#include "wire/account_statement.h"
 #include "wire/command.h"
 
 namespace verbex::gateway {
@@ -32,21 +32,18 @@ protected:
     ~CommandPort() = default;
 };
 
-// Questions about the state, answered as of one position between two batches, on the gateway's thread, in a later
-// round. The answer is one JSON value (docs/rules.md, section 11), or a failure.
-enum class QuestionKind : uint8_t {
-    Account,        // a: account: balances with holds, exposures, limits, rights, open orders
-    AccountOrders,  // a: account
-};
+// Questions about the state, answered as of one position between two batches (Core::accountStatement), on the
+// gateway's thread, in a later round: never during ask().
 struct Question {
-    QuestionKind kind;
-    AccountId account;
+    AccountId account = 0;
+    OrderPage orders;  // which of its open orders the answer lists; count 0: none
 };
-using Answer = std::function<void(Position at, const Status& failure, const std::string& json)>;
+// A failure, or a statement (of an account that may not exist: AccountStatement::exists).
+using Answer = std::function<void(const Status& failure, const AccountStatement& statement)>;
 
 class QuestionPort {
 public:
-    // Refused (code Busy as Refused) where too many wait.
+    // Refused where too many wait; the answer is not called then.
     virtual Status ask(const Question& question, Answer answer) = 0;
 
 protected:

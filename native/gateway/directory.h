@@ -6,13 +6,14 @@
 // Thread safety: none.
 // Invariants:
 //   1. take() is called for every event that names something, in order.
+//   2. Views that it gives out are good until begin() or its end.
 // Requires: nothing.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <string_view>
 #include <unordered_map>
-#include <vector>
 
 #include "base/flat_map.h"
 #include "wire/event.h"
@@ -23,6 +24,7 @@ namespace verbex::gateway {
 
 class Directory {
 public:
+    Directory();
     void begin(const MarketState& state);
     void take(const Event& event);  // InstrumentAdded, AccountAdded, AssetAdded, KillSwitchSet, TimeAdvanced
 
@@ -36,6 +38,8 @@ public:
     [[nodiscard]] InstrumentId instrumentNamed(std::string_view name) const;
     [[nodiscard]] bool isBelow(AccountId account, AccountId ancestor) const;  // or the same
     [[nodiscard]] AccountId firm(AccountId account) const;
+    // Requires: the account exists. The venue's is the venue.
+    [[nodiscard]] AccountId parent(AccountId account) const { return accounts_[account].parent; }
     [[nodiscard]] bool isKilled(AccountId account) const;  // by its own or an ancestor's switch
     // Ahead of the queue: from the moment a kill is asked for, not only once the engine has answered.
     void setKilled(AccountId account, bool killed);
@@ -46,13 +50,26 @@ private:
     struct Account {
         AccountId parent;
         Name name;
-        bool killed;
+        bool killed;  // its own switch, as the engine has it
+        bool asked;   // a kill is on its way to the engine
     };
-    std::vector<Account> accounts_;      // by id; 0 is the venue
-    std::vector<Name> instruments_;      // by id; 0 unused
-    std::vector<Name> assets_;           // by id; 0 unused
+    struct NameHash {
+        size_t operator()(const Name& name) const { return mixBits(name.lo) ^ name.hi; }
+    };
+    using Numbers = std::unordered_map<Name, uint32_t, NameHash>;
+
+    void addInstrument(InstrumentId id, const Name& name);
+    void addAccount(AccountId id, AccountId parent, const Name& name, bool killed);
+    void addAsset(AssetId id, const Name& name);
+
+    // By id; deques, so that the views given out stay good.
+    std::deque<Account> accounts_;  // 0 is the venue
+    std::deque<Name> instruments_;  // 0 unused
+    std::deque<Name> assets_;       // 0 unused
     FlatMap<InstrumentId> symbols_;
-    std::unordered_map<std::string_view, uint32_t> accountsByName_;
+    Numbers accountNumbers_;
+    Numbers instrumentNumbers_;
+    Numbers assetNumbers_;
     uint64_t timeNs_ = 0;
 };
 

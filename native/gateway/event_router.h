@@ -57,6 +57,8 @@ public:
 
     // Events in order; the router counts the index itself.
     void route(const Event& event);
+    // Counts it only: everybody has seen it.
+    void pass(const Event& event);
     // The mask of outlets, for tests and measurements.
     [[nodiscard]] uint32_t concerned(const Event& event) const;
 
@@ -71,6 +73,7 @@ private:
     std::vector<uint8_t> sessions_;  // outlet by session number
     std::vector<uint32_t> watched_;  // outlets by account
     bool watching_ = false;
+    uint32_t present_ = 0;  // outlets that are set
     EventPlace next_;
 };
 

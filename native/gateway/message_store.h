@@ -46,6 +46,7 @@ struct StoredRecord {
     uint16_t session;   // 0 for Day
     uint32_t sequence;  // Out: from 1. In: the reference that its command carries
     EventPlace place;   // Out: the event that caused it; {p, kOwnIndex}: the gateway's own, after position p
+                        // In: the last event delivered before it. Day: {the day's position, 0}
     uint64_t timeNs;    // the core's time, since 1970
     std::span<const std::byte> message;  // payload, without the frame
 };
@@ -59,6 +60,12 @@ struct MessageStoreOptions {
     uint64_t keepBytes = 8ull << 30;    // older segments of past days are removed above it; 0: none are
     uint16_t sessionsMax = 4096;        // highest session number
     Position startPosition = 0;         // of a new store: the day began here
+    // Several gateways write about one event, each with a last message of its own, so that only a record behind
+    // them says that all have: after anything but close() the last event is not delivered(), its messages
+    // are dropped, and are made again, the same, when it is delivered again.
+    bool eventsShared = false;
+    std::string bootId;                 // "": the machine's own; tests say another
+    uint64_t salt = 0;                  // of new segments' checksums; 0: drawn; tests say it
 };
 
 class MessageStore {
@@ -67,6 +74,9 @@ public:
     static Result<std::unique_ptr<MessageStore>> open(
         const MessageStoreOptions& options, const std::function<void(const StoredRecord&)>& visit);
     virtual ~MessageStore() = default;
+
+    // Every record of the current day again, in order.
+    virtual void visitDay(const std::function<void(const StoredRecord&)>& visit) const = 0;
 
     // Room for a payload of so many bytes, zeroed, behind a frame header that the store writes. nullptr: the
     // disk is full or failed (status()); nothing more is taken after that.
@@ -82,7 +92,9 @@ public:
 
     // A session's messages as the session server sends them; lives as long as the store.
     [[nodiscard]] virtual session::Outbound& outbound(uint16_t session) = 0;
-    // The cursor at message `sequence` (1 … next); false where it is not there any more or not yet.
+    // The cursor at message `sequence` (1 … next); false where it is not there any more or not yet. A cursor
+    // at the end stands behind the last message sent and goes on with what is appended; {0, 0} stands before
+    // the day's first message. A cursor belongs to its day: it never goes on into the next one.
     [[nodiscard]] virtual bool seek(uint16_t session, uint32_t sequence,
                                     session::OutboundCursor& cursor) = 0;
     [[nodiscard]] virtual uint32_t nextSequence(uint16_t session) const = 0;
@@ -90,7 +102,8 @@ public:
     // letter for the generation.
     [[nodiscard]] virtual Position dayStart() const = 0;
     [[nodiscard]] virtual session::SessionName sessionName() const = 0;
-    // The last event whose messages are stored, all of them: events behind it are to be delivered again.
+    // The last event whose messages are stored, all of them: events behind it are to be delivered again. Of a
+    // new store: {startPosition, kOwnIndex}. Messages at kOwnIndex don't move it.
     // noteDelivered() moves it where an event caused no message; it is written with the next record.
     [[nodiscard]] virtual EventPlace delivered() const = 0;
     virtual void noteDelivered(const EventPlace& place) = 0;

@@ -22,7 +22,7 @@ namespace verbex::gateway {
 
 struct User {
     std::string name;      // 1 to 6 characters, 0x21 to 0x7e; compared without regard to case, as the protocol says
-    std::string password;  // 1 to 10 characters
+    std::string password;  // 1 to 10 characters; without regard to case, too
     uint16_t session = 0;  // 1 … 65,535
     std::string account;   // by name; it may come to exist later
     bool mayTrade = true;  // order gateway
@@ -52,6 +52,7 @@ public:
 
 private:
     std::vector<User> users_;
+    std::vector<uint32_t> bySession_;  // index in users_, from 1; 0: nobody
 };
 
 }  // namespace verbex::gateway

@@ -56,6 +56,10 @@ std::string snapshotDirectory(const std::string& data) {
     return journal::joinPath(data, "snapshots");
 }
 
+std::string gatewayDirectory(const std::string& data) {
+    return journal::joinPath(data, "gateway");
+}
+
 Result<std::optional<DirectoryFacts>> readFacts(journal::Storage& storage,
                                                 const std::string& data) {
     const std::string path = journal::joinPath(data, "facts");

@@ -31,6 +31,7 @@ namespace verbex::node {
 
 [[nodiscard]] std::string journalDirectory(const std::string& data);
 [[nodiscard]] std::string snapshotDirectory(const std::string& data);
+[[nodiscard]] std::string gatewayDirectory(const std::string& data);
 
 struct DirectoryFacts {
     CoreLimits limits;

@@ -16,6 +16,9 @@ uint64_t steadyNs() {
         std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
 }
 
+// How long a shared thread sleeps for a reader of events before it looks again.
+constexpr uint64_t kCompanionWaitNs = 1'000'000;
+
 void count(std::atomic<uint64_t>& counter, uint64_t by) {
     // One writer: no atomic addition needed.
     counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
@@ -26,7 +29,7 @@ void count(std::atomic<uint64_t>& counter, uint64_t by) {
 Engine::Engine(const EngineOptions& options, std::unique_ptr<Core> core,
                const EngineSurroundings& surroundings)
     : options_(options), with_(surroundings), core_(std::move(core)), input_(options.ringCells),
-      ring_(options.eventCells), writer_(ring_, *this),
+      ring_(options.eventCells, options.eventReaders), writer_(ring_, *this),
       bell_(options.plan.spinNs != pipeline::kSpinForEver),
       wait_(options.plan, pipeline::usableCores()),
       ticker_(with_.clock == nullptr ? nullptr : std::make_unique<ClockTicker>(*with_.clock)),
@@ -66,6 +69,8 @@ void Engine::run() {
         if (onStep) onStep(false);
         if (step()) {
             if (onStep) onStep(true);
+            // What came of it leaves at once, and what has come meanwhile is the next batch.
+            if (companion_ != nullptr) (void)companion_->round();
             continue;
         }
         if (closing_.load(std::memory_order_acquire) &&
@@ -74,10 +79,23 @@ void Engine::run() {
             finish();
             break;
         }
-        wait_.until(bell_, sleepNs(), [this] { return workWaits(); });
+        if (companion_ != nullptr) {
+            if (!companion_->round()) companion_->wait(sleepNs(), [this] { return workWaits(); });
+        } else {
+            wait_.until(bell_, sleepNs(), [this] { return workWaits(); });
+        }
     }
     if (pipeline_ != nullptr) pipeline_->stop();
     end();
+}
+
+// Tells the engine's thread that there is something to do.
+void Engine::ring() {
+    if (companion_ != nullptr) {
+        companion_->wake();
+    } else {
+        bell_.ring();
+    }
 }
 
 bool Engine::step() {
@@ -182,9 +200,9 @@ bool Engine::store() {
 // before this line. `complete`: the last position all of whose events are written.
 void Engine::publishBarrier(Position complete) {
     CHECK(complete <= executing_ && executing_ <= stored_);
-    const bool consumerWaits = ring_.publish(writer_.written());
+    const uint32_t waiting = ring_.publish(writer_.written());
     counters_.published.store(complete, std::memory_order_release);
-    if (consumerWaits && with_.onEvents) with_.onEvents();
+    if (waiting != 0 && with_.onEvents) with_.onEvents(waiting);
 }
 
 // ---- room for events
@@ -204,6 +222,13 @@ void Engine::waitForRoom(bool betweenCommands) {
     };
     while (!enough()) {
         if (betweenCommands && queries_.waiting()) answerQuery();
+        if (companion_ != nullptr) {
+            companion_->makeRoom();
+            if (enough()) break;
+            // Another reader is behind.
+            companion_->wait(kCompanionWaitNs, enough);
+            continue;
+        }
         wait_.until(bell_, pipeline::Doorbell::kForEver, [&] {
             return enough() || (betweenCommands && queries_.waiting());
         });
@@ -211,12 +236,12 @@ void Engine::waitForRoom(bool betweenCommands) {
     (void)mayGoOn();
 }
 
-bool Engine::release(uint64_t cells) {
-    if (!ring_.release(cells)) return false;
+bool Engine::release(uint64_t cells, uint32_t reader) {
+    if (!ring_.release(cells, reader)) return false;
     if (pipeline_ != nullptr) {
         pipeline_->consumed();
     } else {
-        bell_.ring();
+        ring();
     }
     return true;
 }
@@ -239,25 +264,45 @@ Engine::Offered Engine::offer(const void* cells, uint32_t count) {
     const pipeline::Claim claim = input_.claim(ticker_ == nullptr ? count : count + 1, prepare);
     if (claim.count == 0) return {0, {}};
     const uint32_t taken = fill(claim, tick, cells);
+    flushCells();
+    return {taken, {}};
+}
+
+Engine::CellClaim Engine::claimCell() {
+    if (state() != EngineState::Running) return {};
+    uint64_t tick = 0;
+    const auto prepare = [&](uint64_t, uint32_t most) {
+        tick = ticker_ == nullptr ? 0 : ticker_->passed(tickedTo_.load(std::memory_order_acquire));
+        return tick == 0 ? std::min(most, 1u) : most;
+    };
+    const pipeline::Claim claim = input_.claim(ticker_ == nullptr ? 1 : 2, prepare);
+    if (claim.count == 0) return {};
+    if (tick != 0) fillTick(claim.first, tick);
+    if (tick != 0 && claim.count == 1) {
+        // Room for the time only.
+        input_.release(claim);
+        flushCells();
+        return {};
+    }
+    Command& command = input_.at(claim.end() - 1).command;
+    command = Command{};
+    return {&command, claim};
+}
+
+void Engine::enterCell(const CellClaim& cell) { input_.release(cell.claim); }
+
+void Engine::flushCells() {
     if (pipeline_ != nullptr) {
         pipeline_->offered();
     } else {
-        bell_.ring();
+        ring();
     }
-    return {taken, {}};
 }
 
 // Fills and releases what was claimed: a tick if it is time for one, and commands.
 uint32_t Engine::fill(const pipeline::Claim& claim, uint64_t tick, const void* cells) {
     uint64_t at = claim.first;
-    if (tick != 0) {
-        Command& command = input_.at(at++).command;
-        command = Command{};
-        command.type = static_cast<uint8_t>(CommandType::AdvanceTime);
-        command.expiry = tick;
-        ticked(tick);
-        counters_.ticks.fetch_add(1, std::memory_order_relaxed);
-    }
+    if (tick != 0) fillTick(at++, tick);
     const auto taken = static_cast<uint32_t>(claim.end() - at);
     const auto* cell = static_cast<const std::byte*>(cells);
     for (; at != claim.end(); at++, cell += sizeof(Command)) {
@@ -269,6 +314,15 @@ uint32_t Engine::fill(const pipeline::Claim& claim, uint64_t tick, const void* c
     }
     input_.release(claim);
     return taken;
+}
+
+void Engine::fillTick(uint64_t at, uint64_t tick) {
+    Command& command = input_.at(at).command;
+    command = Command{};
+    command.type = static_cast<uint8_t>(CommandType::AdvanceTime);
+    command.expiry = tick;
+    ticked(tick);
+    counters_.ticks.fetch_add(1, std::memory_order_relaxed);
 }
 
 void Engine::ticked(uint64_t time) {
@@ -365,7 +419,7 @@ bool Engine::noteMarkPipeline() {
 
 Failure Engine::query(Query query) {
     Failure refused = queries_.push(std::move(query));
-    if (refused.isOk()) bell_.ring();
+    if (refused.isOk()) ring();
     return refused;
 }
 
@@ -429,7 +483,7 @@ void Engine::fail(const Status& why) {
     }
     // Whoever waits for the consumer's room need not any more.
     if (pipeline_ != nullptr) pipeline_->abandon();
-    bell_.ring();
+    ring();
 }
 
 Failure Engine::failure() const {
@@ -443,7 +497,7 @@ bool Engine::mayGoOn() {
     if (failed_.load(std::memory_order_acquire) && state != EngineState::Failed) {
         writer_.discard();
         state_.store(EngineState::Failed, std::memory_order_release);
-        if (with_.onEvents) with_.onEvents();
+        if (with_.onEvents) with_.onEvents(ring_.readers());
     }
     if (stop_.load(std::memory_order_acquire)) writer_.discard();
     return !failed_.load(std::memory_order_relaxed) && !stop_.load(std::memory_order_relaxed);
@@ -472,7 +526,7 @@ uint64_t Engine::sleepNs() {
 void Engine::stop() {
     stop_.store(true, std::memory_order_release);
     if (pipeline_ != nullptr) pipeline_->abandon();
-    bell_.ring();
+    ring();
 }
 
 void Engine::close(CloseDone done) {
@@ -483,7 +537,7 @@ void Engine::close(CloseDone done) {
             EngineState running = EngineState::Running;
             state_.compare_exchange_strong(running, EngineState::Closing);
             closing_.store(true, std::memory_order_release);
-            bell_.ring();
+            ring();
             return;
         }
     }

@@ -9,9 +9,9 @@
 // drawn; a batch is what has arrived. Under the others this thread keeps the two ends of a pipeline
 // (pipeline.h), and the control of the node: queries, marks for snapshots, failure, the end.
 // Owner: Node, which gives it a thread (run()); a simulation calls step() itself.
-// Thread safety: offer() from one thread; available() and release() of the event ring from one (it
-// may be the same); query(), close(), stop(), fail() and the counters from any; step() and run()
-// from the engine's thread.
+// Thread safety: offer(), claimCell(), enterCell() and flushCells() from any number of threads;
+// available() and release() of a reader of the event ring from one; query(), close(), stop(), fail()
+// and the counters from any; step() and run() from the engine's thread.
 // Invariants:
 //   1. No event is released before its command is executed and, where there is a journal, written
 //      (async) or durable (durable mode): publishBarrier(), or Pipeline::publish(), is the only place
@@ -54,6 +54,7 @@ namespace verbex::node {
 struct EngineOptions {
     uint32_t ringCells = 1u << 14;
     uint32_t eventCells = 1u << 16;
+    uint32_t eventReaders = 1;     // see EventRing
     bool durable = true;
     uint32_t batchMax = 1024;      // commands, the clock's included
     uint64_t snapshotEvery = 0;    // commands; 0: only when asked
@@ -67,12 +68,28 @@ struct EngineSurroundings {
     SnapshotThread* snapshots = nullptr;
     SegmentThread* segments = nullptr;
     Clock* clock = nullptr;  // null: time comes by command only
-    // Called from the engine's thread when the consumer waits and there are events, and once when
-    // the node fails.
-    std::function<void()> onEvents;
+    // Called from the engine's thread with the readers (bits) that wait for the events that there are
+    // now, and once with all of them when the node fails.
+    std::function<void(uint32_t readers)> onEvents;
     // For measurements: called on the engine's thread before each step (false) and after each that
     // had something to do (true).
     std::function<void(bool done)> onStep;
+};
+
+// Work that shares the engine's thread: the gateways of a machine without a core for them. It brings its own
+// way to sleep, which whoever would ring the engine's bell ends by wake().
+class Companion {
+public:
+    // A round; false where there was nothing to do.
+    virtual bool round() = 0;
+    // Sleeps until wake(), work of its own, or `forNs` is over; not at all where mayNot() says so.
+    virtual void wait(uint64_t forNs, const std::function<bool()>& mayNot) = 0;
+    // Takes events, so that there is room: the engine waits for it in the middle of its work.
+    virtual void makeRoom() = 0;
+    virtual void wake() = 0;  // from any thread
+
+protected:
+    ~Companion() = default;
 };
 
 struct CloseResult {
@@ -114,10 +131,21 @@ public:
     };
     [[nodiscard]] Offered offer(const void* cells, uint32_t count);
 
+    // The same for one command, written in place: the cell is zeroed; fill it and enter it at once, since
+    // the engine waits at it. Not extended commands leave the second line as it is. The engine may sleep
+    // on until flushCells().
+    struct CellClaim {
+        Command* command = nullptr;  // nullptr: no room, or never again (state())
+        pipeline::Claim claim;
+    };
+    [[nodiscard]] CellClaim claimCell();
+    void enterCell(const CellClaim& cell);
+    void flushCells();
+
     // ---- consumer
     [[nodiscard]] EventRing& events() { return ring_; }
     // Gives cells back; false where fewer are ready.
-    [[nodiscard]] bool release(uint64_t count);
+    [[nodiscard]] bool release(uint64_t count, uint32_t reader = 0);
 
     // ---- any thread
     Failure query(Query query);
@@ -139,6 +167,11 @@ public:
 
     // ---- engine's thread
     void run();
+    // The same with somebody beside it. Before run(), and only under the serial plan.
+    void shareWith(Companion* companion) {
+        CHECK(pipeline_ == nullptr);
+        companion_ = companion;
+    }
     // One batch, or one answer; false where there was nothing to do.
     bool step();
     // Answers everything that still waits and drops the core. After it only the counters and rings
@@ -167,8 +200,10 @@ private:
 
     void tickWhenIdle();
     uint32_t fill(const pipeline::Claim& claim, uint64_t tick, const void* cells);
+    void fillTick(uint64_t at, uint64_t tick);
     void ticked(uint64_t time);
     [[nodiscard]] uint64_t waiting() const;
+    void ring();
 
     void makeRoom() override;
     void waitForRoom(bool betweenCommands);
@@ -186,6 +221,7 @@ private:
     EventRing ring_;
     EventRingWriter writer_;
     pipeline::Doorbell bell_;
+    Companion* companion_ = nullptr;
     pipeline::Wait wait_;
     QueryQueue queries_;
     std::unique_ptr<ClockTicker> ticker_;

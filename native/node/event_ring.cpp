@@ -5,33 +5,43 @@
 
 namespace verbex::node {
 
-EventRing::EventRing(uint32_t cells) : cells_(cells), memory_(new Event[cells]()) {
-    CHECK(std::has_single_bit(cells));
+EventRing::EventRing(uint32_t cells, uint32_t readers)
+    : cells_(cells), readers_(readers), memory_(new Event[cells]()) {
+    CHECK(std::has_single_bit(cells) && readers < 1u << kReadersMax);
 }
 
-uint64_t EventRing::available() {
-    const uint64_t consumed = consumed_.load(std::memory_order_relaxed);
+uint64_t EventRing::available(uint32_t reader) {
+    Cursor& cursor = cursors_[reader];
+    const uint64_t consumed = cursor.consumed.load(std::memory_order_relaxed);
     uint64_t ready = published_.load(std::memory_order_acquire) - consumed;
     if (ready != 0) return ready;
     // The argument of pipeline/doorbell.h: an exchange on both sides, and a second look behind this one.
-    consumerWaits_.exchange(true, std::memory_order_acq_rel);
+    cursor.waits.exchange(true, std::memory_order_acq_rel);
     ready = published_.load(std::memory_order_acquire) - consumed;
-    if (ready != 0) consumerWaits_.exchange(false, std::memory_order_acq_rel);
+    if (ready != 0) cursor.waits.exchange(false, std::memory_order_acq_rel);
     return ready;
 }
 
-bool EventRing::release(uint64_t count) {
-    const uint64_t consumed = consumed_.load(std::memory_order_relaxed);
+bool EventRing::release(uint64_t count, uint32_t reader) {
+    Cursor& cursor = cursors_[reader];
+    const uint64_t consumed = cursor.consumed.load(std::memory_order_relaxed);
     if (count > published_.load(std::memory_order_acquire) - consumed) return false;
-    consumed_.store(consumed + count, std::memory_order_release);
+    cursor.consumed.store(consumed + count, std::memory_order_release);
     return true;
 }
 
-bool EventRing::publish(uint64_t written) {
+uint32_t EventRing::publish(uint64_t written) {
     DCHECK(written >= published_.load(std::memory_order_relaxed));
-    if (written == published_.load(std::memory_order_relaxed)) return false;
+    if (written == published_.load(std::memory_order_relaxed)) return 0;
     published_.store(written, std::memory_order_release);
-    return consumerWaits_.exchange(false, std::memory_order_acq_rel);
+    uint32_t waiting = 0;
+    for (uint32_t reader = 0; reader < kReadersMax; reader++) {
+        if ((readers_ & 1u << reader) != 0 &&
+            cursors_[reader].waits.exchange(false, std::memory_order_acq_rel)) {
+            waiting |= 1u << reader;
+        }
+    }
+    return waiting;
 }
 
 EventRingWriter::EventRingWriter(EventRing& ring, RoomMaker& roomMaker)

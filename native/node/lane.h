@@ -71,7 +71,7 @@ private:
     void drain() override;
     void nextRegion();
     [[nodiscard]] uint64_t freedIndex() const {
-        return ring_ != nullptr ? ring_->consumed() : freed_.get();
+        return ring_ != nullptr ? ring_->freed() : freed_.get();
     }
 
     EventRing* const ring_;

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "node/data_directory.h"
+#include "node/event_replay.h"
 
 namespace verbex::node {
 
@@ -83,7 +84,10 @@ Node::Opened Node::open(const NodeOptions& options, const NodeSurroundings& surr
     node->opened_.tornBytes = recovered.journal.tornBytes;
     node->opened_.refusedSnapshots = std::move(recovered.refusedSnapshots);
     node->opened_.stateHash = recovered.core->hash().hex();
-    node->start(options, surroundings, std::move(recovered.core));
+    if (Failure failure = node->start(options, surroundings, std::move(recovered.core));
+        !failure.isOk()) {
+        return {nullptr, std::move(failure)};
+    }
     return {std::move(node), {}};
 }
 
@@ -155,6 +159,7 @@ Failure Node::recover(const NodeOptions& options, const NodeSurroundings& surrou
     SnapshotSettings settings;
     settings.data = options.data;
     settings.limits = limits;
+    limits_ = limits;
     settings.limits.warm = false;  // a shadow is in no hurry
     if (!options.durable) settings.syncJournal = [this] { return syncJournal(); };
     settings.prune = options.pruneSegments;
@@ -172,8 +177,8 @@ Failure Node::recover(const NodeOptions& options, const NodeSurroundings& surrou
     return {};
 }
 
-void Node::start(const NodeOptions& options, const NodeSurroundings& surroundings,
-                 std::unique_ptr<Core> core) {
+Failure Node::start(const NodeOptions& options, const NodeSurroundings& surroundings,
+                    std::unique_ptr<Core> core) {
     EngineOptions engine;
     engine.ringCells = options.ringCells;
     engine.eventCells = options.eventCells;
@@ -187,9 +192,20 @@ void Node::start(const NodeOptions& options, const NodeSurroundings& surrounding
     with.snapshots = snapshots_.get();
     with.segments = segments_.get();
     with.clock = surroundings.clock;
-    with.onEvents = surroundings.onEvents;
+    with.onEvents = [this, tell = surroundings.onEvents](uint32_t readers) {
+        if ((readers & 1u) != 0 && tell) tell();
+        if ((readers & 1u << GatewayHost::kReader) != 0) gateways_->wake();
+    };
+    engine.eventReaders = (options.consumer ? 1u : 0u) |
+                          (options.gateways.has_value() ? 1u << GatewayHost::kReader : 0u);
+    GatewayStart begin;
+    if (options.gateways.has_value()) core->marketState(begin.state);
     with.onStep = surroundings.onStep;
     engine_ = std::make_unique<Engine>(engine, std::move(core), with);
+    if (options.gateways.has_value()) {
+        Failure failure = openGateways(options, surroundings, std::move(begin));
+        if (!failure.isOk()) return failure;
+    }
     if (segments_ != nullptr) segments_->start();
     if (syncs_ != nullptr) syncs_->start();
     if (snapshots_ != nullptr) snapshots_->start();
@@ -198,6 +214,31 @@ void Node::start(const NodeOptions& options, const NodeSurroundings& surrounding
     if (!plan_.cores.empty()) {
         pinning_ = pipeline::pin(thread_.native_handle(), "vbx-engine", plan_.cores[0]);
     }
+    if (gateways_ != nullptr && !gateways_->sharesEngine()) gateways_->start();
+    return {};
+}
+
+Failure Node::openGateways(const NodeOptions& options, const NodeSurroundings& surroundings,
+                           GatewayStart begin) {
+    GatewayHostOptions gateways = *options.gateways;
+    if (!options.data.empty()) {
+        gateways.directory = gatewayDirectory(options.data);
+        begin.replay = [storage = surroundings.storage, data = options.data, limits = limits_](
+                           Position from, Position to, const GatewayStart::ReplaySink& sink) {
+            return replayEvents(*storage, data, limits, from, to, sink);
+        };
+    }
+    Result<std::unique_ptr<GatewayHost>> host = GatewayHost::open(gateways, *engine_, begin);
+    if (!host.isOk()) return host.status();
+    gateways_ = host.take();
+    if (gateways_->sharesEngine()) {
+        if (plan_.kind != pipeline::PlanKind::Serial) {
+            return Status(StatusCode::InvalidArgument,
+                          "gateways can share the engine's thread under the serial plan only");
+        }
+        engine_->shareWith(gateways_.get());
+    }
+    return {};
 }
 
 // Of the timer's thread and of the snapshot thread.
@@ -217,6 +258,8 @@ void Node::stop() {
     // First this one: the engine may wait for its last snapshot.
     if (snapshots_ != nullptr) snapshots_->stop();
     if (thread_.joinable()) thread_.join();
+    // Only now has everything been published that will be.
+    if (gateways_ != nullptr) gateways_->stop();
     if (segments_ != nullptr) segments_->stop();
     if (syncs_ != nullptr) syncs_->stop();
     // Nobody writes any more: the directory is free for the next node, however long this object

@@ -26,6 +26,7 @@
 
 #include "node/clock.h"
 #include "node/engine.h"
+#include "node/gateway_host.h"
 #include "node/state_recovery.h"
 #include "node/sync_thread.h"
 
@@ -47,6 +48,10 @@ struct NodeOptions {
     CoreLimits limits = {0, 0, 0, 0};  // each 0: as the directory was created, else the default
     // Remove what both kept snapshots cover; ends recovery from the journal alone.
     bool pruneSegments = false;
+    // Somebody takes events by available() and release(). Without, they are let go.
+    bool consumer = true;
+    // Ports for clients of the native protocols, on a thread of their own; `directory` is filled in.
+    std::optional<GatewayHostOptions> gateways;
 };
 
 struct NodeSurroundings {
@@ -118,13 +123,17 @@ public:
     [[nodiscard]] EngineState state() const { return engine_->state(); }
     [[nodiscard]] Failure failure() const { return engine_->failure(); }
     [[nodiscard]] NodeStats stats() const;
+    // nullptr: the node has none.
+    [[nodiscard]] const GatewayHost* gateways() const { return gateways_.get(); }
 
 private:
     Node() = default;
     Failure recover(const NodeOptions& options, const NodeSurroundings& surroundings,
                     RecoveredState& recovered);
-    void start(const NodeOptions& options, const NodeSurroundings& surroundings,
-               std::unique_ptr<Core> core);
+    Failure start(const NodeOptions& options, const NodeSurroundings& surroundings,
+                  std::unique_ptr<Core> core);
+    Failure openGateways(const NodeOptions& options, const NodeSurroundings& surroundings,
+                         GatewayStart begin);
     Status syncJournal();
 
     // In the order of need; destroyed the other way round.
@@ -135,7 +144,9 @@ private:
     std::unique_ptr<SyncThread> syncs_;
     std::unique_ptr<SnapshotThread> snapshots_;
     std::unique_ptr<Engine> engine_;
+    std::unique_ptr<GatewayHost> gateways_;
     std::thread thread_;
+    CoreLimits limits_ = {0, 0, 0, 0};
     uint64_t epoch_ = 1;
     uint32_t batchMax_ = 1024;
     bool directIo_ = false;

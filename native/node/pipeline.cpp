@@ -285,7 +285,8 @@ void Pipeline::show() {
     }
     if (shown_ == eventsOut_) return;
     shown_ = eventsOut_;
-    if (events_.publish(eventsOut_) && with_.onEvents) with_.onEvents();
+    const uint32_t waiting = events_.publish(eventsOut_);
+    if (waiting != 0 && with_.onEvents) with_.onEvents(waiting);
 }
 
 bool Pipeline::ready() {

@@ -49,7 +49,7 @@ public:
         SegmentThread* segments = nullptr;
         JournalStageOptions journaling;
         std::function<void(const Status&)> onFailure;   // the journal's
-        std::function<void()> onEvents;                 // the consumer waits and there are events
+        std::function<void(uint32_t)> onEvents;         // these readers wait and there are events
         std::function<void(const Command&)> onReceive;  // each command, before anybody sees it
         pipeline::Doorbell* engineBell = nullptr;
         // Who steps by hand is asked to make room here, where a thread would wait for the consumer.

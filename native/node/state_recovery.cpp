@@ -50,6 +50,9 @@ Replay::Events::Events() : cells_(std::make_unique<Event[]>(kCells)) {
 
 void Replay::Events::flush() {
     if (digesting) digest.add(begin(), static_cast<size_t>(cursor() - begin()));
+    if (telling) {
+        for (const Event* event = begin(); event != cursor(); event++) sink(*event, index++);
+    }
     setRegion(cells_.get(), cells_.get() + kCells);
 }
 
@@ -64,6 +67,11 @@ void Replay::expect(Position position, const Digest128& journalDigest) {
 void Replay::digestAfter(Position position, const Digest128& from) {
     digestAfter_ = position;
     events_.digest = EventDigest(from);
+}
+
+void Replay::tellAfter(Position position, EventSink sink) {
+    tellAfter_ = position;
+    events_.sink = std::move(sink);
 }
 
 void Replay::warmFrom(size_t first) {
@@ -96,6 +104,8 @@ Status Replay::take(const journal::RecordView& record) {
         if (position <= core_.position() || position > upTo_) continue;
         CHECK(position == core_.position() + 1);
         events_.digesting = position > digestAfter_;
+        events_.telling = position > tellAfter_;
+        events_.index = 0;
         core_.apply(commands_[i], events_);
         events_.flush();
         applied_++;

@@ -15,6 +15,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +41,10 @@ public:
     // Events of commands behind `position` pass the digest, which begins as `from`.
     void digestAfter(Position position, const Digest128& from);
 
+    // Hands out the events of commands behind `position`, each with its index within its position.
+    using EventSink = std::function<void(const Event& event, uint32_t index)>;
+    void tellAfter(Position position, EventSink sink);
+
     // Applies the record's commands that lie behind the core's position, up to upTo.
     Status take(const journal::RecordView& record);
 
@@ -54,6 +59,9 @@ private:
         void flush();
         EventDigest digest;
         bool digesting = false;
+        EventSink sink;
+        bool telling = false;
+        uint32_t index = 0;  // of the next event within its position
 
     private:
         static constexpr size_t kCells = 64;
@@ -70,6 +78,7 @@ private:
 
     std::vector<Command> commands_;
     Position digestAfter_ = UINT64_MAX;
+    Position tellAfter_ = UINT64_MAX;
     Position expectedPosition_ = 0;
     Digest128 expectedDigest_;
     uint64_t applied_ = 0;

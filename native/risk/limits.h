@@ -59,6 +59,9 @@ public:
     [[nodiscard]] Limit* find(AccountId account, LimitKind kind, uint32_t subject) {
         return limits_.find(key(account, kind, subject));
     }
+    [[nodiscard]] const Limit* find(AccountId account, LimitKind kind, uint32_t subject) const {
+        return limits_.find(key(account, kind, subject));
+    }
     // Both keep Account::limits; the caller then calls Accounts::settingChanged().
     void set(Accounts& accounts, AccountId account, LimitKind kind, uint32_t subject,
              const Limit& limit);

@@ -5,7 +5,8 @@
 // Owner: the thread that polls.
 // Thread safety: wake() from any thread; everything else from the owner's.
 // Invariants:
-//   1. ready() of a source is never called after remove(), not even for an event of the same poll.
+//   1. ready() of a source is never called after remove(), not even for an event of the same poll, nor for
+//      a descriptor that was closed and whose number another source has now.
 //   2. wake() costs an atomic exchange while the thread is awake, a write where it sleeps; no wake-up is
 //      lost (the argument of pipeline/doorbell.h).
 //   3. Every system call of the loop and of those who count with calls() is counted.
@@ -50,7 +51,8 @@ public:
 
     // `events`: EPOLLIN, EPOLLOUT, EPOLLRDHUP; EPOLLET is added.
     Status add(int descriptor, uint32_t events, Source& source);
-    void remove(int descriptor, Source& source);
+    // Before the descriptor is closed.
+    void remove(int descriptor);
 
     // Calls ready() for what is ready now; false where nothing was. Never sleeps.
     bool poll();
@@ -71,13 +73,20 @@ public:
     uint64_t refreshTime();
 
 private:
+    // Who is behind a descriptor's number, and the how-manieth.
+    struct Entry {
+        Source* source = nullptr;
+        uint32_t generation = 0;
+    };
+
     EventLoop(transport::Descriptor epoll, transport::Descriptor bell);
     bool pollFor(uint64_t forNs);
+    bool take(int timeoutMs);
 
     transport::Descriptor epoll_;
     transport::Descriptor bell_;
     std::atomic<bool> sleeping_{false};
-    std::vector<Source*> removed_;  // in the poll under way
+    std::vector<Entry> entries_;  // by descriptor
     CallCounts calls_;
     uint64_t nowNs_ = 0;
 };

@@ -19,6 +19,9 @@ public:
     TokenBucket(uint64_t perSecond, uint64_t burst)
         : intervalNs_(perSecond == 0 ? 0 : 1'000'000'000 / perSecond), burst_(burst) {}
 
+    [[nodiscard]] bool wouldTake(uint64_t nowNs) const {
+        return intervalNs_ == 0 || due_ <= nowNs || due_ - nowNs <= intervalNs_ * (burst_ - 1);
+    }
     [[nodiscard]] bool take(uint64_t nowNs) {
         if (intervalNs_ == 0) return true;
         // The virtual scheduling form of the generic cell rate algorithm (ITU-T I.371): `due_` is when the

@@ -47,6 +47,7 @@ struct MarketState {
 
     Position position = 0;
     uint64_t time = 0;  // nanoseconds since 1970
+    bool venueKilled = false;
     std::vector<Asset> assets;
     std::vector<Instrument> instruments;
     std::vector<Account> accounts;  // without the venue

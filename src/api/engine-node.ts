@@ -1,5 +1,6 @@
 // What the API needs of the native node: src/native has it for real, tests stand a model in its place.
 
+import type { GatewayAddresses, GatewayStats } from '../native/types.ts';
 import type { StageStats } from './types.ts';
 
 export type QueryKind =
@@ -30,6 +31,8 @@ export interface EngineNode {
   query(kind: QueryKind, a: number, b: number, id: Uint8Array | null): Promise<string>;
   snapshot(): Promise<bigint>;
   stats(): EngineStats;
+  gatewayAddresses(): GatewayAddresses | undefined;
+  gatewayStats(): GatewayStats | undefined;
   close(): Promise<{ position: bigint; stateHash: string }>;
 }
 

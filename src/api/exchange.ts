@@ -1,6 +1,7 @@
 // Exchange: one node in this process, as a user of the package holds it in hand.
 import { ClosedError, fromNative, InvalidRequestError, NativeError, RejectError } from '../errors/errors.ts';
 import { shown } from '../errors/shown.ts';
+import type { GatewayAddresses, GatewayStats } from '../native/types.ts';
 import { rejectSentence } from '../wire/rejects.ts';
 import { Additions } from './additions.ts';
 import { Answers } from './answers.ts';
@@ -296,6 +297,16 @@ export class Exchange implements AsyncDisposable {
     } catch (error) {
       throw fromNative(error);
     }
+  }
+
+  /** Where the gateways listen; undefined without gateways. */
+  get gatewayAddresses(): GatewayAddresses | undefined {
+    return this.#node.gatewayAddresses();
+  }
+
+  /** Counters of the gateways' thread, at most 100 ms old; undefined without gateways. */
+  gatewayStats(): GatewayStats | undefined {
+    return this.#node.gatewayStats();
   }
 
   /** Counters, without asking the engine's thread. */

@@ -5,6 +5,7 @@ import { integer, invalidOption, oneOf, powerOfTwo } from '../errors/checks.ts';
 import { fromNative } from '../errors/errors.ts';
 import { cellBytes } from '../wire/layout.ts';
 import type { EngineNode } from './engine-node.ts';
+import { nativeGatewayOptions } from './gateways.ts';
 import { type JournalSource, PastEvents } from './past-events.ts';
 import type { ExchangeOptions } from './types.ts';
 
@@ -73,6 +74,7 @@ export async function openNode(options: ExchangeOptions, onEvents: () => void): 
     eventCells: powerOfTwo('eventCells', options.eventCells ?? eventCellsDefault, 64, ringCellsMax),
     systemClock: clock === 'system',
     ...(await planOf(options)),
+    ...(options.gateways !== undefined && { gateways: nativeGatewayOptions(options.gateways) }),
   };
   const historyCells = historyCellsOf(options);
   try {

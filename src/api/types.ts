@@ -6,6 +6,7 @@
  * Accounts, assets and instruments are named by their names (1 to 16 printable ASCII characters), order ids and transaction ids
  * by 1 to 16 printable ASCII characters or a UUID.
  */
+import type { GatewayOptions } from './gateways.ts';
 
 /** A decimal text or an integer count of units. */
 export type Decimal = string | bigint;
@@ -459,6 +460,8 @@ export interface ExchangeOptions {
   spin?: number;
   /** Cores that the plan's threads are pinned to, in the order engine, journal, risk…, matching…, one for each. Default: none. */
   cores?: readonly number[];
+  /** Ports for clients of OUCH, ITCH and the clearing protocol, on a thread of their own. Default: none. */
+  gateways?: GatewayOptions;
 }
 
 /** A thread of the pipeline, other than the engine's. */

@@ -99,6 +99,35 @@ export const catalogue: readonly BenchEntry[] = [
     cases: [],
   },
   {
+    name: 'gateway',
+    sentence: 'Clients of OUCH 5.0 send orders over TCP, beside a bare epoll echo server.',
+    picture: [
+      'client process                 this process',
+      'N sessions ──▶ TCP ──▶ [ gateways: epoll, OUCH, store ] ──▶ [ command ring ] ──▶ engine: risk on, journal async',
+      'N sessions ◀── TCP ◀── [          writev             ] ◀── [ event ring   ] ◀──┘',
+      'N sockets  ◀─▶ TCP ◀─▶ [ epoll, recv, send ]             reference, messages of the same size, in the same run',
+    ].join('\n'),
+    workload:
+      'New day orders of one instrument, both sides at five prices around a middle, so that most of them trade, and a tenth as many cancels; one account a session. saturated: every connection keeps --window orders in flight; ' +
+      'at a rate: planned times, the round trip from the plan to the Accepted. shared: the gateways on the engine’s thread; own: on a thread of their own; busy: it never sleeps. offeredPerSecond 0: as much as it takes. ' +
+      'syscallsPerOrder counts every system call of the gateways’ thread; cases and the reference take turns, a figure is the median of the runs.',
+    options: ['connections', 'rate', 'window', 'seconds', 'runs', 'dir'],
+    cases: [],
+  },
+  {
+    name: 'fanout',
+    sentence: 'Events are routed to gateways in other processes: what one more of them costs the engine.',
+    picture: [
+      'orders of 64 sessions ──▶ events ──▶ EventRouter ──▶ BusOutlet ──▶ shm ──▶ gateway 1 (a process)',
+      '                                             └───▶ BusOutlet ──▶ shm ──▶ gateway 2 …',
+    ].join('\n'),
+    workload:
+      'Sessions spread over 1, 2, 4 and 8 gateways; an order is accepted, every tenth trades with an order of any other session. ' +
+      "Processor time of the engine's thread in batches of 256 orders: routing, writing to the outlets, one round of the bus; waiting for gateways is not counted. Counts of gateways take turns.",
+    options: ['operations', 'runs', 'seed'],
+    cases: [],
+  },
+  {
     name: 'journal',
     sentence: "The journal's writer stores batches.",
     picture:

@@ -9,6 +9,7 @@ import { benchCommand } from './bench.ts';
 import { type Command, Given, helpOf, saysYes, UsageError } from './command.ts';
 import { doctorCommand } from './doctor.ts';
 import { explainCommand } from './explain.ts';
+import { gatewayAuditCommand } from './gateway-audit.ts';
 import { hashCommand } from './hash.ts';
 import { journalDumpCommand } from './journal-dump.ts';
 import { journalRecoverCommand } from './journal-recover.ts';
@@ -27,6 +28,7 @@ export const commands: readonly Command[] = [
   hashCommand,
   explainCommand,
   backupCommand,
+  gatewayAuditCommand,
   benchCommand,
   topCommand,
   doctorCommand,

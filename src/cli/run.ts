@@ -1,9 +1,27 @@
 /** `verbex run`: one exchange node, with or without the demo market. */
-import type { Command } from './command.ts';
+import type { GatewayPorts } from '../console/gateways.ts';
+import type { Command, Given } from './command.ts';
 import { planGiven, planOptions } from './plan.ts';
 
 const portMax = 65_535;
 const countMax = 2 ** 32 - 1;
+
+/** Fixed ones stand beside HTTP's; where that takes any, these do. */
+function gatewayPorts(given: Given): GatewayPorts {
+  const free = given.integer('port') === 0;
+  const port = (name: string, fixed: number): number => given.integer(name) ?? (free ? 0 : fixed);
+  const users = given.text('gateway-users');
+  const datagrams = given.need('itch-datagrams');
+  return {
+    orders: port('ouch-port', 8090),
+    clearing: port('clearing-port', 8091),
+    stream: port('itch-port', 8092),
+    snapshot: port('snapshot-port', 8093),
+    retransmission: port('retransmission-port', 8094),
+    datagrams: datagrams === 'none' ? '' : datagrams,
+    ...(users !== undefined && { users }),
+  };
+}
 
 export const runCommand: Command = {
   name: 'run',
@@ -27,6 +45,38 @@ export const runCommand: Command = {
       help: 'answer when journaled, or only when it is on disk',
     },
     ...planOptions,
+    {
+      name: 'ouch-port',
+      value: 'PORT',
+      range: [0, portMax],
+      help: 'OUCH 5.0 order entry; default 8090, any free one where --port is 0',
+    },
+    { name: 'clearing-port', value: 'PORT', range: [0, portMax], help: 'clearing; default 8091, likewise' },
+    { name: 'itch-port', value: 'PORT', range: [0, portMax], help: 'ITCH 5.0; default 8092, likewise' },
+    {
+      name: 'snapshot-port',
+      value: 'PORT',
+      range: [0, portMax],
+      help: 'snapshots of the book; default 8093, likewise',
+    },
+    {
+      name: 'retransmission-port',
+      value: 'PORT',
+      range: [0, portMax],
+      help: 'MoldUDP64 requests; default 8094, likewise',
+    },
+    {
+      name: 'itch-datagrams',
+      value: 'ADDRESS:PORT,…',
+      fallback: '239.192.0.1:8095',
+      help: 'where MoldUDP64 datagrams go: groups and single hosts; none: nowhere',
+    },
+    {
+      name: 'gateway-users',
+      value: 'FILE',
+      help: 'JSON: who may log in to these ports (docs/operations.md); default: the demo’s user',
+    },
+    { name: 'no-gateways', help: 'none of these ports' },
     { name: 'demo', help: 'define the demo market and let a crowd trade on it' },
     { name: 'no-demo', help: 'no demo market, no crowd, whatever else says so' },
     { name: 'seed', value: 'N', range: [0, countMax], fallback: '1', help: 'seed of the crowd' },
@@ -80,6 +130,7 @@ export const runCommand: Command = {
       json: output.json,
       ...(chosen.length === 0 ? {} : { limits: Object.fromEntries(chosen) }),
       threads: planGiven(given),
+      ...(!given.has('no-gateways') && { gateways: gatewayPorts(given) }),
     });
   },
 };

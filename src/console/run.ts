@@ -17,6 +17,7 @@ import { exitClean, exitCodeOf, exitForced } from '../errors/exit-codes.ts';
 import { failureText } from './failure-text.ts';
 import { FigureTaker } from './figures.ts';
 import { elapsed, thousands } from './format.ts';
+import { type GatewayPorts, gatewayLines, gatewaysOf } from './gateways.ts';
 import { LiveView, PlainView, type View } from './live-view.ts';
 import { colours, noColours, type Paint } from './panel.ts';
 import { pasteLines, restingPrice } from './paste-lines.ts';
@@ -44,6 +45,8 @@ export interface RunOptions {
   }>;
   /** The threads of the node; default: auto. */
   readonly threads?: Pick<ExchangeOptions, 'plan' | 'spin' | 'cores'>;
+  /** Ports of the native protocols; left out: none. */
+  readonly gateways?: GatewayPorts;
   /** What the demo crowd aims at. */
   readonly commandsPerSecond?: number;
 }
@@ -131,7 +134,15 @@ export async function runNode(options: RunOptions): Promise<number> {
 
 async function running(options: RunOptions, speaker: Speaker, stop: StopSignal): Promise<number> {
   const { data, durability, limits, threads } = options;
-  const openOptions: ExchangeOptions = { data, durability, ...limits, ...threads };
+  const gateways =
+    options.gateways === undefined ? undefined : gatewaysOf(options.gateways, options.host, options.demo);
+  const openOptions: ExchangeOptions = {
+    data,
+    durability,
+    ...limits,
+    ...threads,
+    ...(gateways !== undefined && { gateways }),
+  };
   const exchange = await Exchange.open(openOptions);
   const resumed = exchange.stats();
   sayRecovery(speaker, options, resumed);
@@ -165,7 +176,8 @@ async function running(options: RunOptions, speaker: Speaker, stop: StopSignal):
       await crowd.start();
     }
     const instruments = await exchange.instruments();
-    sayAddresses(speaker, options, edges, recoveredPosition(resumed), instruments);
+    const ports = gatewayLines(exchange, options.demo && options.gateways?.users === undefined);
+    sayAddresses(speaker, options, edges, ports, recoveredPosition(resumed), instruments);
     view = openView(options, speaker, exchange, edges, crowd, instruments);
     const watch = watchEngine(exchange, failed);
     try {
@@ -237,6 +249,7 @@ function sayAddresses(
   speaker: Speaker,
   options: RunOptions,
   edges: Edges,
+  ports: readonly string[],
   position: bigint,
   instruments: readonly InstrumentView[],
 ): void {
@@ -247,6 +260,7 @@ function sayAddresses(
   speaker.say(`  http    http://${shown}:${port}/v1`);
   speaker.say(`  stream  ws://${shown}:${port}${streamPath}`);
   speaker.say(`  admin   http://${shown}:${adminPort}/v1  (key in ${join(options.data, 'admin.key')})`);
+  for (const line of ports) speaker.say(line);
   speaker.say('');
   if (!options.demo || !isLoopback(host)) {
     speaker.say(

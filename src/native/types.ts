@@ -67,6 +67,109 @@ export interface NodeOptions extends Limits {
   readonly systemClock?: boolean;
   /** Removes journal segments that both kept snapshots cover. Default false: a recovery from the journal alone stays possible. */
   readonly pruneSegments?: boolean;
+  /** Absent: no gateways. */
+  readonly gateways?: NativeGatewayOptions;
+}
+
+/** The gateways' options, flat (native/addon/gateway_options.cpp). Addresses are "host:port", "" for none. */
+export interface NativeGatewayOptions {
+  readonly orders?: string;
+  readonly clearing?: string;
+  readonly stream?: string;
+  readonly snapshot?: string;
+  readonly retransmission?: string;
+  /** With commas between them. */
+  readonly datagrams?: string;
+  readonly multicastInterface?: string;
+  readonly multicastHops?: number;
+  readonly datagramBytes?: number;
+  readonly historyBytes?: number;
+  /** A user a line: name, password, session, account, rights, ordersPerSecond, ordersBurst, with tabs between them. */
+  readonly users?: string;
+  readonly firms?: string;
+  readonly connectionsMax?: number;
+  readonly loginTimeoutMs?: number;
+  readonly heartbeatMs?: number;
+  readonly silenceMs?: number;
+  readonly stalledMs?: number;
+  readonly lagBytesMax?: number;
+  readonly ordersMax?: number;
+  readonly spin?: number;
+}
+
+/** Where the gateways listen; what is absent is not open. */
+export interface GatewayAddresses {
+  readonly orders?: string;
+  readonly clearing?: string;
+  readonly stream?: string;
+  readonly snapshot?: string;
+  readonly retransmission?: string;
+  readonly datagrams: readonly string[];
+  /** Session name of the market data; another one after every start. */
+  readonly feedSession: string;
+}
+
+export interface SessionStats {
+  readonly connections: number;
+  readonly accepted: number;
+  readonly refused: number;
+  readonly logins: number;
+  readonly loginsRejected: number;
+  readonly messagesIn: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Times that reading stopped because the engine had no room. */
+  readonly paused: number;
+  /** Connections that ended, by reason. */
+  readonly closed: Readonly<Record<string, number>>;
+}
+
+export interface GatewayStats {
+  readonly systemCalls: Readonly<Record<'waits' | 'reads' | 'writes' | 'others', number>>;
+  readonly orderSessions: SessionStats;
+  readonly clearingSessions: SessionStats;
+  readonly orders: Readonly<
+    Record<
+      | 'messages'
+      | 'malformed'
+      | 'orders'
+      | 'replaces'
+      | 'cancels'
+      | 'duplicates'
+      | 'rejectedHere'
+      | 'throttled'
+      | 'accepted'
+      | 'executions'
+      | 'cancelsOnDisconnect'
+      | 'openOrders'
+      | 'waits',
+      number
+    >
+  >;
+  readonly clearing: Readonly<
+    Record<
+      'messages' | 'malformed' | 'commands' | 'questions' | 'refusedHere' | 'executions' | 'kills',
+      number
+    >
+  >;
+  readonly feed: Readonly<
+    Record<
+      | 'messages'
+      | 'datagrams'
+      | 'datagramBytes'
+      | 'datagramsFailed'
+      | 'requests'
+      | 'requestsRefused'
+      | 'retransmitted'
+      | 'snapshots'
+      | 'shown',
+      number
+    >
+  >;
+  readonly events: number;
+  readonly storeBytes: number;
+  /** Why the gateways have stopped, or "". */
+  readonly failure: string;
 }
 
 export interface StageStats {
@@ -142,6 +245,9 @@ export interface NativeNode {
   query(kind: QueryKind, a: number, b: number, id: Uint8Array | null): Promise<string>;
   snapshot(): Promise<bigint>;
   stats(): NodeStats;
+  /** Undefined where the node has no gateways. */
+  gatewayAddresses(): GatewayAddresses | undefined;
+  gatewayStats(): GatewayStats | undefined;
   /** Go on taking events until it is settled. */
   close(): Promise<{ position: bigint; stateHash: string }>;
 }

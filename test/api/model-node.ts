@@ -178,6 +178,14 @@ export class ModelNode implements EngineNode {
     return this.position;
   }
 
+  gatewayAddresses(): undefined {
+    return undefined;
+  }
+
+  gatewayStats(): undefined {
+    return undefined;
+  }
+
   stats(): EngineStats {
     return {
       position: this.position,

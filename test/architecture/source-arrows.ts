@@ -21,6 +21,8 @@ export const sourceArrows: Readonly<Record<string, readonly string[]>> = {
   bus: [...ground, 'native'],
   // Clients of the gateways and the feed, in the field's own protocols: usable alone, so they know no engine and no addon.
   clients: ground,
+  // What gateways have kept, read without them.
+  gateway: ground,
   // The visible book rebuilt from events alone: what any consumer of the stream can know.
   mirror: [...ground, 'api'],
   // Users of the public API, like anybody else, and strangers to each other.
@@ -31,7 +33,7 @@ export const sourceArrows: Readonly<Record<string, readonly string[]>> = {
   // Shows all of them.
   console: [...ground, 'api', 'mirror', ...edges],
   // The command line wires them; nobody knows it.
-  cli: [...ground, 'wire', 'native', 'api', 'bus', 'mirror', ...edges, 'console'],
+  cli: [...ground, 'wire', 'native', 'api', 'bus', 'gateway', 'mirror', ...edges, 'console'],
   // src/index.ts: what the package exports.
   '.': [...ground, 'api', 'bus', 'clients', 'mirror', 'replay', 'edges'],
 };

@@ -43,6 +43,7 @@ describe('native programs', () => {
     journal: ['--operations', '200'],
     snapshot: ['--orders', '2000', '--rate', '2000', '--runs', '1'],
     recovery: ['--operations', '4000', '--runs', '1'],
+    fanout: ['--operations', '2000', '--runs', '1'],
     scale: ['--operations', '1000', '--runs', '1', '--largest', '1000'],
     presets: ['--operations', '1000', '--memory', '64'],
   };
@@ -64,6 +65,14 @@ describe('native programs', () => {
         }
       }
       if (name === 'recovery') expect(cases.map((one) => one.replayed)).toEqual([4000, 400]);
+      if (name === 'fanout') {
+        expect(cases.map((one) => one.gateways)).toEqual([1, 2, 4, 8]);
+        // An order concerns one gateway, a trade at most two.
+        for (const one of cases) {
+          expect(one.deliveriesPerOrder).toBeGreaterThanOrEqual(1);
+          expect(one.deliveriesPerOrder).toBeLessThanOrEqual(1.3);
+        }
+      }
       if (name === 'scale') expect(kinds(cases)).toEqual(['memory', 'orders', 'accounts', 'instruments']);
       if (name === 'presets') {
         expect(kinds(cases)).toEqual(['single', 'peak', 'medium', 'large', 'huge']);
@@ -88,6 +97,28 @@ describe('native programs', () => {
       for (const one of result.cases) {
         expect(one).toMatchObject({ bytes: 64, ratio: expect.any(Number), reference: expect.any(String) });
         expect(one.messagesPerSecond).toBeGreaterThan(0);
+      }
+    },
+    buildMs,
+  );
+
+  test(
+    'gateway answers every order that was sent, by both kinds of thread',
+    async () => {
+      const options = ['--connections', '8', '--rate', '2000', '--seconds', '1', '--runs', '1'];
+      const result = await nativeBench('gateway', options, silent);
+      expectSound(result);
+      expect(result.cases.map((one) => `${one.name} ${one.wait} ${one.thread}`)).toEqual([
+        'saturated busy shared',
+        'saturated sleeping own',
+        'at a rate busy shared',
+        'at a rate sleeping shared',
+        'at a rate sleeping own',
+      ]);
+      for (const one of result.cases) {
+        expect(one).toMatchObject({ connections: 8, unanswered: 0 });
+        for (const figure of ['ordersPerSecond', 'p50Us', 'maxUs', 'echoP50Us', 'syscallsPerOrder'])
+          expect(one[figure]).toBeGreaterThan(0);
       }
     },
     buildMs,

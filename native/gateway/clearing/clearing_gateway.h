@@ -11,7 +11,12 @@
 //      and its command enters before any order that waits for room.
 //   4. Drop copy: every execution, with both fees where both sides are in the subtree, exactly once and in
 //      order, by sequence number.
-// Requires: as OrderGateway.
+//   5. Whatever a session asked for is answered once, by Acknowledged, Rejected or an answer; what the stop of
+//      a gateway swallowed is rejected before the session's next log-in.
+//   6. A stream is a function of the events, of what its session sent, and of the answers to its questions.
+// Requires: as OrderGateway; the directory takes an event before it is delivered here. A store of its own
+// (ownStore): a store knows of an event only whether all its messages are stored, so where two gateways wrote
+// into one, a kill between their deliveries of a trade would lose the drop copy.
 #pragma once
 
 #include <cstdint>
@@ -28,12 +33,19 @@ namespace verbex::gateway {
 
 struct ClearingGatewayOptions {
     uint8_t outlet = 1;
-    uint32_t requestsMax = 1024;  // that wait for an answer, of all sessions
+    uint32_t requestsMax = 1024;  // that wait for an answer, of all sessions; of one session an eighth
+    // The store is this gateway's alone: streams have the numbers of their users, and the day's end begins a
+    // new day. Otherwise a user's stream has the number kSharedStreams + User::session (which is below it
+    // then), and another gateway begins the day.
+    bool ownStore = true;
+
+    static constexpr uint16_t kSharedStreams = 0x8000;
 };
 
 struct ClearingGatewayCounters {
     uint64_t messages = 0;
-    uint64_t malformed = 0;
+    uint64_t malformed = 0;    // ended their connection
+    uint64_t duplicates = 0;   // references seen before: ignored
     uint64_t commands = 0;
     uint64_t questions = 0;
     uint64_t refusedHere = 0;
