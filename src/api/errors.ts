@@ -13,6 +13,7 @@ export {
   GatewayError,
   InvalidRequestError,
   NativeError,
+  OrderRejectedError,
   PeerLostError,
   PositionLostError,
   RejectError,

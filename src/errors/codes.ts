@@ -249,6 +249,12 @@ export const errorCodes = [
     'FeedError',
     'the feed began a new session while the old one was being read, more often than it can be followed',
   ],
+  [
+    'ORDER_REJECTED',
+    'OrderRejectedError',
+    'the gateway has rejected an order or a replacement; `details.reason` is the reason of the protocol',
+  ],
+  ['CANCEL_REJECTED', 'OrderRejectedError', 'nothing of the order is left that could be taken off'],
   ['INTERNAL_ERROR', 'Error', 'anything else: a fault in this package; the command line prints its stack'],
 ] as const;
 
