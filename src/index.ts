@@ -22,9 +22,11 @@ export {
   type ErrorExtras,
   EventsGoneError,
   errorCodes,
+  FeedError,
   GatewayError,
   InvalidRequestError,
   NativeError,
+  OrderRejectedError,
   PeerLostError,
   PositionLostError,
   RejectError,
@@ -41,6 +43,41 @@ export { Bus } from './bus/bus.ts';
 export type { Publication } from './bus/publication.ts';
 export type { Subscription } from './bus/subscription.ts';
 export * from './bus/types.ts';
+export { type InstrumentTerms, InstrumentUnits } from './clients/instrument-units.ts';
+export {
+  type BookLevel,
+  type FeedEnd,
+  type FeedRecovery,
+  ItchBook,
+  type ItchBookEvents,
+  type ItchBookOptions,
+} from './clients/itch-book.ts';
+export * from './clients/itch-codec.ts';
+export {
+  type MoldCounters,
+  type MoldHandler,
+  type MoldOptions,
+  MoldReceiver,
+} from './clients/mold-receiver.ts';
+export {
+  type FeedChange,
+  type FeedLevel,
+  type FeedOrder,
+  type FeedTrade,
+  OrderBooks,
+  type OrderBooksListener,
+} from './clients/order-books.ts';
+export {
+  type EnterRequest,
+  type OuchAmount,
+  OuchClient,
+  type OuchClientEvents,
+  type OuchClientOptions,
+  ouchMarketPrice,
+  type ReplaceRequest,
+  type Requested,
+} from './clients/ouch-client.ts';
+export * from './clients/ouch-codec.ts';
 export {
   type ReconnectOptions,
   SoupClient,
