@@ -303,8 +303,7 @@ session::Taken Gateway::enter(uint32_t index, const Request& request, const Comm
     Session& session = sessions_[index];
     bool kills = false;
     if constexpr (Request::kType == clearing::KillSwitch::kType) kills = request.state == 1;
-    // Whatever else is asked waits behind kills that wait.
-    if (!kills && (!kills_.empty() || !hasRoom(session))) return Taken::NotNow;
+    if (!kills && !hasRoom(session)) return Taken::NotNow;
     if (kills && session.killsAsked() >= kKillsMax) {
         if (!note(session, request.reference, message)) return Taken::Close;
         ++counters_.refusedHere;
@@ -312,6 +311,7 @@ session::Taken Gateway::enter(uint32_t index, const Request& request, const Comm
                static_cast<uint16_t>(Reason::TOO_MANY_REQUESTS), 0, ownPlace(), true);
         return failed_ ? Taken::Close : Taken::Yes;
     }
+    // Whatever is asked waits behind kills that wait.
     Command* cell = kills_.empty() ? port_.claim() : nullptr;
     if (cell == nullptr && !kills) return Taken::NotNow;
     if (!note(session, request.reference, message)) return Taken::Close;
