@@ -36,7 +36,14 @@ export {
 } from './api/errors.ts';
 export type { CellsCallback, EventsCallback } from './api/event-pump.ts';
 export { Exchange, type RejectedEvent } from './api/exchange.ts';
-export type { FirmThrottle, GatewayOptions, GatewayUser } from './api/gateways.ts';
+export type {
+  FirmThrottle,
+  GatewayAddresses,
+  GatewayOptions,
+  GatewayStats,
+  GatewayUser,
+  SessionStats,
+} from './api/gateways.ts';
 export { type AccountRef, type BatchId, type InstrumentRef, OrderBatch } from './api/order-batch.ts';
 export type * from './api/types.ts';
 export { Bus } from './bus/bus.ts';
@@ -86,4 +93,3 @@ export {
   type SoupLoggedIn,
   type SoupOptions,
 } from './clients/soup-client.ts';
-export type { GatewayAddresses, GatewayStats, SessionStats } from './native/types.ts';
