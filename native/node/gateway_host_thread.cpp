@@ -184,6 +184,10 @@ void GatewayHost::stop() {
     clearingServer_.reset();
     orderServer_.reset();
     feed_.reset();
+    // And with it the lock of its directory, also where it has failed.
+    clearing_.reset();
+    orders_.reset();
+    store_.reset();
 }
 
 }  // namespace verbex::node
