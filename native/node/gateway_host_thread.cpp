@@ -131,10 +131,17 @@ void GatewayHost::tick() {
 void GatewayHost::checkStore() {
     if (store_->status().isOk() || !failure_.empty()) return;
     failure_ = store_->status().toString();
+    closePorts();
+}
+
+// Everybody is told that the session ends.
+void GatewayHost::closePorts() {
     if (orderServer_ != nullptr) orderServer_->endSession();
     if (clearingServer_ != nullptr) clearingServer_->endSession();
     orderServer_.reset();
     clearingServer_.reset();
+    orders_->detach();
+    clearing_->detach();
 }
 
 void GatewayHost::publishStats() {

@@ -2,6 +2,8 @@
 import { integer, invalidOption } from '../errors/checks.ts';
 import type { NativeGatewayOptions } from '../native/types.ts';
 
+export type { GatewayAddresses, GatewayStats, SessionStats } from '../native/types.ts';
+
 /** Who may log in. The same name and password count on every port. */
 export interface GatewayUser {
   /** 1 to 6 printable characters; case does not count. */

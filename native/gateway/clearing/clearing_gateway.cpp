@@ -55,6 +55,7 @@ public:
     void restore(const StoredRecord& record) override;
     void begin() override;
     void attach(session::SessionServer& server) override { server_ = &server; }
+    void detach() override { server_ = nullptr; }
     bool work(uint64_t nowNs) override;
     [[nodiscard]] bool busy() const override { return !kills_.empty(); }
     [[nodiscard]] const ClearingGatewayCounters& counters() const override { return counters_; }

@@ -64,6 +64,8 @@ public:
     virtual void restore(const StoredRecord& record) = 0;
     virtual void begin() = 0;
     virtual void attach(session::SessionServer& server) = 0;
+    // It is gone, and every connection with it.
+    virtual void detach() = 0;
     // Before OrderGateway::work() and before servers go on with what waits: kill switches first.
     virtual bool work(uint64_t nowNs) = 0;
     [[nodiscard]] virtual bool busy() const = 0;

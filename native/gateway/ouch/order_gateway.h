@@ -68,6 +68,8 @@ public:
     virtual void begin() = 0;
     // The server whose connections this gateway touches and closes.
     virtual void attach(session::SessionServer& server) = 0;
+    // It is gone, and every connection with it.
+    virtual void detach() = 0;
     // Time for throttles; cancels that wait for room. True: something was done.
     virtual bool work(uint64_t nowNs) = 0;
     // Work of its own waits for room: do not sleep long.
