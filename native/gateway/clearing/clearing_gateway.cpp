@@ -90,6 +90,7 @@ private:
     Taken enter(uint32_t index, const Request& request, const Command& command,
                 std::span<const std::byte> message);
     Taken ask(uint32_t index, const clearing::Query& query, std::span<const std::byte> message);
+    Taken tellReference(uint32_t index, std::span<const std::byte> message);
     [[nodiscard]] bool hasRoom(const Session& session) const {
         return sessions_.waiting() < options_.requestsMax &&
                session.waiting.size() < std::max(1u, options_.requestsMax / 8);
@@ -259,10 +260,27 @@ session::Taken Gateway::received(session::ConnectionId connection,
     case clearing::Request::kType: return take<clearing::Request>(index, message);
         VERBEX_CLEARING_REQUESTS(VERBEX_X)
 #undef VERBEX_X
+        case ReferenceQuery::kType: return tellReference(index, message);
         default: break;
     }
     ++counters_.malformed;
     return Taken::Close;
+}
+
+session::Taken Gateway::tellReference(uint32_t index, std::span<const std::byte> message) {
+    Session& session = sessions_[index];
+    ReferenceQuery query;
+    if (decode(message, query) != Decoded::Yes) {
+        ++counters_.malformed;
+        return Taken::Close;
+    }
+    if (session.killWaits) return Taken::NotNow;
+    ++counters_.messages;
+    const bool sent = send(session,
+                           ReferenceAnswer{sinceMidnight(directory_.timeNs()), query.tag,
+                                           session.lastReference},
+                           ownPlace(), true);
+    return sent ? Taken::Yes : Taken::Close;
 }
 
 template <typename Request>

@@ -212,6 +212,9 @@ TEST_F(Clearing, AReferenceIsUsedOnceAlsoOverARestart) {
     EXPECT_EQ(give(adam, deposit(6, "acme")), Taken::Yes);
     EXPECT_EQ(port.entered.size(), 2u);
     EXPECT_EQ(gateway->counters().duplicates, 1u);
+    EXPECT_EQ(give(adam, ReferenceQuery{77}), Taken::Yes);
+    EXPECT_EQ(newest<ReferenceAnswer>(3).tag, 77u);
+    EXPECT_EQ(newest<ReferenceAnswer>(3).lastReference, 6u);
 }
 
 TEST_F(Clearing, WhatAStopSwallowedIsRejectedAtTheNextLogin) {
@@ -521,8 +524,8 @@ TEST_F(Clearing, AStoreThatFailsTakesNothingMore) {
 // What reaches the port is of a known form and of the user's subtree, whatever comes.
 TEST_F(Clearing, GarbageNeverReachesThePort) {
     std::mt19937_64 random(11);
-    const char types[] = {'D', 'W', 'T', 'L', 'R', 'I', 'K', 'M', 'Q', 'x', 0};
-    const size_t lengths[] = {69, 69, 85, 54, 26, 38, 22, 38, 30, 10, 1};
+    const char types[] = {'D', 'W', 'T', 'L', 'R', 'I', 'K', 'M', 'Q', 'N', 0};
+    const size_t lengths[] = {69, 69, 85, 54, 26, 38, 22, 38, 30, 5, 1};
     const ConnectionId dora = login("dora");
     uint64_t closed = 0;
     for (int i = 0; i < 100'000; ++i) {
