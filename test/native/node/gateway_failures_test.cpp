@@ -379,6 +379,7 @@ TEST(GatewayHostOpening, NamesWhatIsWrong) {
     second.gateways->orders->address = first.orders();
     Server taken(second);
     EXPECT_EQ(taken.node, nullptr);
+    EXPECT_EQ(taken.code, "EADDRINUSE");
     EXPECT_NE(taken.failure.find("the order port"), std::string::npos) << taken.failure;
     second.gateways->orders->address.port = 0;
     EXPECT_NE(Server(second).node, nullptr);

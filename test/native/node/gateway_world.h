@@ -89,6 +89,7 @@ struct Server {
     journal::PosixStorage storage;
     SystemClock clock;
     std::unique_ptr<Node> node;
+    std::string code;
     std::string failure;
 
     explicit Server(const NodeOptions& options, bool withMarket = false, uint32_t users = 0) {
@@ -96,6 +97,7 @@ struct Server {
         with.storage = &storage;
         with.clock = &clock;
         Node::Opened opened = Node::open(options, with);
+        code = opened.failure.code;
         failure = opened.failure.message;
         node = std::move(opened.node);
         if (node == nullptr || !withMarket) return;
