@@ -106,7 +106,13 @@ struct Server {
             at += node->offer(&commands[at], static_cast<uint32_t>(commands.size() - at)).taken;
         }
         // The gateways hear of the accounts before anybody logs in.
-        while (node->gateways()->stats().events < commands.size()) std::this_thread::yield();
+        const auto done = [&] {
+            const NodeStats stats = node->stats();
+            return stats.publishedPosition >= commands.size() + stats.ticks;
+        };
+        while (!done()) std::this_thread::yield();
+        const uint64_t events = node->stats().events;
+        while (node->gateways()->stats().events < events) std::this_thread::yield();
     }
     [[nodiscard]] transport::Address orders() const { return *node->gateways()->addresses().orders; }
 
