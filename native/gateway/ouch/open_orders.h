@@ -36,6 +36,7 @@ struct OpenOrder {
     char capacity;
     bool replacement;    // of another order; while it is not accepted that one may still trade
     bool cancelAsked;    // by the gateway itself
+    bool cancelRefused;  // that, for now
     ClOrdId clOrdId;
 };
 

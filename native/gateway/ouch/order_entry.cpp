@@ -287,7 +287,7 @@ Taken OuchGateway::replace(Session& session, const Message& message) {
     open.orderId = 0;
     open.day = static_cast<uint32_t>(store_.dayStart());
     open.replacement = true;
-    open.cancelAsked = false;
+    open.cancelAsked = open.cancelRefused = false;
     open.price = static_cast<int64_t>(uint64_t{request.price});
     open.intended = request.quantity;
     open.open = request.quantity - executed;

@@ -95,7 +95,7 @@ void OuchGateway::rejected(const Event& event, const EventPlace& place) {
         // A cancel of the gateway's own: of an order that is gone, or that can't be cancelled yet.
         OpenOrder* const order = orderOf(readSessionOrderId(event.id));
         if (order == nullptr) return;
-        order->cancelAsked = false;
+        order->cancelRefused = true;
         session.owesCancels = true;
         return;
     }
@@ -313,6 +313,11 @@ void OuchGateway::tradingStateSet() {
         Session& session = sessions_[user.session];
         if (!session.owesCancels) continue;
         session.owesCancels = false;
+        for (uint32_t reference = orders_.first(session.number); reference != 0;
+             reference = orders_.after(session.number, reference)) {
+            OpenOrder* const order = orders_.find(session.number, reference);
+            if (order->cancelRefused) order->cancelAsked = order->cancelRefused = false;
+        }
         beginCancelling(session);
     }
 }

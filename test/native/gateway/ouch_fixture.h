@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -210,11 +211,13 @@ public:
         gateway->deliver(event, place);
         store->noteDelivered(place);
         if (event.type == static_cast<uint8_t>(EventType::DayEnded)) {
+            if (atDayEnd) atDayEnd();
             (void)store->beginDay(place.position);
             gateway->begin();
         }
     }
 
+    std::function<void()> atDayEnd;  // before streams begin anew
     FakePort port;
     Directory directory;
     std::unique_ptr<MessageStore> store;
