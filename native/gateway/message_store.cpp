@@ -241,6 +241,7 @@ private:
         end_ = log.end;
         completeEnd_ = recordId(lastNumber(), end_);
         VERBEX_RETURN_IF_FAILED(rebuild(log.dayRecord, visit));
+        fillPool();  // for the part of the last segment that is reserved already
         return trim();
     }
 

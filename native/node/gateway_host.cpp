@@ -129,6 +129,7 @@ Status GatewayHost::catchUp(const GatewayStart& begin) {
         directory_.begin(begin.state);
     }
     store_->noteDelivered(place_);
+    orders_->settle(begin.state);
     return store_->status();
 }
 
