@@ -90,6 +90,7 @@ private:
     Taken enter(uint32_t index, const Request& request, const Command& command,
                 std::span<const std::byte> message);
     Taken ask(uint32_t index, const clearing::Query& query, std::span<const std::byte> message);
+    Taken tellReference(uint32_t index, std::span<const std::byte> message);
     [[nodiscard]] bool hasRoom(const Session& session) const {
         return sessions_.waiting() < options_.requestsMax &&
                session.waiting.size() < std::max(1u, options_.requestsMax / 8);
@@ -259,10 +260,27 @@ session::Taken Gateway::received(session::ConnectionId connection,
     case clearing::Request::kType: return take<clearing::Request>(index, message);
         VERBEX_CLEARING_REQUESTS(VERBEX_X)
 #undef VERBEX_X
+        case ReferenceQuery::kType: return tellReference(index, message);
         default: break;
     }
     ++counters_.malformed;
     return Taken::Close;
+}
+
+session::Taken Gateway::tellReference(uint32_t index, std::span<const std::byte> message) {
+    Session& session = sessions_[index];
+    ReferenceQuery query;
+    if (decode(message, query) != Decoded::Yes) {
+        ++counters_.malformed;
+        return Taken::Close;
+    }
+    if (session.killWaits) return Taken::NotNow;
+    ++counters_.messages;
+    const bool sent = send(session,
+                           ReferenceAnswer{sinceMidnight(directory_.timeNs()), query.tag,
+                                           session.lastReference},
+                           ownPlace(), true);
+    return sent ? Taken::Yes : Taken::Close;
 }
 
 template <typename Request>
@@ -303,8 +321,7 @@ session::Taken Gateway::enter(uint32_t index, const Request& request, const Comm
     Session& session = sessions_[index];
     bool kills = false;
     if constexpr (Request::kType == clearing::KillSwitch::kType) kills = request.state == 1;
-    // Whatever else is asked waits behind kills that wait.
-    if (!kills && (!kills_.empty() || !hasRoom(session))) return Taken::NotNow;
+    if (!kills && !hasRoom(session)) return Taken::NotNow;
     if (kills && session.killsAsked() >= kKillsMax) {
         if (!note(session, request.reference, message)) return Taken::Close;
         ++counters_.refusedHere;
@@ -312,6 +329,7 @@ session::Taken Gateway::enter(uint32_t index, const Request& request, const Comm
                static_cast<uint16_t>(Reason::TOO_MANY_REQUESTS), 0, ownPlace(), true);
         return failed_ ? Taken::Close : Taken::Yes;
     }
+    // Whatever is asked waits behind kills that wait.
     Command* cell = kills_.empty() ? port_.claim() : nullptr;
     if (cell == nullptr && !kills) return Taken::NotNow;
     if (!note(session, request.reference, message)) return Taken::Close;

@@ -212,6 +212,9 @@ TEST_F(Clearing, AReferenceIsUsedOnceAlsoOverARestart) {
     EXPECT_EQ(give(adam, deposit(6, "acme")), Taken::Yes);
     EXPECT_EQ(port.entered.size(), 2u);
     EXPECT_EQ(gateway->counters().duplicates, 1u);
+    EXPECT_EQ(give(adam, ReferenceQuery{77}), Taken::Yes);
+    EXPECT_EQ(newest<ReferenceAnswer>(3).tag, 77u);
+    EXPECT_EQ(newest<ReferenceAnswer>(3).lastReference, 6u);
 }
 
 TEST_F(Clearing, WhatAStopSwallowedIsRejectedAtTheNextLogin) {
@@ -320,6 +323,52 @@ TEST_F(Clearing, KillsAreToldAboveAndBelow) {
     deliver(event);
     for (const uint16_t session : {1, 2, 3, 4, 5})
         EXPECT_EQ(newest<clearing::KillSwitchSet>(session).account, idOf("VENUE"));
+}
+
+TEST_F(Clearing, ATradeIsToldOncePerSideAndSessionAndEndsWithItsLastMessage) {
+    Event trade{};
+    trade.type = static_cast<uint8_t>(EventType::Trade);
+    trade.account = 4;   // cora, below desk, below acme
+    trade.account2 = 2;  // bolt
+    trade.side = 1;
+    trade.instrument = 1;
+    trade.price = 100;
+    trade.quantity = 7;
+    trade.fee = 5;
+    trade.fee2 = -2;
+    trade.leaves = 1;
+    trade.leaves2 = 3;
+    trade.orderId = 10;
+    trade.orderId2 = 20;
+    trade.id = idOf("taker");
+    trade.id2 = idOf("maker");
+    trade.tradeId = 9;
+    deliver(trade);
+    EXPECT_EQ(store_->stream(1).size(), 2u) << "both sides are the venue's";
+    for (const uint16_t session : {2, 3, 4, 5}) EXPECT_EQ(store_->stream(session).size(), 1u);
+    EXPECT_TRUE(store_->stream(6).empty());
+    const auto taker = newest<Execution>(4);
+    EXPECT_EQ(taker.account, idOf("cora"));
+    EXPECT_EQ(taker.liquidity, 'R');
+    EXPECT_EQ(taker.side, 1);
+    EXPECT_EQ(taker.orderId, 10u);
+    EXPECT_EQ(taker.clientId, idOf("taker"));
+    EXPECT_EQ(taker.fee, 5);
+    EXPECT_EQ(taker.leaves, 1);
+    EXPECT_TRUE(taker.counterparty.none()) << "another firm's business";
+    const auto maker = newest<Execution>(5);
+    EXPECT_EQ(maker.account, idOf("bolt"));
+    EXPECT_EQ(maker.liquidity, 'A');
+    EXPECT_EQ(maker.side, 2);
+    EXPECT_EQ(maker.orderId, 20u);
+    EXPECT_EQ(maker.clientId, idOf("maker"));
+    EXPECT_EQ(maker.fee, -2);
+    EXPECT_EQ(maker.leaves, 3);
+    EXPECT_EQ(newest<Execution>(1).counterparty, idOf("cora"));
+    EXPECT_EQ(gateway->counters().executions, 6u);
+    const auto& records = store_->records();
+    ASSERT_EQ(records.size(), 6u);
+    for (size_t i = 0; i < records.size(); ++i) EXPECT_EQ(records[i].last, i == 5) << i;
 }
 
 TEST_F(Clearing, WaitingRequestsAreBounded) {
@@ -475,8 +524,8 @@ TEST_F(Clearing, AStoreThatFailsTakesNothingMore) {
 // What reaches the port is of a known form and of the user's subtree, whatever comes.
 TEST_F(Clearing, GarbageNeverReachesThePort) {
     std::mt19937_64 random(11);
-    const char types[] = {'D', 'W', 'T', 'L', 'R', 'I', 'K', 'M', 'Q', 'x', 0};
-    const size_t lengths[] = {69, 69, 85, 54, 26, 38, 22, 38, 30, 10, 1};
+    const char types[] = {'D', 'W', 'T', 'L', 'R', 'I', 'K', 'M', 'Q', 'N', 0};
+    const size_t lengths[] = {69, 69, 85, 54, 26, 38, 22, 38, 30, 5, 1};
     const ConnectionId dora = login("dora");
     uint64_t closed = 0;
     for (int i = 0; i < 100'000; ++i) {

@@ -206,7 +206,13 @@ private:
         port_.room = random_() % 4 == 0 ? 0 : SIZE_MAX;
         switch (random_() % 10) {
             case 0:
-            case 1: ask(user, Deposit{reference, name(), asset(), transaction(), amount}); break;
+                repeated_ = {reference, name(), asset(), transaction(), amount};
+                ask(user, repeated_);
+                break;
+            case 1:  // as a client does that has heard nothing of it
+                repeated_.reference = reference;
+                ask(user, repeated_);
+                break;
             case 2: ask(user, Withdraw{reference, name(), asset(), transaction(), amount}); break;
             case 3:
             case 4: ask(user, Transfer{reference, name(), asset(), transaction(), amount, name()}); break;
@@ -428,6 +434,7 @@ private:
     uint32_t nextSlot_ = 0, generation_ = 0;
     uint32_t reference_[kUsers] = {};
     uint64_t orders_ = 0;
+    Deposit repeated_{};
     size_t stepped_ = 0;
 };
 
