@@ -157,7 +157,7 @@ export class FakeGateway implements AsyncDisposable {
 
 /** Waits until something holds. The bound is generous: it is there for failures only. */
 export async function until(holds: () => boolean, what = 'it never came'): Promise<void> {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 25_000;
   while (!holds()) {
     if (performance.now() > end) throw new Error(what);
     await new Promise((resolve) => setTimeout(resolve, 2));

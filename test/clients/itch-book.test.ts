@@ -188,7 +188,12 @@ describe('over datagrams', () => {
   async function started(market: FakeMarket, weather: Weather, options: Partial<ItchBookOptions> = {}) {
     const port = await freePort();
     const feed = await FakeMoldFeed.open(() => market.messages, { port, host: '127.0.0.1' }, weather);
-    const datagrams = { address: `127.0.0.1:${port}`, retransmission: feed.retransmission, answerMs: 20 };
+    const datagrams = {
+      address: `127.0.0.1:${port}`,
+      retransmission: feed.retransmission,
+      answerMs: 20,
+      attemptsMax: 12,
+    };
     const { datagrams: more, ...others } = options;
     const book = await ItchBook.open({ ...login, datagrams: { ...datagrams, ...more }, ...others });
     return { feed, book };

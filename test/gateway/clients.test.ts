@@ -142,7 +142,12 @@ describe('trading at random', () => {
     await using exchange = await Exchange.open({ ...small, gateways: gateways({ feed }) });
     await addMarket(exchange);
     const { orders, stream, snapshot, retransmission } = exchange.gatewayAddresses!;
-    const datagrams = { address: `127.0.0.1:${port}`, retransmission: retransmission!, answerMs: 20 };
+    const datagrams = {
+      address: `127.0.0.1:${port}`,
+      retransmission: retransmission!,
+      answerMs: 20,
+      attemptsMax: 12,
+    };
     const begin = await Promise.all([
       ItchBook.open({ ...feedUser, stream: stream!, instruments }),
       ItchBook.open({ ...feedUser, datagrams, instruments }),
