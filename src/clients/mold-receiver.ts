@@ -124,6 +124,8 @@ export class MoldReceiver implements AsyncDisposable {
   readonly #asking: Socket | undefined;
   readonly #waiting = new Map<number, Buffer>();
   #session = '';
+  /** As it stands in the datagrams: servers compare the blanks too. */
+  #padded = '';
   /** What still comes of it is late, and of no use. */
   #sessionBefore = '';
   /** 0: nothing is handed on before restart(). */
@@ -241,6 +243,7 @@ export class MoldReceiver implements AsyncDisposable {
       this.#next = next;
       if (!first) this.#handler.restarted?.(header.session);
     }
+    this.#padded = datagram.toString('latin1', 0, 10);
     if (header.count === moldEndOfSession || header.count === 0) {
       if (header.count !== 0) this.#endAt = header.sequence;
       this.#known = Math.max(this.#known, header.sequence);
@@ -351,7 +354,7 @@ export class MoldReceiver implements AsyncDisposable {
       this.#handler.lost?.(from, to);
       return;
     }
-    const request = moldHeader({ session: this.#session, sequence: this.#next, count: to - this.#next });
+    const request = moldHeader({ session: this.#padded, sequence: this.#next, count: to - this.#next });
     this.counters.requests++;
     this.#asking.send(request, server.port, server.host, () => undefined);
     this.#wait(answer * 2 ** Math.min(this.#unanswered, 10));
