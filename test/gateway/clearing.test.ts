@@ -11,13 +11,14 @@ import { OuchClient } from '../../src/clients/ouch-client.ts';
 import { until } from '../clients/fake-gateway.ts';
 import { accounts, addMarket, executionsOf, gateways, instruments, small, Trader } from './venue.ts';
 
-const clerk = (name: string, session: number, account: string, mayAdminister = false): GatewayUser => ({
-  ...{ name, password: 'secret', session, account, mayClear: true, mayAdminister },
-});
-const users = [
-  ...gateways().users.map((user) => ({ ...user, mayClear: true })),
-  clerk('DESK', 20, 'VENUE', true),
-];
+const desk: GatewayUser = {
+  name: 'DESK',
+  password: 'secret',
+  session: 20,
+  account: 'VENUE',
+  rights: ['clear', 'administer'],
+};
+const users = [...gateways().users, desk];
 const options = gateways({ clearing: '127.0.0.1:0', users });
 const login = (exchange: Exchange, user: string) => ({
   ...{ address: exchange.gatewayAddresses!.clearing!, user, password: 'secret' },
@@ -108,7 +109,9 @@ test('drop copy is what the journal holds, over restarts of the node too', async
         for (const trader of traders) trader.act();
         if (round % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
       }
-      for (const trader of traders) await trader.client.accountQuery();
+      // Answered behind everything that was sent before it.
+      for (const { client } of traders)
+        await client.enter({ side: 'buy', symbol: 'BTC-USD', quantity: 1, price: 1 });
       const expected = await executionsOf(exchange);
       const last = () =>
         accounts.every((a) => copiesOf(heard.get('DESK')!, a).length >= expected.get(a)!.length);
