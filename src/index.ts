@@ -50,6 +50,29 @@ export { Bus } from './bus/bus.ts';
 export type { Publication } from './bus/publication.ts';
 export type { Subscription } from './bus/subscription.ts';
 export * from './bus/types.ts';
+export {
+  type ClearingAnswer,
+  ClearingClient,
+  type ClearingClientOptions,
+  type ClearingLimitKind,
+  type ClearingMoney,
+  type ClearingOutcome,
+  type ClearingQuery,
+  type ClearingRow,
+} from './clients/clearing-client.ts';
+export {
+  type ClearingAcknowledged,
+  type ClearingAnswers,
+  type ClearingExecution,
+  type ClearingMessage,
+  type ClearingRejected,
+  type ClearingRequest,
+  type ClearingRequests,
+  readClearing,
+  readClearingRequest,
+  writeClearing,
+  writeClearingAnswer,
+} from './clients/clearing-codec.ts';
 export { type InstrumentTerms, InstrumentUnits } from './clients/instrument-units.ts';
 export {
   type BookLevel,

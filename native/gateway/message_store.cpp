@@ -185,6 +185,8 @@ public:
         StoreState state{boot_, generation_, true, completeEnd_};
         VERBEX_RETURN_IF_FAILED(writeState(options_.directory, state));
         closed_ = true;
+        // Nothing is written from here on: another may open the directory, though this one is still read.
+        lock_ = StoreLock();
         status_ = Status(StatusCode::Closed, "the message store is closed");
         return {};
     }
