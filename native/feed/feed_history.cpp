@@ -69,37 +69,43 @@ void FeedHistory::skip(Reader& reader) const {
     ++reader.sequence_;
 }
 
-size_t FeedHistory::gather(const session::OutboundCursor& cursor, std::span<iovec> into) {
+size_t FeedHistory::gather(const session::OutboundCursor& cursor, std::span<iovec> into,
+                           size_t most) const {
     uint64_t place = placeOf(cursor);
-    if (place < oldestPlace()) return 0;  // lag() says that it is lost
-    size_t room = gatherMax_;
+    if (place < oldestPlace()) return 0;
+    uint64_t from = place + cursor.offset;
     size_t entries = 0;
-    while (place != head_ && entries < into.size() && room != 0) {
-        if (lap(place) != lap(head_) && place >= lapEnd_) {
-            place = lap(head_);
+    for (size_t room = most; place != head_ && entries < into.size() && room != 0;) {
+        if (const uint64_t next = normal(place); next != place) {
+            place = from = next;
             continue;
         }
-        const uint64_t end = lap(place) == lap(head_) ? head_ : lapEnd_;
-        const size_t bytes = std::min<uint64_t>(end - place, room);
-        into[entries++] = {at(place), bytes};
-        place += bytes;
-        room -= bytes;
+        const uint64_t end = lapEnd(place);
+        uint64_t to = end - place <= room ? end : place;
+        while (to < end && to - place < room) to += frameBytes(to);
+        into[entries++] = {at(from), to - from};
+        room -= std::min<uint64_t>(room, to - place);
+        place = from = to;
     }
     return entries;
 }
 
-void FeedHistory::advance(session::OutboundCursor& cursor, size_t bytes) {
-    const uint64_t place = placeOf(cursor);
-    uint64_t to = place + bytes;
-    if (lap(place) != lap(head_) && to > lapEnd_) {
-        to = lap(head_) + (place >= lapEnd_ ? bytes : to - lapEnd_);
+void FeedHistory::advance(session::OutboundCursor& cursor, size_t bytes) const {
+    uint64_t place = placeOf(cursor);
+    uint64_t left = cursor.offset + bytes;
+    while (left != 0) {
+        place = normal(place);
+        const size_t frame = frameBytes(place);
+        if (left < frame) break;
+        left -= frame;
+        place += frame;
     }
-    cursor.record = to + 1;
+    cursor = {place + 1, static_cast<uint32_t>(left)};
 }
 
 uint64_t FeedHistory::lag(const session::OutboundCursor& cursor) const {
     const uint64_t place = placeOf(cursor);
-    return place < oldestPlace() ? UINT64_MAX : head_ - place;
+    return place < oldestPlace() ? UINT64_MAX : head_ - place - cursor.offset;
 }
 
 }  // namespace verbex::feed

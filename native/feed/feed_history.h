@@ -25,7 +25,7 @@
 
 namespace verbex::feed {
 
-class FeedHistory final : public session::Outbound {
+class FeedHistory {
 public:
     static constexpr uint64_t kBytesMin = 64u << 10;
 
@@ -61,11 +61,12 @@ public:
     void skip(Reader& reader) const;
     [[nodiscard]] bool lost(const Reader& reader) const { return reader.sequence_ < oldest(); }
 
-    // At most so many bytes are shown to one connection at a time.
-    void limitGather(size_t bytes) { gatherMax_ = bytes; }
-    size_t gather(const session::OutboundCursor& cursor, std::span<iovec> into) override;
-    void advance(session::OutboundCursor& cursor, size_t bytes) override;
-    [[nodiscard]] uint64_t lag(const session::OutboundCursor& cursor) const override;
+    // For a connection (session::Outbound): a cursor's record is the place of a frame's beginning, plus one.
+    // Whole frames, as many as begin within `most` bytes; nothing where the cursor is gone.
+    size_t gather(const session::OutboundCursor& cursor, std::span<iovec> into, size_t most) const;
+    void advance(session::OutboundCursor& cursor, size_t bytes) const;
+    // UINT64_MAX: gone.
+    [[nodiscard]] uint64_t lag(const session::OutboundCursor& cursor) const;
 
 private:
     static constexpr uint64_t kIndexEvery = 64;
@@ -73,6 +74,13 @@ private:
 
     [[nodiscard]] uint64_t lap(uint64_t place) const { return place & ~(size_ - 1); }
     [[nodiscard]] std::byte* at(uint64_t place) const { return &memory_[place & (size_ - 1)]; }
+    // Where the messages of a place's lap end, and the same place where that is behind them.
+    [[nodiscard]] uint64_t lapEnd(uint64_t place) const {
+        return lap(place) == lap(head_) ? head_ : lapEnd_;
+    }
+    [[nodiscard]] uint64_t normal(uint64_t place) const {
+        return place != head_ && place >= lapEnd(place) ? lap(head_) : place;
+    }
     // A message never begins so close to the end of a lap that it might not fit.
     [[nodiscard]] uint64_t wrapped(uint64_t place) const {
         return (place & (size_ - 1)) + kFrameMax > size_ ? lap(place) + size_ : place;
@@ -91,7 +99,6 @@ private:
     uint64_t lapEnd_ = 0;  // where the messages of the lap before the head's end
     uint64_t next_ = 1;
     uint64_t oldestBlock_ = 0;
-    size_t gatherMax_ = SIZE_MAX;
 };
 
 }  // namespace verbex::feed

@@ -116,6 +116,7 @@ public:
     void end() override {
         if (ended_) return;
         if (begun_) builder_.end();
+        if (stream_ != nullptr) stream_->showAll();
         flush();
         ended_ = true;
         if (begun_) publisher_->end(history_);
@@ -149,7 +150,7 @@ public:
     bool busy() const override {
         if (ended_) return false;
         return publisher_->behind(history_) || (requests_ != nullptr && requests_->busy()) ||
-               (stream_ != nullptr && stream_->server().busy()) ||
+               (stream_ != nullptr && stream_->busy()) ||
                (snapshot_ != nullptr && snapshot_->busy());
     }
 

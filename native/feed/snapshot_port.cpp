@@ -62,8 +62,8 @@ void SnapshotPort::closed(session::ConnectionId connection, session::CloseReason
 
 bool SnapshotPort::work() {
     bool worked = snapshots_.work();
-    if (worked) {
-        for (const uint32_t slot : open_) server_->touch(connections_[slot].id);
+    for (const uint32_t slot : open_) {
+        if (worked || connections_[slot].reader.wantsMore()) server_->touch(connections_[slot].id);
     }
     // close() calls closed(), which takes the slot out of the list.
     for (size_t i = open_.size(); i-- > 0;) {
@@ -73,6 +73,13 @@ bool SnapshotPort::work() {
         server_->close(connection.id, session::CloseReason::EndOfSession);
     }
     return worked;
+}
+
+bool SnapshotPort::busy() const {
+    if (snapshots_.making() || server_->busy()) return true;
+    return std::any_of(open_.begin(), open_.end(), [this](uint32_t slot) {
+        return connections_[slot].reader.wantsMore() || connections_[slot].reader.done();
+    });
 }
 
 void SnapshotPort::tick(uint64_t nowNs) {

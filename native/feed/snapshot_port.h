@@ -39,7 +39,7 @@ public:
     void begin() { begun_ = true; }
     bool work();
     void tick(uint64_t nowNs);
-    [[nodiscard]] bool busy() const { return snapshots_.making() || server_->busy(); }
+    [[nodiscard]] bool busy() const;
     [[nodiscard]] uint64_t given() const { return given_; }
     [[nodiscard]] session::SessionServer& server() { return *server_; }
 

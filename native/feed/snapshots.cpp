@@ -88,20 +88,38 @@ void Snapshots::finish() {
     making_ = nullptr;
 }
 
+// A cursor's record is where a frame begins, plus one.
 size_t SnapshotReader::gather(const session::OutboundCursor& cursor, std::span<iovec> into) {
-    const size_t at = cursor.record - 1;
-    if (image == nullptr || at >= image->bytes || into.empty()) return 0;
-    into[0] = {&image->memory[at], std::min(image->bytes - at, kGatherMax)};
+    const size_t begin = cursor.record - 1;
+    shown_ = 0;
+    wantsMore_ = false;
+    if (image == nullptr || begin >= image->bytes || into.empty()) return 0;
+    const std::byte* const memory = image->memory.get();
+    size_t end = begin;
+    while (end < image->bytes && end - begin < kGatherMax) end += 2 + size_t{get16(memory + end)};
+    shown_ = end - begin - cursor.offset;
+    into[0] = {&image->memory[begin + cursor.offset], shown_};
     return 1;
 }
 
 void SnapshotReader::advance(session::OutboundCursor& cursor, size_t bytes) {
-    cursor.record += bytes;
-    done_ = image != nullptr && image->whole && cursor.record - 1 == image->bytes;
+    if (image == nullptr) return;
+    const std::byte* const memory = image->memory.get();
+    size_t at = cursor.record - 1;
+    size_t left = cursor.offset + bytes;
+    while (left != 0) {
+        const size_t frame = 2 + size_t{get16(memory + at)};
+        if (left < frame) break;
+        left -= frame;
+        at += frame;
+    }
+    cursor = {at + 1, static_cast<uint32_t>(left)};
+    wantsMore_ = bytes == shown_ && at != image->bytes;
+    done_ = image->whole && at == image->bytes;
 }
 
 uint64_t SnapshotReader::lag(const session::OutboundCursor& cursor) const {
-    return image == nullptr ? 0 : image->bytes - (cursor.record - 1);
+    return image == nullptr ? 0 : image->bytes - (cursor.record - 1) - cursor.offset;
 }
 
 }  // namespace verbex::feed

@@ -70,12 +70,16 @@ private:
 // One connection's way through an image.
 class SnapshotReader final : public session::Outbound {
 public:
+    static constexpr size_t kGatherMax = 64u << 10;  // shown at a time
+
     SnapshotImage* image = nullptr;  // nullptr: unused
 
     [[nodiscard]] bool done() const { return image != nullptr && done_; }
+    // There is more, and the socket took all it was shown: the server must be told to go on.
+    [[nodiscard]] bool wantsMore() const { return wantsMore_; }
     void start(SnapshotImage& from) {
         image = &from;
-        done_ = false;
+        done_ = wantsMore_ = false;
     }
 
     size_t gather(const session::OutboundCursor& cursor, std::span<iovec> into) override;
@@ -83,8 +87,9 @@ public:
     [[nodiscard]] uint64_t lag(const session::OutboundCursor& cursor) const override;
 
 private:
-    static constexpr size_t kGatherMax = 64u << 10;
     bool done_ = false;  // all of it is sent
+    bool wantsMore_ = false;
+    size_t shown_ = 0;
 };
 
 }  // namespace verbex::feed

@@ -10,10 +10,11 @@ using session::LoginReject;
 Result<std::unique_ptr<StreamPort>> StreamPort::open(session::EventLoop& loop,
                                                      const session::Authenticator& users,
                                                      const session::SessionServerOptions& options,
-                                                     FeedHistory& history,
+                                                     const FeedHistory& history,
                                                      const session::SessionName& session) {
     std::unique_ptr<StreamPort> port(new StreamPort(users, history, session));
-    port->readers_.reserve(options.connectionsMax);
+    port->connections_.resize(options.connectionsMax);
+    port->open_.reserve(options.connectionsMax);
     Result<std::unique_ptr<session::SessionServer>> server =
         session::SessionServer::open(loop, *port, options);
     if (!server.isOk()) return server.status().within("the feed's stream");
@@ -27,14 +28,17 @@ session::LoginAnswer StreamPort::login(session::ConnectionId connection,
     if (!users_.mayLogIn(request.user, request.password)) return answer;
     answer.rejected = LoginReject::SessionNotAvailable;
     answer.sequence = request.sequence == 0 ? history_.next() : request.sequence;
-    if (!begun_ || !asksFor(request, session_) ||
+    if (!begun_ || !asksFor(request, session_) || connection.slot >= connections_.size() ||
         !history_.seek(answer.sequence, answer.cursor)) {
         return answer;
     }
     answer.rejected = LoginReject::None;
     answer.session = session_;
-    answer.outbound = &history_;
-    readers_.push_back(connection);
+    Connection& to = connections_[connection.slot];
+    to.id = connection;
+    to.reader.start(history_, share_);
+    answer.outbound = &to.reader;
+    open_.push_back(connection.slot);
     share();
     return answer;
 }
@@ -45,22 +49,49 @@ session::Taken StreamPort::received(session::ConnectionId, std::span<const std::
 }
 
 void StreamPort::closed(session::ConnectionId connection, session::CloseReason) {
-    const auto at = std::find(readers_.begin(), readers_.end(), connection);
-    if (at == readers_.end()) return;
-    *at = readers_.back();
-    readers_.pop_back();
+    std::erase(open_, connection.slot);
     share();
 }
 
 void StreamPort::share() {
-    const size_t each = kGatherAllBytes / std::max<size_t>(readers_.size(), 1);
-    history_.limitGather(std::clamp(each, kGatherMinBytes, kGatherMaxBytes));
+    if (share_ == SIZE_MAX) return;
+    const size_t each = kGatherAllBytes / std::max<size_t>(open_.size(), 1);
+    share_ = std::clamp(each, kGatherMinBytes, kGatherMaxBytes);
 }
 
 void StreamPort::grown() {
-    if (touchedUpTo_ == history_.next()) return;
+    const bool all = touchedUpTo_ != history_.next();
     touchedUpTo_ = history_.next();
-    for (const session::ConnectionId reader : readers_) server_->touch(reader);
+    // close() calls closed(), which takes the slot out of the list.
+    for (size_t i = open_.size(); i-- > 0;) {
+        const Connection& connection = connections_[open_[i]];
+        if (connection.reader.lost()) {
+            server_->close(connection.id, session::CloseReason::SlowReader);
+        } else if (all || connection.reader.wantsMore()) {
+            server_->touch(connection.id);
+        }
+    }
+}
+
+bool StreamPort::busy() const {
+    if (server_->busy()) return true;
+    return std::any_of(open_.begin(), open_.end(), [this](uint32_t slot) {
+        return connections_[slot].reader.wantsMore() || connections_[slot].reader.lost();
+    });
+}
+
+size_t StreamReader::gather(const session::OutboundCursor& cursor, std::span<iovec> into) {
+    wantsMore_ = false;
+    const size_t entries = history_->gather(cursor, into, *share_);
+    shown_ = 0;
+    for (size_t i = 0; i < entries; ++i) shown_ += into[i].iov_len;
+    if (entries == 0) lost_ = history_->lag(cursor) == UINT64_MAX;
+    return entries;
+}
+
+void StreamReader::advance(session::OutboundCursor& cursor, size_t bytes) {
+    history_->advance(cursor, bytes);
+    wantsMore_ = bytes == shown_ && history_->lag(cursor) != 0;
 }
 
 }  // namespace verbex::feed
