@@ -331,6 +331,7 @@ int main(int count, char** arguments) {
             .add("perOrderNs", cost, 1)
             .add("routePerOrderNs", medianOf(gateways, &Cost::routeNsPerOrder), 1)
             .add("deliveriesPerOrder", medianOf(gateways, &Cost::deliveriesPerOrder), 3)
+            .add("perDeliveryNs", cost / medianOf(gateways, &Cost::deliveriesPerOrder), 1)
             .add("ratio", one > 0 ? cost / one : 0, 2);
         answers.add(figures);
     }

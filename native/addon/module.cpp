@@ -22,6 +22,7 @@ napi_value define(napi_env env, napi_value exports) {
     defineNativeCore(env, exports);
     defineNativeNode(env, exports);
     defineNativeBus(env, exports);
+    defineNativeLoad(env, exports);
     defineJournalFunctions(env, exports);
     defineLayout(env, exports);
     defineCoverage(env, exports);

@@ -21,6 +21,18 @@ uint32_t fingerprintOf(const Command& command, int64_t stopPrice) {
         .value();
 }
 
+// A sender that counts in totals reckons the new open quantity from the one that it knows. What has traded or
+// was taken off since then, it does not want again. Only a change of id may ask for that: it waits until all
+// ahead of it is settled, so `open` is known wherever this is looked at.
+int64_t quantityAsked(const Command& command, int64_t open) {
+    if (!command.extended() || command.newId.none() || command.newId == command.id) {
+        return command.quantity;
+    }
+    const int64_t reckonedFrom = command.minQuantity;
+    if (command.quantity <= 0 || reckonedFrom <= open) return command.quantity;
+    return command.quantity - (reckonedFrom - open);
+}
+
 }  // namespace
 
 // What the order would become.
@@ -82,7 +94,7 @@ bool Core::State::validateReplace(RiskShard& risk, const Command& command, Posit
     const InstrumentId instrumentId = order.instrument;
     const Instrument& instrument = instruments[instrumentId];
     const bool sell = order.sell();
-    const int64_t quantity = command.quantity;
+    const int64_t quantity = quantityAsked(command, order.open);
     const Amount valueNow = instrument.value(order.price, order.open);
     const Amount holdNow = instrument.hold(sell, order.price, order.open, order.schedule());
     LimitChange change{instrumentId,          instrument.quote, sell, 0, quantity - order.open, 0,
@@ -176,7 +188,7 @@ Reject Core::State::checkReplaceTerms(const Command& command, const Order& order
     const int64_t display = order.extra == 0 ? 0 : slab.extra(order).display;
     const bool limited = order.type() != OrderType::Stop;
     const bool waiting = order.waiting();
-    const int64_t quantity = command.quantity;
+    const int64_t quantity = quantityAsked(command, order.open);
 
     if (account.killedInForce) return Reject::KILLED;
     if (instrument.state != TradingState::Open) return Reject::INSTRUMENT_NOT_OPEN;
@@ -248,7 +260,7 @@ void Core::State::replace(const Command& command, Decision& decision,
         decision.oldOpen = order.open;
     }
     Book& book = *books[order.instrument];
-    const int64_t quantity = command.quantity;
+    const int64_t quantity = quantityAsked(command, order.open);
     const auto announce = [&]() -> Event& {
         Event& replaced = context.emit(EventType::Replaced, order.instrument);
         describeOrder(replaced, order);

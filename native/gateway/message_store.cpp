@@ -185,6 +185,8 @@ public:
         StoreState state{boot_, generation_, true, completeEnd_};
         VERBEX_RETURN_IF_FAILED(writeState(options_.directory, state));
         closed_ = true;
+        // Nothing is written from here on: another may open the directory, though this one is still read.
+        lock_ = StoreLock();
         status_ = Status(StatusCode::Closed, "the message store is closed");
         return {};
     }
@@ -223,7 +225,7 @@ private:
         std::deque<uint32_t> numbers;
         for (const StoredFile& file : files_) numbers.push_back(file.number);
         const RecoveryOptions options{options_.directory, stopped,
-                                      before.clean ? before.end : 0};
+                                      before.clean ? before.end : 0, options_.eventsShared};
         Result<RecoveredLog> recovered = recoverLog(options, numbers);
         if (!recovered.isOk()) return recovered.status();
         RecoveredLog log = recovered.take();
@@ -241,6 +243,7 @@ private:
         end_ = log.end;
         completeEnd_ = recordId(lastNumber(), end_);
         VERBEX_RETURN_IF_FAILED(rebuild(log.dayRecord, visit));
+        fillPool();  // for the part of the last segment that is reserved already
         return trim();
     }
 

@@ -60,6 +60,10 @@ struct MessageStoreOptions {
     uint64_t keepBytes = 8ull << 30;    // older segments of past days are removed above it; 0: none are
     uint16_t sessionsMax = 4096;        // highest session number
     Position startPosition = 0;         // of a new store: the day began here
+    // Several gateways write about one event, each with a last message of its own, so that only a record behind
+    // them says that all have: after anything but close() the last event is not delivered(), its messages
+    // are dropped, and are made again, the same, when it is delivered again.
+    bool eventsShared = false;
     std::string bootId;                 // "": the machine's own; tests say another
     uint64_t salt = 0;                  // of new segments' checksums; 0: drawn; tests say it
 };

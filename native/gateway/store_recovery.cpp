@@ -109,6 +109,8 @@ private:
     Status scan(RecordId begin, Reach& reach) {
         reach.complete = begin;
         bool open = false;
+        bool holds = false;  // an event that is whole, as far as is known
+        EventPlace held;
         uint64_t offset = offsetOf(begin);
         for (size_t i = 0; i < log_.segments.size(); ++i) {
             const Segment& segment = log_.segments[i];
@@ -118,9 +120,22 @@ private:
                 const auto kind = static_cast<RecordKind>(record->kind);
                 const RecordId place = recordId(number, offset);
                 offset += paddedBytes(record->length);
+                const EventPlace cause{record->position, record->index};
+                const bool ofEvent = kind == RecordKind::Out && cause.index != kOwnIndex;
+                if (holds && (!ofEvent || cause != held)) {
+                    reach.complete = place;
+                    holds = false;
+                }
                 if (kind == RecordKind::Day) reach.dayRecord = place;
                 if (kind == RecordKind::Out) open = (record->flags & kRecordLast) == 0;
-                if (!open) reach.complete = recordId(number, offset);
+                if (open) {
+                    holds = false;
+                } else if (ofEvent && options_.eventsShared && options_.cleanEnd == 0) {
+                    holds = true;
+                    held = cause;
+                } else {
+                    reach.complete = recordId(number, offset);
+                }
             }
             const bool last = i + 1 == log_.segments.size();
             if (!last && log_.segments[i + 1].header().previousEnd == offset) {

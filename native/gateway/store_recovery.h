@@ -29,6 +29,7 @@ struct RecoveryOptions {
     std::string directory;
     bool machineStopped = false;  // since the store was opened last, without close()
     RecordId cleanEnd = 0;        // where close() left the end; 0: it was not called
+    bool eventsShared = false;    // an event is complete only where a record of another one follows
 };
 
 // `numbers`: of all segment files, rising. Files behind the end are removed.

@@ -46,7 +46,9 @@ Status checkUser(const User& user) {
     if (!isText(user.password, session::kPasswordBytes)) {
         return wrong("a password is 1 to 10 printable characters without blanks");
     }
-    if (user.session == 0) return wrong("a session number is 1 to 65535");
+    if (user.session == 0 || user.session > kSessionMax) {
+        return wrong("a session number is 1 to 32767");
+    }
     if (!isText(user.account, sizeof(Name))) {
         return wrong("an account's name is 1 to 16 printable characters without blanks");
     }

@@ -20,10 +20,13 @@
 
 namespace verbex::gateway {
 
+// The other half of the numbers are the same users' clearing streams in the store.
+inline constexpr uint16_t kSessionMax = 32'767;
+
 struct User {
     std::string name;      // 1 to 6 characters, 0x21 to 0x7e; compared without regard to case, as the protocol says
     std::string password;  // 1 to 10 characters; without regard to case, too
-    uint16_t session = 0;  // 1 … 65,535
+    uint16_t session = 0;  // 1 … kSessionMax
     std::string account;   // by name; it may come to exist later
     bool mayTrade = true;  // order gateway
     bool mayClear = false;  // clearing gateway: own subtree's money, positions, drop copy

@@ -10,7 +10,7 @@
 //      index within its position.
 //   2. It begins at the newest good snapshot at or before `from`, so it costs what lies behind that.
 // Errors: NotFound where the journal does not reach from that snapshot to `to`; what recovery says of damage.
-// Requires: from ≤ to.
+// Requires: from ≤ to, and `to` ends a record of the journal: where a node recovered to, or was closed.
 #pragma once
 
 #include <functional>

@@ -22,6 +22,7 @@ inline constexpr const char* kCodeSourcesDisagree = "SOURCES_DISAGREE";
 inline constexpr const char* kCodeLimitsDiffer = "LIMITS_DIFFER";
 inline constexpr const char* kCodeClosed = "CLOSED";
 inline constexpr const char* kCodeBusy = "BUSY";
+inline constexpr const char* kCodeAddressInUse = "EADDRINUSE";  // as of any other listener
 inline constexpr const char* kCodeNoDataDirectory = "NO_DATA_DIRECTORY";
 
 struct [[nodiscard]] Failure {

@@ -13,8 +13,6 @@ namespace {
 
 constexpr uint8_t kOrdersOutlet = 0;
 constexpr uint8_t kClearingOutlet = 1;
-// A clearing stream has its user's session number with this bit.
-constexpr uint16_t kClearingStream = 0x8000;
 
 // Ten characters, another one for every run: the wall clock's milliseconds in base 32.
 std::string drawSessionName() {
@@ -62,6 +60,7 @@ Status GatewayHost::openStore(const GatewayStart& begin) {
     options.segmentBytes = options_.storeSegmentBytes;
     options.startPosition = begin.state.position;
     options.sessionsMax = UINT16_MAX;
+    options.eventsShared = true;  // a trade is told by both gateways
     // The gateways are made with the store: they see its records once it is there.
     Result<std::unique_ptr<gateway::MessageStore>> store =
         gateway::MessageStore::open(options, [](const gateway::StoredRecord&) {});
@@ -79,10 +78,10 @@ Status GatewayHost::openStore(const GatewayStart& begin) {
     clearing_ = gateway::ClearingGateway::create(clearing, *port_, *port_, *store_, directory_,
                                                  router_, users_);
     store_->visitDay([this](const gateway::StoredRecord& record) {
-        if (record.kind == gateway::RecordKind::Day || (record.session & kClearingStream) == 0) {
+        if (record.kind == gateway::RecordKind::Day || (record.session & gateway::kClearingStreams) == 0) {
             orders_->restore(record);
         }
-        if (record.kind == gateway::RecordKind::Day || (record.session & kClearingStream) != 0) {
+        if (record.kind == gateway::RecordKind::Day || (record.session & gateway::kClearingStreams) != 0) {
             clearing_->restore(record);
         }
     });
@@ -130,6 +129,7 @@ Status GatewayHost::catchUp(const GatewayStart& begin) {
         directory_.begin(begin.state);
     }
     store_->noteDelivered(place_);
+    orders_->settle(begin.state);
     return store_->status();
 }
 

@@ -127,6 +127,7 @@ private:
     void dayEnded(Position position);
     void tick();
     void checkStore();
+    void closePorts();
     void publishStats();
     [[nodiscard]] bool isBusy() const;
 

@@ -131,10 +131,17 @@ void GatewayHost::tick() {
 void GatewayHost::checkStore() {
     if (store_->status().isOk() || !failure_.empty()) return;
     failure_ = store_->status().toString();
+    closePorts();
+}
+
+// Everybody is told that the session ends.
+void GatewayHost::closePorts() {
     if (orderServer_ != nullptr) orderServer_->endSession();
     if (clearingServer_ != nullptr) clearingServer_->endSession();
     orderServer_.reset();
     clearingServer_.reset();
+    orders_->detach();
+    clearing_->detach();
 }
 
 void GatewayHost::publishStats() {
@@ -177,6 +184,10 @@ void GatewayHost::stop() {
     clearingServer_.reset();
     orderServer_.reset();
     feed_.reset();
+    // And with it the lock of its directory, also where it has failed.
+    clearing_.reset();
+    orders_.reset();
+    store_.reset();
 }
 
 }  // namespace verbex::node

@@ -229,7 +229,11 @@ Failure Node::openGateways(const NodeOptions& options, const NodeSurroundings& s
         };
     }
     Result<std::unique_ptr<GatewayHost>> host = GatewayHost::open(gateways, *engine_, begin);
-    if (!host.isOk()) return host.status();
+    if (!host.isOk()) {
+        const Status& why = host.status();
+        if (why.code() != StatusCode::AlreadyExists) return why;
+        return {kCodeAddressInUse, why.message()};
+    }
     gateways_ = host.take();
     if (gateways_->sharesEngine()) {
         if (plan_.kind != pipeline::PlanKind::Serial) {

@@ -55,6 +55,7 @@ struct Connection final : public EventLoop::Source {
     // ---- out
     Outbound* outbound = nullptr;
     OutboundCursor cursor;
+    uint64_t lagMax = 0;  // what it may lag: more than others while it catches up after a login
     std::array<std::byte, 64> own{};
     uint32_t ownBytes = 0;
     uint32_t ownSent = 0;

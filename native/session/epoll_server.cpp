@@ -295,7 +295,6 @@ size_t EpollServer::consume(Connection& connection, const std::byte* bytes, size
 // False: not taken, or the connection is gone.
 bool EpollServer::takeFrame(Connection& connection, const Frame& frame) {
     if (connection.state == ConnectionState::WaitsForLogin) {
-        if (frame.type == Packet::Debug) return true;
         if (frame.type != Packet::LoginRequest) {
             end(connection, CloseReason::Malformed);
             return false;
@@ -352,6 +351,7 @@ void EpollServer::login(Connection& connection, std::span<const std::byte> paylo
     connection.state = ConnectionState::LoggedIn;
     connection.outbound = answer.outbound;
     connection.cursor = answer.cursor;
+    connection.lagMax = answer.outbound->lag(answer.cursor) + options_.lagBytesMax;
     writeOwn(connection, frame, writeLoginAccepted(frame, answer.session, answer.sequence));
 }
 

@@ -50,6 +50,7 @@ private:
     void writeOwn(Connection& connection, const std::byte* bytes, size_t count);
     // False where there is more to write and the socket would take it.
     bool write(Connection& connection);
+    bool lagsTooFar(Connection& connection);
     void heartbeat(Connection& connection);
     void checkTimes(Connection& connection);
 

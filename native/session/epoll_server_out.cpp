@@ -90,11 +90,20 @@ bool EpollServer::write(Connection& connection) {
         if (count < kEntriesPerWrite) return true;
         if (written >= kWriteBytesPerRound) return false;
     }
-    if (connection.outbound != nullptr &&
-        connection.outbound->lag(connection.cursor) > options_.lagBytesMax) {
+    if (connection.outbound != nullptr && lagsTooFar(connection)) {
         end(connection, CloseReason::SlowReader);
     }
     return true;
+}
+
+// Who resumes from far behind would be cut off before it could catch up: what it lagged at its login is
+// granted to it, until it is used up.
+bool EpollServer::lagsTooFar(Connection& connection) {
+    const uint64_t lag = connection.outbound->lag(connection.cursor);
+    if (lag > connection.lagMax) return true;
+    connection.lagMax = std::min(connection.lagMax, lag + options_.lagBytesMax);
+    if (lag <= options_.lagBytesMax) connection.lagMax = options_.lagBytesMax;
+    return false;
 }
 
 bool EpollServer::flush() {
@@ -173,7 +182,7 @@ void EpollServer::checkTimes(Connection& connection) {
     }
     if (connection.blocked) {
         if (over(connection.blockedNs, options_.stalledMs) ||
-            connection.outbound->lag(connection.cursor) > options_.lagBytesMax) {
+            lagsTooFar(connection)) {
             end(connection, CloseReason::SlowReader);
         }
         return;
@@ -185,8 +194,11 @@ void EpollServer::tick(uint64_t nowNs) {
     nowNs_ = nowNs;
     if (nowNs - checkedNs_ < kCheckEveryNs) return;
     checkedNs_ = nowNs;
-    // From behind: who ends leaves its place to the last one.
-    for (size_t i = active_.size(); i-- != 0;) checkTimes(connections_[active_[i]]);
+    // From behind: who ends leaves its place to the last one. closed() may end others as well, so that the
+    // list is shorter than it was; who moved is looked at the next time.
+    for (size_t i = active_.size(); i-- != 0;) {
+        if (i < active_.size()) checkTimes(connections_[active_[i]]);
+    }
 }
 
 }  // namespace verbex::session

@@ -8,7 +8,7 @@
 //   1. A connection reads at most kReadBytes before another gets its turn.
 //   2. Behind one poll, flush() writes once for every connection that has something to send.
 //   3. A connection that lags more than `lagBytesMax` behind its session, or whose peer takes nothing for
-//      `stalledMs`, is cut off; its session goes on growing in the store, and the client resumes from the
+//      `stalledMs`, is cut off (what it lagged at its login is granted on top until it caught up); its session goes on growing in the store, and the client resumes from the
 //      sequence it has.
 // Requires: flush() after every poll; tick() at least every 100 ms.
 #pragma once

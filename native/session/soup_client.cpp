@@ -58,7 +58,13 @@ void SoupClient::lost(LoginReject rejected) {
 }
 
 bool SoupClient::send(std::span<const std::byte> message) {
-    if (!loggedIn_ || out_.size() - outSent_ + message.size() > kSendBytesMax) return false;
+    const size_t waiting = out_.size() - outSent_ + kFrameHeaderBytes + message.size();
+    if (!loggedIn_ || waiting > kSendBytesMax) return false;
+    // A server that takes a little at a time never empties the buffer: what is sent leaves it all the same.
+    if (outSent_ >= kSendBytesMax) {
+        out_.erase(out_.begin(), out_.begin() + static_cast<ptrdiff_t>(outSent_));
+        outSent_ = 0;
+    }
     const size_t at = out_.size();
     out_.resize(at + kFrameHeaderBytes + message.size());
     writeFrameHeader(out_.data() + at, Packet::Unsequenced, message.size());

@@ -113,7 +113,7 @@ struct alignas(64) Command {
             ClientId newId;           // ReplaceOrder
             int64_t stopPrice;        // ticks
             int64_t displayQuantity;  // lots
-            int64_t minQuantity;      // lots
+            int64_t minQuantity;      // lots; ReplaceOrder with newId: open quantity reckoned from
             int64_t reserved1[3];
         };
         struct {              // AddInstrument, ChangeInstrument (price, quantity: see below)

@@ -1,6 +1,8 @@
 // The native gateways, as a user of the package asks for them: ports, users, protection.
-import { integer, invalidOption } from '../errors/checks.ts';
+import { flag, integer, invalidOption } from '../errors/checks.ts';
 import type { NativeGatewayOptions } from '../native/types.ts';
+
+export type { GatewayAddresses, GatewayStats, SessionStats } from '../native/types.ts';
 
 /** Who may log in. The same name and password count on every port. */
 export interface GatewayUser {
@@ -137,7 +139,10 @@ function printable(field: string, text: string, most: number): string {
 
 function userLine(user: GatewayUser, index: number): string {
   const at = `gateways.users[${index}]`;
-  const { rights = rightsDefault, ordersPerSecond = 0 } = user;
+  if (typeof user !== 'object' || user === null) throw invalidOption(at, user, 'a user');
+  const { ordersPerSecond = 0, cancelOnDisconnect = false } = user;
+  const rights: NonNullable<GatewayUser['rights']> = user.rights ?? rightsDefault;
+  if (!Array.isArray(rights)) throw invalidOption(`${at}.rights`, rights, 'a list of rights');
   const unknown = rights.find((right) => !Object.hasOwn(letters, right));
   if (unknown !== undefined) throw invalidOption(`${at}.rights`, unknown, Object.keys(letters).join(' or '));
   const rate = integer(`${at}.ordersPerSecond`, ordersPerSecond, 0, rateMax);
@@ -149,7 +154,8 @@ function userLine(user: GatewayUser, index: number): string {
       : printable(`${at}.password`, '', 10),
     integer(`${at}.session`, user.session, 1, sessionMax),
     printable(`${at}.account`, user.account, 16),
-    rights.map((right) => letters[right]).join('') + (user.cancelOnDisconnect === true ? 'd' : ''),
+    rights.map((right: keyof typeof letters) => letters[right]).join('') +
+      (flag(`${at}.cancelOnDisconnect`, cancelOnDisconnect) ? 'd' : ''),
     rate,
     integer(`${at}.ordersBurst`, user.ordersBurst ?? Math.max(1, rate), 1, rateMax),
   ].join('\t');
@@ -157,6 +163,7 @@ function userLine(user: GatewayUser, index: number): string {
 
 function firmLine(firm: FirmThrottle, index: number): string {
   const at = `gateways.firms[${index}]`;
+  if (typeof firm !== 'object' || firm === null) throw invalidOption(at, firm, 'a throttle of a firm');
   const rate = integer(`${at}.ordersPerSecond`, firm.ordersPerSecond, 1, rateMax);
   return [
     printable(`${at}.firm`, firm.firm, 16),

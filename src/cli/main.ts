@@ -14,6 +14,7 @@ import { hashCommand } from './hash.ts';
 import { journalDumpCommand } from './journal-dump.ts';
 import { journalRecoverCommand } from './journal-recover.ts';
 import { journalVerifyCommand } from './journal-verify.ts';
+import { loadCommand } from './load.ts';
 import { Output, type Streams } from './output.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   explainCommand,
   backupCommand,
   gatewayAuditCommand,
+  loadCommand,
   benchCommand,
   topCommand,
   doctorCommand,

@@ -5,7 +5,8 @@ const advice: Readonly<Record<string, string>> = {
     'nothing was changed; `verbex journal verify` shows what is intact, docs/operations.md what to do',
   SNAPSHOT_DAMAGED: 'nothing was changed; docs/operations.md says what to do',
   DATA_DIRECTORY_IN_USE: 'another node runs on this folder: stop it, or choose another with --data',
-  EADDRINUSE: 'another process listens there: stop it, or choose others with --port and --admin-port',
+  EADDRINUSE:
+    'another process listens there: stop it, or choose others with --port, --admin-port, --ouch-port …',
   EACCES: 'this user may not listen there or use that folder',
   NO_SPACE: 'the disk is full',
   LIMITS_DIFFER: 'the folder was made with other limits: leave them out, or give the same',

@@ -28,8 +28,8 @@ export const demoUser: GatewayUser = {
 
 /** What `verbex run` opens; undefined where nobody could log in. Throws INVALID_OPTION. */
 export function gatewaysOf(ports: GatewayPorts, host: string, demo: boolean): GatewayOptions | undefined {
-  const users = ports.users === undefined ? (demo ? [demoUser] : []) : readUsers(ports.users);
-  if (users.length === 0) return undefined;
+  if (ports.users === undefined && !demo) return undefined;
+  const who = ports.users === undefined ? { users: [demoUser] } : readUsers(ports.users);
   const shown = host.includes(':') ? `[${host}]` : host;
   const at = (port: number): string => `${shown}:${port}`;
   const loopback = host === '127.0.0.1' || host === 'localhost';
@@ -43,22 +43,49 @@ export function gatewaysOf(ports: GatewayPorts, host: string, demo: boolean): Ga
       datagrams: ports.datagrams.split(',').filter((text) => text !== ''),
       ...(loopback && { multicastInterface: '127.0.0.1' }),
     },
-    users,
+    ...who,
   };
 }
 
-/** A JSON file: a list of users, or { "users": […], "firms": […] }. */
-function readUsers(path: string): readonly GatewayUser[] {
+const fileFields = ['users', 'firms'];
+const userFields = [
+  'name',
+  'password',
+  'session',
+  'account',
+  'rights',
+  'cancelOnDisconnect',
+  'ordersPerSecond',
+  'ordersBurst',
+];
+const firmFields = ['firm', 'ordersPerSecond', 'ordersBurst'];
+
+/** A JSON file: a list of users, or { "users": […], "firms": […] }. What a field holds is checked where it is used. */
+function readUsers(path: string): Pick<GatewayOptions, 'users' | 'firms'> {
   let parsed: unknown;
   try {
     parsed = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
     throw invalidOption('gateway-users', path, `a file of JSON (${(error as Error).message})`);
   }
-  const users = Array.isArray(parsed) ? parsed : (parsed as { users?: unknown } | null)?.users;
-  if (!Array.isArray(users)) throw invalidOption('gateway-users', path, 'a file with a list of users');
-  // Field by field they are checked where they are used.
-  return users as GatewayUser[];
+  const file = Array.isArray(parsed) ? { users: parsed } : parsed;
+  const { users, firms = [] } = known('the file', file, fileFields) as { users?: unknown; firms?: unknown };
+  if (!Array.isArray(users) || users.length === 0)
+    throw invalidOption('gateway-users', path, 'a file with a list of users');
+  if (!Array.isArray(firms)) throw invalidOption('gateway-users', path, 'firms to be a list');
+  for (const [index, user] of users.entries()) known(`users[${index}]`, user, userFields);
+  for (const [index, firm] of firms.entries()) known(`firms[${index}]`, firm, firmFields);
+  return { users, firms };
+}
+
+/** A word that is misspelled is not left out in silence. */
+function known(at: string, value: unknown, fields: readonly string[]): object {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalidOption(`gateway-users: ${at}`, value, 'an object');
+  for (const field of Object.keys(value)) {
+    if (!fields.includes(field)) throw invalidOption(`gateway-users: ${at}`, field, fields.join(', '));
+  }
+  return value;
 }
 
 /** Lines for a person: where, and as whom. */

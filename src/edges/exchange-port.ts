@@ -16,6 +16,7 @@ export type ExchangePort = Pick<
   | 'stateHash'
   | 'explain'
   | 'stats'
+  | 'gatewayStats'
   | 'snapshot'
   | 'price'
   | 'quantity'

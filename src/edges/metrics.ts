@@ -1,6 +1,7 @@
 // What an operator watches, in Prometheus' text format.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ExchangePort } from './exchange-port.ts';
+import { addGatewayMetrics } from './gateway-metrics.ts';
 import type { MarketFeed } from './market-feed.ts';
 
 export interface MetricsSources {
@@ -135,6 +136,7 @@ export class Metrics {
       'The longest that a snapshot has kept the engine.',
       () => exchange.stats().snapshotStallNsMax / 1e9,
     );
+    addGatewayMetrics(exchange, this.#registry);
     gauge('process_resident_memory_bytes', 'Memory of the process.', () => process.memoryUsage.rss());
     gauge('process_uptime_seconds', 'Seconds since the process was started.', () => process.uptime());
     this.#requests = new Counter({

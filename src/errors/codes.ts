@@ -238,6 +238,23 @@ export const errorCodes = [
   ['GATEWAY_DISCONNECTED', 'GatewayError', 'the connection is lost, and is not to be made again'],
   ['GATEWAY_PROTOCOL', 'GatewayError', 'the other side sent bytes that the protocol does not have'],
   ['GATEWAY_CLOSED', 'GatewayError', 'the client is closed, or its session has ended'],
+  ['FEED_OUT_OF_STEP', 'FeedError', 'a message of a feed cannot follow what came before it'],
+  [
+    'FEED_GAP',
+    'FeedError',
+    'messages of a feed are lost, and neither retransmission nor a snapshot can bring them',
+  ],
+  [
+    'FEED_RESTARTED',
+    'FeedError',
+    'the feed began a new session while the old one was being read, more often than it can be followed',
+  ],
+  [
+    'ORDER_REJECTED',
+    'OrderRejectedError',
+    'the gateway has rejected an order or a replacement; `details.reason` is the reason of the protocol',
+  ],
+  ['CANCEL_REJECTED', 'OrderRejectedError', 'nothing of the order is left that could be taken off'],
   ['INTERNAL_ERROR', 'Error', 'anything else: a fault in this package; the command line prints its stack'],
 ] as const;
 

@@ -83,6 +83,12 @@ export class BusClosedError extends VerbexError {}
 /** A session with a gateway or a feed of the field's own protocols cannot be had, or is over. `code` says why. */
 export class GatewayError extends VerbexError {}
 
+/** A market data feed cannot be followed. `code` says why. */
+export class FeedError extends VerbexError {}
+
+/** A gateway has refused an order or a cancel. `details` has the order, and the reason as the protocol numbers it. */
+export class OrderRejectedError extends VerbexError {}
+
 /** `execute()` was answered by a reject. `code` is the core's reject code. */
 export class RejectError<
   E extends { readonly code: string } = { readonly code: string },

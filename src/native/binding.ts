@@ -9,6 +9,7 @@ import type {
   Layout,
   NativeBus as NativeBusObject,
   NativeCore as NativeCoreObject,
+  NativeLoad as NativeLoadObject,
   NativeNode as NativeNodeObject,
 } from './types.ts';
 
@@ -54,6 +55,8 @@ export const NativeNode: Addon['NativeNode'] = addon.NativeNode;
 export type NativeNode = NativeNodeObject;
 export const NativeBus: Addon['NativeBus'] = addon.NativeBus;
 export type NativeBus = NativeBusObject;
+export const NativeLoad: Addon['NativeLoad'] = addon.NativeLoad;
+export type NativeLoad = NativeLoadObject;
 export const journalVerify: Addon['journalVerify'] = addon.journalVerify;
 export const journalRead: Addon['journalRead'] = addon.journalRead;
 export const recover: Addon['recover'] = addon.recover;

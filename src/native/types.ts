@@ -418,7 +418,51 @@ export interface NativeBusConstructor {
   readonly prototype: NativeBus;
 }
 
+/** The load generator's options, flat (native/addon/native_load.cpp). */
+export interface NativeLoadOptions {
+  /** "host:port". */
+  readonly server: string;
+  /** A line for each: name and password, with a tab between them. */
+  readonly users: string;
+  /** Eight characters each, one behind the other. */
+  readonly symbols: string;
+  /** 0 or absent: closed loop. */
+  readonly ordersPerSecond?: number;
+  readonly window?: number;
+  readonly warmUpMs?: number;
+  readonly durationMs?: number;
+  readonly seed?: number;
+  readonly price?: number;
+  readonly width?: number;
+  readonly quantity?: number;
+  readonly cancelsPerMille?: number;
+  readonly reconnect?: boolean;
+  readonly spin?: boolean;
+  readonly ledger?: string;
+}
+
+export interface LoadProgress {
+  readonly loggedIn: number;
+  readonly entered: number;
+  readonly answered: number;
+  readonly executions: number;
+  readonly counting: boolean;
+}
+
+export interface NativeLoad {
+  /** Its figures as JSON. Once. */
+  run(): Promise<string>;
+  progress(): LoadProgress;
+  stop(): void;
+}
+
+export interface NativeLoadConstructor {
+  new (options: NativeLoadOptions): NativeLoad;
+  readonly prototype: NativeLoad;
+}
+
 export interface Addon {
+  readonly NativeLoad: NativeLoadConstructor;
   readonly NativeBus: NativeBusConstructor;
   readonly NativeCore: NativeCoreConstructor;
   readonly NativeNode: NativeNodeConstructor;

@@ -7,6 +7,8 @@ export interface FakeOptions {
   readonly session?: string;
   /** Bytes of each write to the client; 0: all at once. */
   readonly splitAt?: number;
+  /** Before a login is answered: to change what the session holds. */
+  readonly before?: (gateway: FakeGateway) => void;
   /** What answers an unsequenced message. */
   readonly received?: (message: Buffer, gateway: FakeGateway) => void;
 }
@@ -120,6 +122,7 @@ export class FakeGateway implements AsyncDisposable {
     };
     this.logins.push(login);
     if (!this.answers) return;
+    this.#options.before?.(this);
     const { user = 'ann', password = 'secret', session = 'DAY1' } = this.#options;
     if (login.user !== user || login.password !== password) {
       socket.end(packet('J', 'A'));
@@ -154,7 +157,7 @@ export class FakeGateway implements AsyncDisposable {
 
 /** Waits until something holds. The bound is generous: it is there for failures only. */
 export async function until(holds: () => boolean, what = 'it never came'): Promise<void> {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 25_000;
   while (!holds()) {
     if (performance.now() > end) throw new Error(what);
     await new Promise((resolve) => setTimeout(resolve, 2));

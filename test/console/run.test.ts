@@ -1,11 +1,12 @@
 // verbex run as an operator meets it: spawned, signalled, started again. Runs what `npm run build` made.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { SoupClient } from '../../src/clients/soup-client.ts';
 import type { RunOptions } from '../../src/console/run.ts';
 
 const program = new URL('../../dist/console/run.js', import.meta.url);
@@ -80,6 +81,42 @@ class Node {
 
 const stopped = /stopped at position (\d+), state hash ([0-9a-f]{32})/;
 const resumed = /resumed at position (\d+), state hash ([0-9a-f]{32})/;
+
+const anyPorts: NonNullable<RunOptions['gateways']> = {
+  orders: 0,
+  clearing: 0,
+  stream: 0,
+  snapshot: 0,
+  retransmission: 0,
+  datagrams: '127.0.0.1:9',
+};
+
+describe('gateways', () => {
+  test('ports and the demo’s user are printed, and everybody can try them', async () => {
+    const node = new Node({ gateways: anyPorts });
+    await node.says(/user DEMO, password demo, account visitor/);
+    await node.says(/mold +127\.0\.0\.1:9 .*requests to 127\.0\.0\.1:\d+/);
+    for (const name of ['ouch', 'clear', 'itch', 'book']) {
+      const [, address] = await node.says(new RegExp(`^ +${name} +(127\\.0\\.0\\.1:\\d+) `, 'm'));
+      const client = await SoupClient.connect(
+        { address: address ?? '', user: 'DEMO', password: 'demo' },
+        { message: () => undefined },
+      );
+      await client.close();
+    }
+    expect(await node.stop()).toBe(0);
+  });
+
+  test('a port that is taken ends the start with its own exit code', async () => {
+    const blocker = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => blocker.once('listening', resolve));
+    const { port } = blocker.address() as AddressInfo;
+    const node = new Node({ gateways: { ...anyPorts, orders: port } });
+    expect(await node.exit).toBe(71);
+    expect(node.error).toContain('the order port');
+    blocker.close();
+  });
+});
 
 describe('start and stop', () => {
   test('a clean stop, and the same position and hash at the next start', async () => {

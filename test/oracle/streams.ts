@@ -368,6 +368,11 @@ export class Generator {
     }
     if (order !== undefined && order.display > 0n && random.oneIn(6))
       c.quantity = this.#mostFor(order.display);
+    // Reckoned from an open quantity that is right, too high (it has traded since), too low or nonsense.
+    if (order !== undefined && random.oneIn(3)) {
+      const most = 1n << 62n;
+      c.minQuantity = random.pick([order.open, order.open + 1n, order.open + 5n, order.open - 1n, -1n, most]);
+    }
     if (order?.waiting) {
       c.stopPrice = random.pick([
         0n,

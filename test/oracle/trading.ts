@@ -262,11 +262,14 @@ export function reduceOrder(model: Model, c: Command): number {
   return Reject.NONE;
 }
 
-export function replaceOrder(model: Model, c: Command): number {
-  const takesNewId = c.newId !== '' && c.newId !== c.id;
-  const order = named(model, c, () => (takesNewId ? repeatedReplace(model, c) : undefined));
+export function replaceOrder(model: Model, given: Command): number {
+  const takesNewId = given.newId !== '' && given.newId !== given.id;
+  const order = named(model, given, () => (takesNewId ? repeatedReplace(model, given) : undefined));
   if (typeof order === 'number') return order;
   if (takesNewId && model.ids.count >= model.limits.maxClientIds) return Reject.CAPACITY_CLIENT_IDS;
+  const since = given.minQuantity - order.open;
+  const late = takesNewId && given.quantity > 0n && since > 0n;
+  const c = late ? { ...given, quantity: given.quantity - since } : given;
 
   const { instrument, side } = order;
   const stopPrice = c.stopPrice === 0n ? order.stopPrice : c.stopPrice;
@@ -283,7 +286,7 @@ export function replaceOrder(model: Model, c: Command): number {
   const oldId = order.id;
   if (takesNewId) {
     model.ids.close(order.remembered);
-    model.ids.rememberOrder(order.account.id, c, c.newId, model.position, order);
+    model.ids.rememberOrder(order.account.id, given, c.newId, model.position, order);
   }
   if (!samePlace) leave(order);
   order.change({

@@ -28,6 +28,8 @@ describe('setup on a machine that lacks something', () => {
     expect(result.code).toBe(0);
     expect(result.stderr).toMatch(/!! SKIPPED: native tests\. Missing: .*cmake/);
     expect(result.stderr).toMatch(/!! {3}sudo apt-get install .*cmake/);
+    expect(result.stderr).toMatch(/!! SKIPPED: tests with tshark.*Missing: tshark\./);
+    expect(result.stderr).toMatch(/!! {3}sudo apt-get install .*tshark/);
   });
 
   test('what may not be skipped fails', async () => {

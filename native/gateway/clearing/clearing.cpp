@@ -160,6 +160,7 @@ Decoded decode(std::span<const std::byte> bytes, Message& message) {
     template Decoded decode(std::span<const std::byte>, Message&);
 VERBEX_CLEARING_REQUESTS(VERBEX_X)
 VERBEX_CLEARING_RESPONSES(VERBEX_X)
+VERBEX_X(ReferenceQuery)
 #undef VERBEX_X
 
 }  // namespace verbex::gateway::clearing

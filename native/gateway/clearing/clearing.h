@@ -169,6 +169,14 @@ struct Query {
     void each(auto&& visit) { visit(reference), visit(account), visit(kind), visit(after); }
 };
 
+// Which reference was used last? It has none itself, and may be asked at any time.
+struct ReferenceQuery {
+    static constexpr char kType = 'N';
+    static constexpr size_t kBytes = 5;
+    uint32_t tag;  // echoed
+    void each(auto&& visit) { visit(tag); }
+};
+
 inline constexpr size_t kRequestBytesMax = 85;
 
 // ---- what the gateway sends; `time` is first: nanoseconds since midnight UTC
@@ -277,6 +285,15 @@ struct Execution {
         visit(liquidity), visit(orderId), visit(clientId), visit(price), visit(quantity);
         visit(leaves), visit(fee), visit(tradeId), visit(counterparty);
     }
+};
+
+struct ReferenceAnswer {
+    static constexpr char kType = 'N';
+    static constexpr size_t kBytes = 17;
+    uint64_t time;
+    uint32_t tag;
+    uint32_t lastReference;  // 0: none was used on this day
+    void each(auto&& visit) { visit(time), visit(tag), visit(lastReference); }
 };
 
 // ---- answers: AnswerBegin, rows, AnswerEnd, one behind the other
@@ -418,12 +435,13 @@ template <typename Message>
 #define VERBEX_CLEARING_RESPONSES(X) \
     X(Acknowledged) X(Rejected) X(BalanceChanged) X(LimitSet) X(KillSwitchSet) X(Execution) \
     X(AnswerBegin) X(BalanceRow) X(PositionRow) X(RightsRow) X(InstrumentRightRow) X(LimitRow) \
-    X(OrderRow) X(AnswerEnd)
+    X(OrderRow) X(AnswerEnd) X(ReferenceAnswer)
 #define VERBEX_X(Message)                                      \
     extern template void encode(std::byte*, const Message&);   \
     extern template Decoded decode(std::span<const std::byte>, Message&);
 VERBEX_CLEARING_REQUESTS(VERBEX_X)
 VERBEX_CLEARING_RESPONSES(VERBEX_X)
+VERBEX_X(ReferenceQuery)
 #undef VERBEX_X
 
 // Is it text (1 to 16 characters, 0x21 to 0x7e), a UUID, or none: what clients may call something?

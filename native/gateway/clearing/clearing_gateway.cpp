@@ -50,12 +50,12 @@ public:
           router_(router),
           users_(users),
           reach_(directory),
-          firstStream_(options.ownStore ? 0 : ClearingGatewayOptions::kSharedStreams),
-          sessions_(users, firstStream_) {}
+          sessions_(users) {}
 
     void restore(const StoredRecord& record) override;
     void begin() override;
     void attach(session::SessionServer& server) override { server_ = &server; }
+    void detach() override { server_ = nullptr; }
     bool work(uint64_t nowNs) override;
     [[nodiscard]] bool busy() const override { return !kills_.empty(); }
     [[nodiscard]] const ClearingGatewayCounters& counters() const override { return counters_; }
@@ -90,6 +90,7 @@ private:
     Taken enter(uint32_t index, const Request& request, const Command& command,
                 std::span<const std::byte> message);
     Taken ask(uint32_t index, const clearing::Query& query, std::span<const std::byte> message);
+    Taken tellReference(uint32_t index, std::span<const std::byte> message);
     [[nodiscard]] bool hasRoom(const Session& session) const {
         return sessions_.waiting() < options_.requestsMax &&
                session.waiting.size() < std::max(1u, options_.requestsMax / 8);
@@ -111,7 +112,7 @@ private:
                      const EventPlace& place, bool last);
     void accountAdded(AccountId account);
     void root(uint32_t index, AccountId account);
-    void endDay(const EventPlace& place);
+    void endDay();
 
     [[nodiscard]] Name account(AccountId id) const {
         return id == 0 ? nameOf("VENUE") : nameOf(directory_.accountName(id));
@@ -132,7 +133,6 @@ private:
     const Users& users_;
     session::SessionServer* server_ = nullptr;
     Reach reach_;
-    const uint16_t firstStream_;
     Sessions sessions_;
     std::deque<WaitingKill> kills_;  // for room; at most one a session
     std::vector<Planned> plan_;
@@ -151,13 +151,13 @@ void Gateway::restore(const StoredRecord& record) {
         for (uint32_t i = 0; i < sessions_.count(); ++i) {
             Session& session = sessions_[i];
             session.lastReference = 0;
-            while (!session.waiting.empty())
-                sessions_.answered(session, session.waiting.back().reference);
+            sessions_.forgetRestored(session);
         }
         return;
     }
-    if (record.session < firstStream_ || record.message.empty()) return;
-    const uint32_t index = sessions_.numbered(static_cast<uint16_t>(record.session - firstStream_));
+    if (record.session < kClearingStreams || record.message.empty()) return;
+    const uint32_t index =
+        sessions_.numbered(static_cast<uint16_t>(record.session - kClearingStreams));
     if (index == Sessions::kNone) return;
     Session& session = sessions_[index];
     if (record.kind == RecordKind::In) {
@@ -260,10 +260,27 @@ session::Taken Gateway::received(session::ConnectionId connection,
     case clearing::Request::kType: return take<clearing::Request>(index, message);
         VERBEX_CLEARING_REQUESTS(VERBEX_X)
 #undef VERBEX_X
+        case ReferenceQuery::kType: return tellReference(index, message);
         default: break;
     }
     ++counters_.malformed;
     return Taken::Close;
+}
+
+session::Taken Gateway::tellReference(uint32_t index, std::span<const std::byte> message) {
+    Session& session = sessions_[index];
+    ReferenceQuery query;
+    if (decode(message, query) != Decoded::Yes) {
+        ++counters_.malformed;
+        return Taken::Close;
+    }
+    if (session.killWaits) return Taken::NotNow;
+    ++counters_.messages;
+    const bool sent = send(session,
+                           ReferenceAnswer{sinceMidnight(directory_.timeNs()), query.tag,
+                                           session.lastReference},
+                           ownPlace(), true);
+    return sent ? Taken::Yes : Taken::Close;
 }
 
 template <typename Request>
@@ -304,8 +321,7 @@ session::Taken Gateway::enter(uint32_t index, const Request& request, const Comm
     Session& session = sessions_[index];
     bool kills = false;
     if constexpr (Request::kType == clearing::KillSwitch::kType) kills = request.state == 1;
-    // Whatever else is asked waits behind kills that wait.
-    if (!kills && (!kills_.empty() || !hasRoom(session))) return Taken::NotNow;
+    if (!kills && !hasRoom(session)) return Taken::NotNow;
     if (kills && session.killsAsked() >= kKillsMax) {
         if (!note(session, request.reference, message)) return Taken::Close;
         ++counters_.refusedHere;
@@ -313,6 +329,7 @@ session::Taken Gateway::enter(uint32_t index, const Request& request, const Comm
                static_cast<uint16_t>(Reason::TOO_MANY_REQUESTS), 0, ownPlace(), true);
         return failed_ ? Taken::Close : Taken::Yes;
     }
+    // Whatever is asked waits behind kills that wait.
     Command* cell = kills_.empty() ? port_.claim() : nullptr;
     if (cell == nullptr && !kills) return Taken::NotNow;
     if (!note(session, request.reference, message)) return Taken::Close;
@@ -456,9 +473,7 @@ void Gateway::deliver(const Event& event, const EventPlace& place) {
     plan(event);
     for (size_t i = 0; i < plan_.size(); ++i)
         carryOut(plan_[i], event, place, i + 1 == plan_.size());
-    if (failed_) return;
-    if (plan_.empty()) store_.noteDelivered(place);
-    if (event.type == static_cast<uint8_t>(EventType::DayEnded)) endDay(place);
+    if (event.type == static_cast<uint8_t>(EventType::DayEnded)) endDay();
 }
 
 // Which sessions get what: pushes first, the answer behind them.
@@ -622,17 +637,14 @@ void Gateway::acknowledge(Session& session, uint32_t reference, const Event& eve
     send(session, message, place, last);
 }
 
-// Streams and references begin again. What waits for its answer gets it on the new day.
-void Gateway::endDay(const EventPlace& place) {
-    if (server_ != nullptr) server_->endSession();
+// References begin again. What waits for its answer gets it on the new day; what a stopped gateway left on the old
+// one is not told any more.
+void Gateway::endDay() {
     for (uint32_t i = 0; i < sessions_.count(); ++i) {
         Session& session = sessions_[i];
         session.lastReference = 0;
-        const std::vector<WaitingRequest> waiting = session.waiting;
-        for (const WaitingRequest& each : waiting)
-            if (each.restored) sessions_.answered(session, each.reference);
+        sessions_.forgetRestored(session);
     }
-    if (options_.ownStore && !store_.beginDay(place.position).isOk()) failed_ = true;
 }
 
 }  // namespace

@@ -14,9 +14,10 @@
 //   5. Whatever a session asked for is answered once, by Acknowledged, Rejected or an answer; what the stop of
 //      a gateway swallowed is rejected before the session's next log-in.
 //   6. A stream is a function of the events, of what its session sent, and of the answers to its questions.
-// Requires: as OrderGateway; the directory takes an event before it is delivered here. A store of its own
-// (ownStore): a store knows of an event only whether all its messages are stored, so where two gateways wrote
-// into one, a kill between their deliveries of a trade would lose the drop copy.
+// Requires: as OrderGateway; whoever reads events gives each to the directory before the router, tells the store
+// what was delivered, and at a day's end begins the store's day and calls begin() again. A store that other
+// gateways write to as well has to be told so (MessageStoreOptions::eventsShared): otherwise a kill between
+// two gateways' messages of one trade would lose the drop copy.
 #pragma once
 
 #include <cstdint>
@@ -31,15 +32,13 @@
 
 namespace verbex::gateway {
 
+// A user's clearing stream in the store has the number of its user's session with this bit: the two ports of one
+// user have streams of their own.
+inline constexpr uint16_t kClearingStreams = 0x8000;
+
 struct ClearingGatewayOptions {
     uint8_t outlet = 1;
     uint32_t requestsMax = 1024;  // that wait for an answer, of all sessions; of one session an eighth
-    // The store is this gateway's alone: streams have the numbers of their users, and the day's end begins a
-    // new day. Otherwise a user's stream has the number kSharedStreams + User::session (which is below it
-    // then), and another gateway begins the day.
-    bool ownStore = true;
-
-    static constexpr uint16_t kSharedStreams = 0x8000;
 };
 
 struct ClearingGatewayCounters {
@@ -65,6 +64,8 @@ public:
     virtual void restore(const StoredRecord& record) = 0;
     virtual void begin() = 0;
     virtual void attach(session::SessionServer& server) = 0;
+    // It is gone, and every connection with it.
+    virtual void detach() = 0;
     // Before OrderGateway::work() and before servers go on with what waits: kill switches first.
     virtual bool work(uint64_t nowNs) = 0;
     [[nodiscard]] virtual bool busy() const = 0;

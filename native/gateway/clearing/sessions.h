@@ -7,13 +7,14 @@
 // Invariants:
 //   1. One connection a session, one session a connection.
 //   2. A reference waits at most once.
-// Requires: nothing.
+// Requires: sessions are numbered below kClearingStreams, as Users::from() sees to.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <vector>
 
+#include "gateway/clearing/clearing_gateway.h"
 #include "gateway/clearing/requests.h"
 #include "gateway/users.h"
 #include "session/session_server.h"
@@ -48,14 +49,14 @@ class Sessions {
 public:
     static constexpr uint32_t kNone = UINT32_MAX;
 
-    Sessions(const Users& users, uint16_t firstStream) : byNumber_(1u << 16, kNone) {
+    explicit Sessions(const Users& users) : byNumber_(1u << 16, kNone) {
         for (const User& user : users.all()) {
             if (!user.mayClear && !user.mayAdminister) continue;
             byNumber_[user.session] = static_cast<uint32_t>(all_.size());
             Session made;
             made.user = &user;
             made.number = user.session;
-            made.stream = static_cast<uint16_t>(firstStream + user.session);
+            made.stream = static_cast<uint16_t>(kClearingStreams + user.session);
             made.authority.mayAdminister = user.mayAdminister;
             all_.push_back(std::move(made));
         }
@@ -96,6 +97,12 @@ public:
         list.erase(found);
         --waiting_;
         return true;
+    }
+    void forgetRestored(Session& session) {
+        const auto gone = std::remove_if(session.waiting.begin(), session.waiting.end(),
+                                         [](const WaitingRequest& each) { return each.restored; });
+        waiting_ -= static_cast<uint32_t>(session.waiting.end() - gone);
+        session.waiting.erase(gone, session.waiting.end());
     }
 
 private:

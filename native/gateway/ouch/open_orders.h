@@ -23,7 +23,8 @@ namespace verbex::gateway::ouch {
 struct OpenOrder {
     uint32_t instrument;
     uint32_t open;       // lots that may still trade, as far as the client was told
-    uint32_t intended;   // what the client wants in all, the executed part included
+    uint32_t intended;   // open and executed, as far as the client was told
+    uint32_t reducing;   // lots that a reduction under way takes off; 0: none is
     uint32_t day;        // of its client order id
     int64_t price;       // ticks
     uint64_t orderId;    // 0: not accepted yet
@@ -33,8 +34,9 @@ struct OpenOrder {
     char timeInForce;
     char display;
     char capacity;
-    uint8_t modifies;    // M messages whose answer is not there yet
+    bool replacement;    // of another order; while it is not accepted that one may still trade
     bool cancelAsked;    // by the gateway itself
+    bool cancelRefused;  // that, for now
     ClOrdId clOrdId;
 };
 
@@ -46,9 +48,9 @@ public:
     [[nodiscard]] OpenOrder* find(uint16_t session, uint32_t reference) {
         return reference == 0 ? nullptr : table_.find(key(session, reference));
     }
-    // A zeroed one; nullptr: the table is full.
+    // A zeroed one; nullptr: the table is full, or the reference is taken.
     OpenOrder* add(uint16_t session, uint32_t reference) {
-        if (table_.size() >= most_) return nullptr;
+        if (table_.size() >= most_ || find(session, reference) != nullptr) return nullptr;
         const uint32_t head = first_[session];
         OpenOrder& order = table_.findOrAdd(key(session, reference));
         order = OpenOrder{};

@@ -1,4 +1,8 @@
 // New orders, replacements and mass cancels; see order_gateway_parts.h.
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
+
 #include "gateway/ouch/order_gateway_parts.h"
 
 namespace verbex::gateway::ouch {
@@ -17,6 +21,28 @@ constexpr uint32_t bit(Tag tag) { return uint32_t{1} << static_cast<uint8_t>(tag
 
 // ---- what is offered
 
+Reason OuchGateway::readAllowed(std::span<const std::byte> appendage, uint32_t allowed,
+                                Options& options) {
+    if (readOptions(appendage, options) != OptionFault::None) return Reason::Other;
+    // There is one channel a session, which is the default.
+    if (options.has(Tag::UserRefIdx) && options.of(Tag::UserRefIdx) != 0) return Reason::Other;
+    const uint32_t left = options.present() & ~(allowed | bit(Tag::UserRefIdx));
+    if (left == 0) return Reason::None;
+    const auto asks = [left](std::initializer_list<Tag> tags) {
+        return std::any_of(tags.begin(), tags.end(),
+                           [left](Tag tag) { return (left & bit(tag)) != 0; });
+    };
+    if (asks({Tag::Firm})) return Reason::FirmNotAuthorized;
+    if (asks({Tag::CustomerType})) return Reason::RetailNotAllowed;
+    if (asks({Tag::PriceType, Tag::PegOffset, Tag::DiscretionPrice, Tag::DiscretionPriceType,
+              Tag::DiscretionPegOffset})) {
+        return Reason::PeggingNotAllowed;
+    }
+    if (asks({Tag::Route})) return Reason::RoutingNotAllowed;
+    if (asks({Tag::AiqStrategy, Tag::AiqGroupId})) return Reason::InvalidAiq;
+    return Reason::Other;
+}
+
 OuchGateway::Terms OuchGateway::checkOptions(std::span<const std::byte> appendage,
                                              uint32_t allowed, char timeInForce,
                                              uint32_t quantity) const {
@@ -26,26 +52,18 @@ OuchGateway::Terms OuchGateway::checkOptions(std::span<const std::byte> appendag
         return terms;
     };
     Options options;
-    if (readOptions(appendage, options) != OptionFault::None) return refuse(Reason::Other);
     // Not offered is not ignored: whatever else is asked for is refused.
-    if ((options.present() & ~allowed) != 0) {
-        if (options.has(Tag::Firm)) return refuse(Reason::FirmNotAuthorized);
-        if (options.has(Tag::PriceType) || options.has(Tag::PegOffset)) {
-            return refuse(Reason::PeggingNotAllowed);
-        }
-        if (options.has(Tag::Route)) return refuse(Reason::RoutingNotAllowed);
-        if (options.has(Tag::AiqStrategy)) return refuse(Reason::InvalidAiq);
-        return refuse(Reason::Other);
-    }
+    const Reason reason = readAllowed(appendage, allowed, options);
+    if (reason != Reason::None) return refuse(reason);
     switch (timeInForce) {
         case kDay: terms.timeInForce = TimeInForce::Day; break;
         case kImmediate: terms.timeInForce = TimeInForce::Ioc; break;
         case kGoodTillTime: {
             const uint64_t at = options.of(Tag::ExpireTime);
-            if (!options.has(Tag::ExpireTime) || at >= kSecondsPerDay) return refuse(Reason::Other);
-            const uint64_t now = directory_.timeNs();
+            if (at == 0 || at >= kSecondsPerDay) return refuse(Reason::Other);
+            // So many seconds to live, of the core's time.
             terms.timeInForce = TimeInForce::Gtd;
-            terms.expiry = now - nsOfDay(now) + at * kNsPerSecond;
+            terms.expiry = directory_.timeNs() + at * kNsPerSecond;
             break;
         }
         default: return refuse(Reason::Other);
@@ -58,6 +76,21 @@ OuchGateway::Terms OuchGateway::checkOptions(std::span<const std::byte> appendag
         } else if (value != 'N') {
             return refuse(Reason::Other);
         }
+    }
+    if (options.has(Tag::AiqStrategy)) {
+        // Capitals: the account's firm is oneself; small letters: the account.
+        const auto value = static_cast<char>(options.of(Tag::AiqStrategy));
+        switch (value) {
+            case 'N': break;
+            case 'Y':
+            case 'y': terms.selfTrade = SelfTrade::Decrement; break;
+            case 'O':
+            case 'o': terms.selfTrade = SelfTrade::CancelOldest; break;
+            case 'W':
+            case 'w': terms.selfTrade = SelfTrade::CancelNewest; break;
+            default: return refuse(Reason::InvalidAiq);
+        }
+        if (value == 'Y' || value == 'O' || value == 'W') terms.flags |= kCommandSelfTradeFirm;
     }
     terms.minQuantity = static_cast<uint32_t>(options.of(Tag::MinQty));
     terms.displayQuantity = static_cast<uint32_t>(options.of(Tag::MaxFloor));
@@ -74,7 +107,7 @@ OuchGateway::Terms OuchGateway::check(const EnterOrder& order,
                                       std::span<const std::byte> appendage) const {
     Terms terms = checkOptions(appendage,
                                bit(Tag::MinQty) | bit(Tag::MaxFloor) | bit(Tag::PostOnly) |
-                                   bit(Tag::ExpireTime),
+                                   bit(Tag::ExpireTime) | bit(Tag::AiqStrategy),
                                order.timeInForce, order.quantity);
     if (terms.refused != Reason::None) return terms;
     const auto refuse = [&terms](Reason reason) {
@@ -129,7 +162,7 @@ Taken OuchGateway::refuse(Session& session, uint32_t reference, Reason reason,
     if (!store_.appendIn(session.number, reference, directory_.timeNs(), bytes).isOk()) {
         return Taken::Close;
     }
-    session.nextReference = reference + 1;
+    use(session, reference);
     Rejected* const rejected = ownMessage<Rejected>(session);
     if (rejected == nullptr) return Taken::Close;
     rejected->userRefNum = reference;
@@ -149,6 +182,7 @@ Taken OuchGateway::enter(Session& session, const Message& message) {
     }
     const std::span<const std::byte> bytes{message.at, message.bytes()};
     const auto refused = [&](Reason reason) {
+        pass(session);  // what is wrong costs as much as what is right
         return refuse(session, reference, reason, order.clOrdId, bytes);
     };
     if (!mayPass(session)) return throttled(session, reference, order.clOrdId, bytes);
@@ -164,39 +198,37 @@ Taken OuchGateway::enter(Session& session, const Message& message) {
     Command* const command = port_.claim();
     if (command == nullptr) return Taken::NotNow;
     pass(session);
-    session.nextReference = reference + 1;
-    const Status stored =
-        store_.appendIn(session.number, reference, directory_.timeNs(), bytes);
-    // The cell is claimed, and the engine waits at it: what can't be kept is entered as nothing.
-    if (stored.isOk()) {
-        fillCommand(*command, CommandType::NewOrder, session, reference, reference);
-        command->side = static_cast<uint8_t>(order.side == kBuy ? Side::Buy : Side::Sell);
-        command->orderType = static_cast<uint8_t>(terms.type);
-        command->timeInForce = static_cast<uint8_t>(terms.timeInForce);
-        command->instrument = instrument;
-        command->price = terms.type == OrderType::Market ? 0 : static_cast<int64_t>(uint64_t{order.price});
-        command->quantity = order.quantity;
-        command->expiry = terms.expiry;
-        command->flags = terms.flags;
-        if (terms.minQuantity != 0 || terms.displayQuantity != 0) {
-            command->flags |= kCommandExtended;
-            command->minQuantity = terms.minQuantity;
-            command->displayQuantity = terms.displayQuantity;
-        }
-        OpenOrder& open = *orders_.add(session.number, reference);
-        open.instrument = instrument;
-        open.open = open.intended = order.quantity;
-        open.day = static_cast<uint32_t>(store_.dayStart());
-        open.price = static_cast<int64_t>(uint64_t{order.price});
-        open.side = order.side;
-        open.timeInForce = order.timeInForce;
-        open.display = order.display;
-        open.capacity = order.capacity;
-        open.clOrdId = order.clOrdId;
+    use(session, reference);
+    if (!keep(session, reference, bytes)) return Taken::Close;
+    fillCommand(*command, CommandType::NewOrder, session, reference, reference);
+    command->side = static_cast<uint8_t>(order.side == kBuy ? Side::Buy : Side::Sell);
+    command->orderType = static_cast<uint8_t>(terms.type);
+    command->timeInForce = static_cast<uint8_t>(terms.timeInForce);
+    command->selfTrade = static_cast<uint8_t>(terms.selfTrade);
+    command->instrument = instrument;
+    const auto price = static_cast<int64_t>(uint64_t{order.price});
+    command->price = terms.type == OrderType::Market ? 0 : price;
+    command->quantity = order.quantity;
+    command->expiry = terms.expiry;
+    command->flags = terms.flags;
+    if (terms.minQuantity != 0 || terms.displayQuantity != 0) {
+        command->flags |= kCommandExtended;
+        command->minQuantity = terms.minQuantity;
+        command->displayQuantity = terms.displayQuantity;
     }
+    OpenOrder& open = *orders_.add(session.number, reference);
+    open.instrument = instrument;
+    open.open = open.intended = order.quantity;
+    open.day = static_cast<uint32_t>(store_.dayStart());
+    open.price = price;
+    open.side = order.side;
+    open.timeInForce = order.timeInForce;
+    open.display = order.display;
+    open.capacity = order.capacity;
+    open.clOrdId = order.clOrdId;
     port_.enter();
     counters_.orders++;
-    return stored.isOk() ? Taken::Yes : Taken::Close;
+    return Taken::Yes;
 }
 
 Taken OuchGateway::replace(Session& session, const Message& message) {
@@ -208,6 +240,7 @@ Taken OuchGateway::replace(Session& session, const Message& message) {
     }
     const std::span<const std::byte> bytes{message.at, message.bytes()};
     const auto refused = [&](Reason reason) {
+        pass(session);
         return refuse(session, reference, reason, request.clOrdId, bytes);
     };
     if (!mayPass(session)) return throttled(session, reference, request.clOrdId, bytes);
@@ -216,6 +249,8 @@ Taken OuchGateway::replace(Session& session, const Message& message) {
     }
     const OpenOrder* const order = orders_.find(session.number, request.origUserRefNum);
     if (order == nullptr) return refused(Reason::ReplaceNotAllowed);
+    // What of it has traded is not known before the answer that is under way.
+    if (order->reducing != 0 || (order->replacement && order->orderId == 0)) return Taken::NotNow;
     // What it is stays: time in force, display, capacity, minimum and display quantity.
     const Terms terms = checkOptions(message.appendage, 0, kDay, request.quantity);
     if (terms.refused != Reason::None) return refused(terms.refused);
@@ -233,33 +268,33 @@ Taken OuchGateway::replace(Session& session, const Message& message) {
     Command* const command = port_.claim();
     if (command == nullptr) return Taken::NotNow;
     pass(session);
-    session.nextReference = reference + 1;
-    const Status stored =
-        store_.appendIn(session.number, reference, directory_.timeNs(), bytes);
-    if (stored.isOk()) {
-        OpenOrder replacement = *order;
-        fillCommand(*command, CommandType::ReplaceOrder, session, request.origUserRefNum, reference);
-        command->id = writeSessionOrderId({session.number, order->day, request.origUserRefNum});
-        command->flags = kCommandExtended;
-        command->newId = writeSessionOrderId(
-            {session.number, static_cast<uint32_t>(store_.dayStart()), reference});
-        command->price = static_cast<int64_t>(uint64_t{request.price});
-        command->quantity = request.quantity - executed;
-        OpenOrder& open = *orders_.add(session.number, reference);
-        replacement.previous = open.previous;
-        replacement.next = open.next;
-        open = replacement;
-        open.orderId = 0;
-        open.day = static_cast<uint32_t>(store_.dayStart());
-        open.modifies = 0;
-        open.price = static_cast<int64_t>(uint64_t{request.price});
-        open.intended = request.quantity;
-        open.open = request.quantity - executed;
-        open.clOrdId = request.clOrdId;
-    }
+    use(session, reference);
+    if (!keep(session, reference, bytes)) return Taken::Close;
+    OpenOrder replacement = *order;
+    fillCommand(*command, CommandType::ReplaceOrder, session, request.origUserRefNum, reference);
+    command->id = writeSessionOrderId({session.number, order->day, request.origUserRefNum});
+    command->flags = kCommandExtended;
+    command->newId = writeSessionOrderId(
+        {session.number, static_cast<uint32_t>(store_.dayStart()), reference});
+    command->price = static_cast<int64_t>(uint64_t{request.price});
+    command->quantity = request.quantity - executed;
+    // Less what trades before the core gets to it: never more than asked for in all.
+    command->minQuantity = order->open;
+    OpenOrder& open = *orders_.add(session.number, reference);
+    replacement.previous = open.previous;
+    replacement.next = open.next;
+    open = replacement;
+    open.orderId = 0;
+    open.day = static_cast<uint32_t>(store_.dayStart());
+    open.replacement = true;
+    open.cancelAsked = open.cancelRefused = false;
+    open.price = static_cast<int64_t>(uint64_t{request.price});
+    open.intended = request.quantity;
+    open.open = request.quantity - executed;
+    open.clOrdId = request.clOrdId;
     port_.enter();
     counters_.replaces++;
-    return stored.isOk() ? Taken::Yes : Taken::Close;
+    return Taken::Yes;
 }
 
 Taken OuchGateway::massCancel(Session& session, const Message& message) {
@@ -270,7 +305,18 @@ Taken OuchGateway::massCancel(Session& session, const Message& message) {
         return Taken::Yes;
     }
     const std::span<const std::byte> bytes{message.at, message.bytes()};
-    const ClOrdId none{};
+    const ClOrdId none = kNoClOrdId;
+    Options options;
+    const Reason reason = readAllowed(message.appendage, bit(Tag::Side), options);
+    if (reason != Reason::None) return refuse(session, reference, reason, none, bytes);
+    Side side = Side::None;
+    if (options.has(Tag::Side)) {
+        const auto value = static_cast<char>(options.of(Tag::Side));
+        if (value != kBuy && value != kSell) {
+            return refuse(session, reference, Reason::InvalidSide, none, bytes);
+        }
+        side = value == kBuy ? Side::Buy : Side::Sell;
+    }
     if (request.firm != kNoFirm) {
         return refuse(session, reference, Reason::FirmNotAuthorized, none, bytes);
     }
@@ -281,11 +327,12 @@ Taken OuchGateway::massCancel(Session& session, const Message& message) {
     }
     Command* const command = port_.claim();
     if (command == nullptr) return Taken::NotNow;
-    session.nextReference = reference + 1;
-    (void)store_.appendIn(session.number, reference, directory_.timeNs(), bytes);
+    if (!keep(session, reference, bytes)) return Taken::Close;
+    use(session, reference);
     fillCommand(*command, CommandType::MassCancel, session, reference, reference);
     command->id = {};
     command->instrument = instrument;
+    command->side = static_cast<uint8_t>(side);
     port_.enter();
     counters_.cancels++;
     return Taken::Yes;

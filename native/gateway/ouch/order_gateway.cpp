@@ -63,13 +63,9 @@ LoginAnswer OuchGateway::login(ConnectionId connection, const session::LoginRequ
     Session& session = sessions_[user->session];
     answer.rejected = LoginReject::SessionNotAvailable;
     if (!request.anySession && request.session != store_.sessionName()) return answer;
-    if (store_.nextSequence(session.number) == 1) {
-        SystemEvent* const started = ownMessage<SystemEvent>(session);
-        if (started == nullptr) return answer;
-        started->event = kStartOfDay;
-        store_.commit(true);
-    }
+    if (store_.nextSequence(session.number) == 1) startDay(session);
     const uint32_t next = store_.nextSequence(session.number);
+    if (!store_.status().isOk()) return answer;
     if (request.sequence > next) return answer;
     const uint32_t sequence = request.sequence == 0 ? next : static_cast<uint32_t>(request.sequence);
     if (!store_.seek(session.number, sequence, answer.cursor)) return answer;
@@ -181,7 +177,7 @@ Taken OuchGateway::received(ConnectionId connection, std::span<const std::byte> 
         case MassCancel::kType: taken = massCancel(*session, message); break;
         case DisableEntry::kType:
         case EnableEntry::kType: taken = switchEntry(*session, message); break;
-        case AccountQuery::kType: taken = accountQuery(*session); break;
+        case AccountQuery::kType: taken = accountQuery(*session, message); break;
         default: break;
     }
     if (taken == Taken::Yes) counters_.messages++;
@@ -192,6 +188,13 @@ Taken OuchGateway::received(ConnectionId connection, std::span<const std::byte> 
 
 Taken OuchGateway::cancel(Session& session, const Message& message) {
     const std::span<const std::byte> bytes{message.at, message.bytes()};
+    Options options;
+    if (readAllowed(message.appendage, 0, options) != Reason::None) {
+        const uint32_t reference = message.type == ModifyOrder::kType
+                                       ? message.as<ModifyOrder>().userRefNum
+                                       : message.as<CancelOrder>().userRefNum;
+        return refuseCancel(session, reference, bytes);
+    }
     if (message.type == ModifyOrder::kType) {
         const auto& modify = message.as<ModifyOrder>();
         const OpenOrder* const order = orders_.find(session.number, modify.userRefNum);
@@ -209,31 +212,57 @@ Taken OuchGateway::cancel(Session& session, const Message& message) {
 Taken OuchGateway::reduce(Session& session, uint32_t reference, uint32_t quantity, bool modify,
                           std::span<const std::byte> bytes) {
     OpenOrder* const order = orders_.find(session.number, reference);
+    // How much there is to take off is not known before the answer that is under way.
+    const bool unsure = order != nullptr && (order->reducing != 0 ||
+                                             (order->replacement && order->orderId == 0));
+    if (unsure && quantity != 0) return Taken::NotNow;
     if (order == nullptr || quantity >= order->intended) {
-        if (!store_.appendIn(session.number, reference, directory_.timeNs(), bytes).isOk()) {
-            return Taken::Close;
-        }
-        CancelReject* const reject = ownMessage<CancelReject>(session);
-        if (reject == nullptr) return Taken::Close;
-        reject->userRefNum = reference;
-        commit(session, true);
-        counters_.rejectedHere++;
-        return Taken::Yes;
+        return refuseCancel(session, reference, bytes);
     }
     Command* const command = port_.claim();
     if (command == nullptr) return Taken::NotNow;
-    (void)store_.appendIn(session.number, reference, directory_.timeNs(), bytes);
+    if (!keep(session, reference, bytes)) return Taken::Close;
     fillCommand(*command, quantity == 0 ? CommandType::CancelOrder : CommandType::ReduceOrder,
                 session, reference, reference);
     command->id = writeSessionOrderId({session.number, order->day, reference});
     if (quantity != 0) {
-        command->quantity = order->intended - quantity;
-        order->intended = quantity;
-        if (modify) order->modifies++;
+        command->quantity = order->reducing = order->intended - quantity;
+        if (modify) command->token |= kModifyBit;
     }
     port_.enter();
     counters_.cancels++;
     return Taken::Yes;
+}
+
+Taken OuchGateway::refuseCancel(Session& session, uint32_t reference,
+                                std::span<const std::byte> bytes) {
+    if (!store_.appendIn(session.number, reference, directory_.timeNs(), bytes).isOk()) {
+        return Taken::Close;
+    }
+    CancelReject* const reject = ownMessage<CancelReject>(session);
+    if (reject == nullptr) return Taken::Close;
+    reject->userRefNum = reference;
+    commit(session, true);
+    counters_.rejectedHere++;
+    return Taken::Yes;
+}
+
+bool OuchGateway::keep(const Session& session, uint32_t reference,
+                       std::span<const std::byte> bytes) {
+    if (store_.appendIn(session.number, reference, directory_.timeNs(), bytes).isOk()) return true;
+    // The cell is claimed, and the engine waits at it.
+    port_.enter();
+    return false;
+}
+
+void OuchGateway::startDay(const Session& session) {
+    std::byte* const at =
+        store_.claimOut(session.number, kBytes<SystemEvent>, ownPlace(), directory_.timeNs());
+    if (at == nullptr) return;
+    SystemEvent& started = ouch::begin<SystemEvent>(at);
+    started.timestamp = nsOfDay(directory_.timeNs());
+    started.event = kStartOfDay;
+    commit(session, true);
 }
 
 // The client's own switch: no new orders and replaces of this session until it says otherwise.
@@ -247,13 +276,14 @@ Taken OuchGateway::switchEntry(Session& session, const Message& message) {
         return Taken::Yes;
     }
     const std::span<const std::byte> bytes{message.at, message.bytes()};
-    if (firm != kNoFirm) {
-        return refuse(session, reference, Reason::FirmNotAuthorized, ClOrdId{}, bytes);
-    }
+    Options options;
+    Reason reason = readAllowed(message.appendage, 0, options);
+    if (firm != kNoFirm) reason = Reason::FirmNotAuthorized;
+    if (reason != Reason::None) return refuse(session, reference, reason, kNoClOrdId, bytes);
     if (!store_.appendIn(session.number, reference, directory_.timeNs(), bytes).isOk()) {
         return Taken::Close;
     }
-    session.nextReference = reference + 1;
+    use(session, reference);
     session.disabled = disable;
     if (disable) {
         DisableResponse* const response = ownMessage<DisableResponse>(session);
@@ -270,10 +300,22 @@ Taken OuchGateway::switchEntry(Session& session, const Message& message) {
     return Taken::Yes;
 }
 
-Taken OuchGateway::accountQuery(Session& session) {
+Taken OuchGateway::accountQuery(Session& session, const Message& message) {
+    Options options;
+    const Reason reason = readAllowed(message.appendage, 0, options);
+    if (reason != Reason::None) {
+        Rejected* const rejected = ownMessage<Rejected>(session);
+        if (rejected == nullptr) return Taken::Close;
+        rejected->reason = static_cast<uint16_t>(reason);
+        rejected->clOrdId = kNoClOrdId;
+        commit(session, true);
+        counters_.rejectedHere++;
+        return Taken::Yes;
+    }
     AccountQueryResponse* const response = ownMessage<AccountQueryResponse>(session);
     if (response == nullptr) return Taken::Close;
-    response->nextUserRefNum = session.nextReference;
+    response->nextUserRefNum =
+        static_cast<uint32_t>(std::min<uint64_t>(session.nextReference, UINT32_MAX));
     commit(session, true);
     return Taken::Yes;
 }

@@ -15,7 +15,8 @@
 //   4. A session's open orders are found by (session, UserRefNum) in constant time; the table is bounded
 //      (ordersMax), and an order that does not fit is rejected.
 // Requires: restore() for every record of the store's day, then begin(), then deliver() for every event
-// behind the store's place, before the server is opened.
+// behind the store's place, then settle(), before the server is opened. begin() again when a day has ended
+// and the store's new one has begun.
 #pragma once
 
 #include <cstdint>
@@ -66,8 +67,14 @@ public:
     // The state as of which events will be delivered; orders of the store that are not open in it any more
     // are brought to their end by the events behind the store's place.
     virtual void begin() = 0;
+    // The state behind the last event that was delivered at start: what was sent and is not in it was lost
+    // with the process, and is answered so; orders of a day before, and of sessions that cancel on
+    // disconnect, are cancelled. Once, before the server is opened.
+    virtual void settle(const MarketState& state) = 0;
     // The server whose connections this gateway touches and closes.
     virtual void attach(session::SessionServer& server) = 0;
+    // It is gone, and every connection with it.
+    virtual void detach() = 0;
     // Time for throttles; cancels that wait for room. True: something was done.
     virtual bool work(uint64_t nowNs) = 0;
     // Work of its own waits for room: do not sleep long.

@@ -102,6 +102,7 @@ TEST(ClearingCodec, EveryMessageThereAndBack) {
 #define VERBEX_X(Message) thereAndBack<Message>(seed++);
     VERBEX_CLEARING_REQUESTS(VERBEX_X)
     VERBEX_CLEARING_RESPONSES(VERBEX_X)
+    VERBEX_X(ReferenceQuery)
 #undef VERBEX_X
 }
 

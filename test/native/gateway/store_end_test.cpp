@@ -107,6 +107,57 @@ TEST(MessageStoreEnd, AFullDiskIsAnAnswerAndNotASignal) {
     ::umount2(point.c_str(), MNT_DETACH);
 }
 
+// Two gateways on one store: the process may end when only one of them has told its sessions.
+TEST(MessageStoreEnd, OfSharedEventsTheLastOneIsToldAgain) {
+    const Directory directory;
+    MessageStoreOptions options;
+    options.directory = directory.path();
+    options.bootId = "one";
+    options.eventsShared = true;
+    const auto gateways = [](MessageStore& store, uint32_t position, int count) {
+        for (int gateway = 1; gateway <= count; ++gateway) {
+            const auto session = static_cast<uint16_t>(gateway);
+            ASSERT_TRUE(putOut(store, session, {position, 0}, position, "first", false));
+            ASSERT_TRUE(putOut(store, session, {position, 0}, position, "second", true));
+        }
+    };
+    Opened opened = openStore(options);
+    ASSERT_TRUE(opened.status.isOk());
+    for (uint32_t position = 1; position <= 5; ++position) gateways(*opened.store, position, 2);
+    for (const int told : {0, 1, 2}) {
+        gateways(*opened.store, 6, told);
+        ASSERT_TRUE(told != 1 || putOut(*opened.store, 2, {6, 0}, 6, "first", false));
+        opened = {};
+        opened = openStore(options);
+        ASSERT_TRUE(opened.status.isOk()) << opened.status.toString();
+        // What is told again is the same again.
+        const Position next = told == 0 ? 5 : 6;
+        ASSERT_EQ(opened.store->delivered(), (EventPlace{next - 1, 0}));
+        for (const uint16_t session : {1, 2}) {
+            ASSERT_EQ(opened.store->nextSequence(session), 2 * (next - 1) + 1);
+        }
+        if (told == 0) gateways(*opened.store, 5, 2);
+    }
+    // A record behind it, of whatever kind, says that everybody had the event.
+    gateways(*opened.store, 6, 2);
+    ASSERT_TRUE(opened.store->appendIn(1, 1, 6, {}).isOk());
+    opened = {};
+    opened = openStore(options);
+    ASSERT_EQ(opened.store->delivered(), (EventPlace{6, 0}));
+    gateways(*opened.store, 7, 2);
+    ASSERT_TRUE(putOut(*opened.store, 1, {7, kOwnIndex}, 7, "own", true));
+    opened = {};
+    opened = openStore(options);
+    ASSERT_EQ(opened.store->delivered(), (EventPlace{7, 0}));
+    // So does close().
+    gateways(*opened.store, 8, 2);
+    ASSERT_TRUE(opened.store->close().isOk());
+    opened = {};
+    opened = openStore(options);
+    ASSERT_TRUE(opened.status.isOk()) << opened.status.toString();
+    ASSERT_EQ(opened.store->delivered(), (EventPlace{8, 0}));
+}
+
 TEST(MessageStoreEnd, ASecondOpenerIsRefused) {
     const Directory directory;
     MessageStoreOptions options;

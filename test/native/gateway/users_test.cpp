@@ -52,6 +52,7 @@ TEST(Users, WhatIsNoUserIsNamedWithItsReason) {
     EXPECT_NE(failure({user("A", "", 1)}).find("password"), std::string::npos);
     EXPECT_NE(failure({user("A", "elevenchars", 1)}).find("password"), std::string::npos);
     EXPECT_NE(failure({user("A", "x", 0)}).find("session"), std::string::npos);
+    EXPECT_NE(failure({user("A", "x", kSessionMax + 1)}).find("session"), std::string::npos);
     EXPECT_NE(failure({user("A", "x", 1), user("a", "y", 2)}).find("\"a\""), std::string::npos);
     EXPECT_NE(failure({user("A", "x", 9), user("B", "y", 9)}).find("session 9"), std::string::npos);
     User none = user("A", "x", 1);
