@@ -81,9 +81,9 @@ private:
     [[nodiscard]] uint64_t normal(uint64_t place) const {
         return place != head_ && place >= lapEnd(place) ? lap(head_) : place;
     }
-    // A message never begins so close to the end of a lap that it might not fit.
+    // A message never begins so close to the end of a lap that it might reach it: a lap has an end of its own.
     [[nodiscard]] uint64_t wrapped(uint64_t place) const {
-        return (place & (size_ - 1)) + kFrameMax > size_ ? lap(place) + size_ : place;
+        return (place & (size_ - 1)) + kFrameMax >= size_ ? lap(place) + size_ : place;
     }
     [[nodiscard]] uint64_t placeOf(const session::OutboundCursor& cursor) const {
         return cursor.record == 0 ? head_ : cursor.record - 1;

@@ -57,7 +57,7 @@ public:
         port.messageBytesMax = 64;
         port.heartbeatMs = options_.heartbeatMs;
         // What a reader lags lies in the history anyway; only who falls out of it is cut off.
-        port.lagBytesMax = UINT64_MAX - 1;
+        port.lagBytesMax = uint64_t{1} << 62;
         if (options_.stream.has_value()) {
             port.address = *options_.stream;
             Result<std::unique_ptr<StreamPort>> stream =
