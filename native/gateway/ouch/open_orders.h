@@ -42,8 +42,9 @@ struct OpenOrder {
 
 class OpenOrders {
 public:
-    explicit OpenOrders(uint32_t most)
-        : most_(most), table_(std::bit_ceil(size_t{most} / 3 * 4 + 64)), first_(UINT16_MAX + 1) {}
+    // Of sessions below so many.
+    OpenOrders(uint32_t most, size_t sessions)
+        : most_(most), table_(std::bit_ceil(size_t{most} / 3 * 4 + 64)), first_(sessions) {}
 
     [[nodiscard]] OpenOrder* find(uint16_t session, uint32_t reference) {
         return reference == 0 ? nullptr : table_.find(key(session, reference));

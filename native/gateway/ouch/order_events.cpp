@@ -7,9 +7,12 @@
 namespace verbex::gateway::ouch {
 
 OuchGateway::Session* OuchGateway::sessionOf(const SessionOrderId& id) {
-    if (id.none()) return nullptr;
-    Session& session = sessions_[id.session];
-    return session.user == nullptr ? nullptr : &session;
+    return id.none() ? nullptr : sessionNumbered(id.session);
+}
+
+OuchGateway::Session* OuchGateway::sessionNumbered(uint16_t number) {
+    if (number >= sessions_.size() || sessions_[number].user == nullptr) return nullptr;
+    return &sessions_[number];
 }
 
 OpenOrder* OuchGateway::orderOf(const SessionOrderId& id) {
@@ -89,8 +92,9 @@ void OuchGateway::rejected(const Event& event, const EventPlace& place) {
     if (!GatewayToken::is(event.token)) return;
     const GatewayToken token = GatewayToken::of(event.token);
     if (token.outlet != options_.outlet) return;
-    Session& session = sessions_[token.session];
-    if (session.user == nullptr) return;
+    Session* const known = sessionNumbered(token.session);
+    if (known == nullptr) return;
+    Session& session = *known;
     if (token.reference == 0) {
         // A cancel of the gateway's own: of an order that is gone, or that can't be cancelled yet.
         OpenOrder* const order = orderOf(readSessionOrderId(event.id));
@@ -284,8 +288,9 @@ void OuchGateway::massCancelled(const Event& event, const EventPlace& place) {
     if (!GatewayToken::is(event.token)) return;
     const GatewayToken token = GatewayToken::of(event.token);
     if (token.outlet != options_.outlet) return;
-    Session& session = sessions_[token.session];
-    if (session.user == nullptr) return;
+    Session* const known = sessionNumbered(token.session);
+    if (known == nullptr) return;
+    Session& session = *known;
     answered(token.session, token.reference);
     MassCancelResponse* const message = this->message<MassCancelResponse>(session, place);
     if (message == nullptr) return;

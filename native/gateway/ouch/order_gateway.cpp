@@ -25,12 +25,19 @@ using session::Taken;
 namespace {
 // Offered in one round, so that a session with many orders does not hold the others up.
 constexpr int kCancelsPerRound = 256;
+
+// One more than the highest number.
+size_t sessionsOf(const Users& users) {
+    size_t count = 1;
+    for (const User& user : users.all()) count = std::max(count, size_t{user.session} + 1);
+    return count;
+}
 }  // namespace
 
 OuchGateway::OuchGateway(const OrderGatewayOptions& options, CommandPort& port, MessageStore& store,
                          Directory& directory, const Users& users)
     : options_(options), port_(port), store_(store), directory_(directory), users_(users),
-      sessions_(UINT16_MAX + 1), orders_(options.ordersMax) {
+      sessions_(sessionsOf(users)), orders_(options.ordersMax, sessions_.size()) {
     for (const FirmThrottle& firm : options.firms) {
         firms_.emplace_back(firm.firm,
                             session::TokenBucket(firm.ordersPerSecond, firm.ordersBurst));

@@ -144,7 +144,9 @@ private:
     }
 
     // ---- order_events.cpp
+    // nullptr: nobody's.
     [[nodiscard]] Session* sessionOf(const SessionOrderId& id);
+    [[nodiscard]] Session* sessionNumbered(uint16_t number);
     // nullptr also where the reference is another day's.
     [[nodiscard]] OpenOrder* orderOf(const SessionOrderId& id);
     [[nodiscard]] bool isOwn(const Event& event, const SessionOrderId& id) const;

@@ -87,12 +87,12 @@ void OuchGateway::answered(uint16_t session, uint32_t reference) {
 
 void OuchGateway::restore(const StoredRecord& record) {
     if (record.kind == RecordKind::Day) return;
-    Session& session = sessions_[record.session];
-    if (session.user == nullptr) return;
+    Session* const session = sessionNumbered(record.session);
+    if (session == nullptr) return;  // its user is not there any more
     if (record.kind == RecordKind::In) {
-        restoreIn(session, record);
+        restoreIn(*session, record);
     } else {
-        restoreOut(session, record);
+        restoreOut(*session, record);
     }
 }
 
