@@ -101,8 +101,11 @@ void OuchGateway::rejected(const Event& event, const EventPlace& place) {
     }
     const auto type = static_cast<CommandType>(event.kind);
     if (type == CommandType::CancelOrder || type == CommandType::ReduceOrder) {
-        OpenOrder* const order = orderOf(readSessionOrderId(event.id));
+        const SessionOrderId id = readSessionOrderId(event.id);
+        OpenOrder* const order = orderOf(id);
         if (order != nullptr && type == CommandType::ReduceOrder) order->reducing = 0;
+        // Of a day before, of an order that ended with it: today the number may be another order's.
+        if (order == nullptr && id.day != static_cast<uint32_t>(store_.dayStart())) return;
         CancelReject* const message = this->message<CancelReject>(session, place);
         if (message == nullptr) return;
         message->userRefNum = token.reference;
@@ -115,7 +118,11 @@ void OuchGateway::rejected(const Event& event, const EventPlace& place) {
         clOrdId = order->clOrdId;
         orders_.remove(token.session, token.reference);
     }
-    use(session, token.reference);
+    // Of a replacement or a mass cancel the event says no day: it may be one under way when a day ended.
+    if (type == CommandType::NewOrder &&
+        readSessionOrderId(event.id).day == static_cast<uint32_t>(store_.dayStart())) {
+        use(session, token.reference);
+    }
     answered(token.session, token.reference);
     Rejected* const message = this->message<Rejected>(session, place);
     if (message == nullptr) return;
@@ -279,7 +286,6 @@ void OuchGateway::massCancelled(const Event& event, const EventPlace& place) {
     if (token.outlet != options_.outlet) return;
     Session& session = sessions_[token.session];
     if (session.user == nullptr) return;
-    use(session, token.reference);
     answered(token.session, token.reference);
     MassCancelResponse* const message = this->message<MassCancelResponse>(session, place);
     if (message == nullptr) return;

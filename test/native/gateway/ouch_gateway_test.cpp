@@ -521,7 +521,8 @@ TEST_F(OuchGateway, ADayBeginsAtOneBehindWhatIsStillOpen) {
     ended.type = uint8_t(EventType::DayEnded);
     ended.position = ++position;
     gateway.atDayEnd = [&] {
-        EXPECT_EQ(client.types(), "E");
+        EXPECT_EQ(client.types(), "S");
+        EXPECT_EQ(client.last.at(0).as<SystemEvent>().event, kEndOfDay);
         client.drop();
     };
     deliver(ended);
