@@ -10,11 +10,13 @@ const [
   symbol = 'BTC-USD',
 ] = process.argv.slice(2);
 
-await using client = await OuchClient.connect({ address: orders, user, password });
-await using book = await ItchBook.open({ stream, user, password });
+const client = await OuchClient.connect({ address: orders, user, password });
+const book = await ItchBook.open({ stream, user, password });
 client.on('message', (message) => console.log(message.type, message));
 
 const accepted = await client.enter({ side: 'buy', symbol, quantity: 10, price: 640_000 });
 console.log(book.levels(symbol, 3).bids);
 await client.replace(accepted.userRefNum, { quantity: 20, price: 640_001 });
 await client.massCancel();
+await book.close();
+await client.close();

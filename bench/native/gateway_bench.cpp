@@ -2,6 +2,8 @@
 //
 //   saturated     every connection keeps --window orders in flight: orders a second, system calls an order
 //   at a rate     orders leave at planned times; a round trip counts from the plan to the Accepted
+//   half of them stalled   the same by half of the connections; the others have sent --window orders and
+//                 stopped reading
 //
 // The gateways' thread is the engine's as well (shared) or one of its own (own); it looks for ever (busy) or
 // sleeps in epoll after 10 us without work (sleeping). The client is a process of its own that never sleeps.
@@ -20,7 +22,7 @@
 namespace verbex::bench {
 namespace {
 
-constexpr const char* kCases[] = {"saturated", "at a rate"};
+constexpr const char* kCases[] = {"saturated", "at a rate", "half of them stalled"};
 
 struct Settings {
     uint32_t connections = 1000;
@@ -36,6 +38,7 @@ struct Case {
     uint64_t rate;  // 0: saturated
     bool busy;
     bool shared;
+    bool stalled;
     std::vector<double> perSecond, p50, p99, p999, max, calls, echo, unanswered;
 };
 
@@ -129,7 +132,8 @@ void measure(const Settings& settings, Case& what, uint32_t run) {
     node::SystemClock clock;
     const std::unique_ptr<node::Node> server =
         openServer(settings, what, storage, clock, folder.file("data"));
-    LoadCase load{settings.connections, what.rate, settings.window, settings.seconds, run + 1};
+    LoadCase load{settings.connections, what.rate, settings.window, settings.seconds, run + 1,
+                  what.stalled ? settings.connections / 2 : 0};
     LoadClient client("--client", server->gateways()->addresses().orders->port, load);
     client.mark();
     const uint64_t before = server->gateways()->stats().calls.total();
@@ -151,7 +155,7 @@ void measure(const Settings& settings, Case& what, uint32_t run) {
 void measureEcho(const Settings& settings, Case& what, uint32_t run) {
     EchoServer server(what.busy);
     LoadCase load{settings.connections, what.rate == 0 ? settings.rate : what.rate, settings.window,
-                  settings.seconds, run + 1};
+                  settings.seconds, run + 1, 0};
     LoadClient client("--echo-client", server.port(), load);
     client.mark();
     client.mark();
@@ -174,11 +178,12 @@ int run(int count, char** arguments) {
     setrlimit(RLIMIT_NOFILE, &files);
 
     std::vector<Case> cases = {
-        {kCases[0], 0, true, true, {}, {}, {}, {}, {}, {}, {}, {}},
-        {kCases[0], 0, false, false, {}, {}, {}, {}, {}, {}, {}, {}},
-        {kCases[1], settings.rate, true, true, {}, {}, {}, {}, {}, {}, {}, {}},
-        {kCases[1], settings.rate, false, true, {}, {}, {}, {}, {}, {}, {}, {}},
-        {kCases[1], settings.rate, false, false, {}, {}, {}, {}, {}, {}, {}, {}},
+        {kCases[0], 0, true, true, false, {}, {}, {}, {}, {}, {}, {}, {}},
+        {kCases[0], 0, false, false, false, {}, {}, {}, {}, {}, {}, {}, {}},
+        {kCases[1], settings.rate, true, true, false, {}, {}, {}, {}, {}, {}, {}, {}},
+        {kCases[2], settings.rate, true, true, true, {}, {}, {}, {}, {}, {}, {}, {}},
+        {kCases[1], settings.rate, false, true, false, {}, {}, {}, {}, {}, {}, {}, {}},
+        {kCases[1], settings.rate, false, false, false, {}, {}, {}, {}, {}, {}, {}, {}},
     };
     Answers answers(options);
     for (uint32_t run = 0; run < settings.runs; run++) {
@@ -196,6 +201,7 @@ int run(int count, char** arguments) {
             .add("wait", what.busy ? "busy" : "sleeping")
             .add("thread", what.shared ? "shared" : "own")
             .add("connections", settings.connections)
+            .add("stalledConnections", what.stalled ? settings.connections / 2 : 0u)
             .add("offeredPerSecond", what.rate)
             .add("ordersPerSecond", median(what.perSecond))
             .add("p50Us", median(what.p50), 1)

@@ -30,6 +30,7 @@ struct LoadCase {
     uint32_t window = 32;
     uint32_t seconds = 5;
     uint32_t seed = 1;
+    uint32_t stalled = 0;  // of the connections
 };
 
 // Goes through the pipe as it is.
@@ -55,7 +56,7 @@ inline std::string loadUserName(uint32_t number) {
 inline constexpr const char* kLoadPassword = "load";
 inline constexpr const char* kLoadSymbol = "LOAD";
 
-// The child: `arguments` are port, connections, rate, window, seconds, seed, pipe.
+// The child: `arguments` are port, connections, rate, window, seconds, seed, pipe, stalled.
 inline int runLoadClient(const std::vector<std::string>& arguments) {
     const auto number = [&](size_t i) { return std::strtoull(arguments.at(i).c_str(), nullptr, 10); };
     load::LoadOptions options;
@@ -66,6 +67,7 @@ inline int runLoadClient(const std::vector<std::string>& arguments) {
     options.durationNs = number(4) * 1'000'000'000;
     options.seed = number(5);
     const int pipe = static_cast<int>(number(6));
+    options.stalled = static_cast<uint32_t>(number(7));
     Name name{};
     std::memcpy(&name, kLoadSymbol, std::strlen(kLoadSymbol));
     options.symbols = {symbolOf(name, 1)};
@@ -99,7 +101,8 @@ public:
         std::vector<std::string> arguments = {
             "gateway_bench", mode, std::to_string(port), std::to_string(what.connections),
             std::to_string(what.ordersPerSecond), std::to_string(what.window),
-            std::to_string(what.seconds), std::to_string(what.seed), std::to_string(ends[1])};
+            std::to_string(what.seconds), std::to_string(what.seed), std::to_string(ends[1]),
+            std::to_string(what.stalled)};
         std::vector<char*> pointers;
         for (std::string& argument : arguments) pointers.push_back(argument.data());
         pointers.push_back(nullptr);

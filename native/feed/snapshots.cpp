@@ -58,6 +58,7 @@ void Snapshots::begin(SnapshotImage& image) {
 void Snapshots::write(const itch::Message& message) {
     itch::Message stamped = message;
     stamped.timeNs = timeNs_;
+    stamped.tracking = static_cast<uint16_t>(making_->continueFrom);
     std::byte* const to = &making_->memory[making_->bytes];
     CHECK(making_->bytes + framed(message.type) <= making_->room);
     const size_t bytes = itch::write(to + session::kFrameHeaderBytes, stamped);

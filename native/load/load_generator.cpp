@@ -49,6 +49,7 @@ public:
         if (!loop.isOk()) return loop.status();
         loop_ = loop.take();
         if (Status status = connectAll(); !status.isOk()) return status;
+        stallSome();
         const uint64_t began = loop_->refreshTime();
         drive(began, began + options_.warmUpNs);
         startCounting();
@@ -103,6 +104,15 @@ private:
         return {};
     }
 
+    void stallSome() {
+        active_ = clients_.size() - options_.stalled;
+        for (size_t i = active_; i < clients_.size(); i++) {
+            for (uint32_t sent = 0; sent < options_.window; sent++) order(i, loop_->nowNs());
+        }
+        flush();
+        for (size_t i = active_; i < clients_.size(); i++) clients_[i].soup->stall(true);
+    }
+
     // ---- sending
 
     void drive(uint64_t from, uint64_t until) {
@@ -118,7 +128,7 @@ private:
                     if (due > now) break;
                     if (now - due > result_.latestSendNs) result_.latestSendNs = now - due;
                     order(turn_, due);
-                    turn_ = turn_ + 1 == clients_.size() ? 0 : turn_ + 1;
+                    turn_ = turn_ + 1 == active_ ? 0 : turn_ + 1;
                     sent++;
                 }
             }
@@ -131,7 +141,7 @@ private:
     }
 
     void fillWindows(uint64_t now) {
-        for (size_t i = 0; i < clients_.size(); i++) {
+        for (size_t i = 0; i < active_; i++) {
             Client& client = clients_[i];
             const uint32_t inFlight = client.nextReference - 1 - client.answered;
             // A batch at a time: what a client of a busy server does.
@@ -316,7 +326,9 @@ private:
 
     [[nodiscard]] uint64_t unanswered() const {
         uint64_t count = 0;
-        for (const Client& client : clients_) count += client.nextReference - 1 - client.answered;
+        for (size_t i = 0; i < active_; i++) {
+            count += clients_[i].nextReference - 1 - clients_[i].answered;
+        }
         return count;
     }
 
@@ -362,6 +374,7 @@ private:
     std::vector<Client> clients_;
     std::vector<size_t> dirty_;
     size_t ready_ = 0;
+    size_t active_ = 0;  // the others don't read
     size_t turn_ = 0;
     uint64_t tickedNs_ = 0;
     bool counting_ = false;
@@ -376,7 +389,7 @@ LoadGenerator::~LoadGenerator() = default;
 Result<LoadResult> LoadGenerator::run(const std::function<void(bool)>& counting) {
     if (options_.users.empty() || options_.symbols.empty() || options_.window == 0 ||
         options_.window > kInFlight / 4 || options_.quantityMax == 0 ||
-        options_.halfWidth >= options_.midPrice) {
+        options_.stalled >= options_.users.size() || options_.halfWidth >= options_.midPrice) {
         return Status(StatusCode::InvalidArgument,
                       "a load needs users, symbols, a window from 1 to 1,024 and positive prices");
     }

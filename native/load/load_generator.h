@@ -40,6 +40,8 @@ struct LoadOptions {
     uint32_t halfWidth = 2;          // prices are drawn from mid − halfWidth … mid + halfWidth
     uint32_t quantityMax = 10;       // lots, from 1
     uint32_t cancelsPerMille = 100;  // so many of a thousand messages cancel an own order
+    // So many of the users, the last ones, send a window of orders, then nothing, and stop reading.
+    uint32_t stalled = 0;
     bool reconnect = false;          // lost connections come back, by session and sequence
     bool spin = true;                // never sleeps; otherwise epoll waits until something is due
     std::string ledgerFile;          // "": none

@@ -109,7 +109,7 @@ export const catalogue: readonly BenchEntry[] = [
     ].join('\n'),
     workload:
       'New day orders of one instrument, both sides at five prices around a middle, so that most of them trade, and a tenth as many cancels; one account a session. saturated: every connection keeps --window orders in flight; ' +
-      'at a rate: planned times, the round trip from the plan to the Accepted. shared: the gateways on the engine’s thread; own: on a thread of their own; busy: it never sleeps. offeredPerSecond 0: as much as it takes. ' +
+      'at a rate: planned times, the round trip from the plan to the Accepted; half of them stalled: by half of the connections, while the others have sent --window orders and stopped reading. shared: the gateways on the engine’s thread; own: on a thread of their own; busy: it never sleeps. offeredPerSecond 0: as much as it takes. ' +
       'syscallsPerOrder counts every system call of the gateways’ thread; cases and the reference take turns, a figure is the median of the runs.',
     options: ['connections', 'rate', 'window', 'seconds', 'runs', 'dir'],
     cases: [],

@@ -112,6 +112,7 @@ describe('native programs', () => {
         'saturated busy shared',
         'saturated sleeping own',
         'at a rate busy shared',
+        'half of them stalled busy shared',
         'at a rate sleeping shared',
         'at a rate sleeping own',
       ]);

@@ -123,17 +123,17 @@ export class Trader {
 /** What the exchange's own events say each account has executed, in the same words. */
 export async function executionsOf(exchange: Exchange): Promise<Map<string, string[]>> {
   const found = new Map<string, string[]>(accounts.map((account) => [account, []]));
-  const { position } = await exchange.book('BTC-USD');
+  // Everything before a command that does nothing.
+  const [mark] = await exchange.submit({ op: 'cancel', account: 'alice', id: 'nothing' });
   const units = (text: string, step: number): number => Math.round(Number(text) / step);
   for await (const event of exchange.events({ from: 1n })) {
-    if (event.position > position) break;
+    if (event.position >= mark!.position) break;
     if (event.event === 'trade') {
       const match = (1n << 32n) | BigInt(event.tradeId);
       const line = `${match} ${units(event.price, Number(tick))} ${units(event.quantity, Number(lot))}`;
       found.get(event.takerAccount)?.push(`${line} R`);
       found.get(event.makerAccount)?.push(`${line} A`);
     }
-    if (event.position === position) break;
   }
   return found;
 }
