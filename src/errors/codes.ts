@@ -144,6 +144,11 @@ export const errorCodes = [
   ['CLOSED', 'NativeError', 'the node is closed, or ended before it could answer'],
   ['OUT_OF_MEMORY', 'NativeError', 'the capacities or an answer need more memory than there is'],
   ['OUT_OF_THREADS', 'NativeError', 'the system gives no further thread'],
+  [
+    'EADDRINUSE',
+    'NativeError',
+    'a port of the gateways is taken; HTTP’s listeners fail with the system’s own error',
+  ],
   ['NODE_API', 'NativeError', 'a call into Node.js failed'],
   ['MALFORMED_REQUEST', 'RequestError', 'what came is not HTTP'],
   ['MALFORMED_JSON', 'RequestError', 'the body or message is not a JSON object, or is nested too deeply'],
