@@ -74,7 +74,7 @@ export const runCommand: Command = {
     {
       name: 'gateway-users',
       value: 'FILE',
-      help: 'JSON: who may log in to these ports (docs/operations.md); default: the demo’s user',
+      help: 'JSON: who may log in to these ports (docs/operations.md); default: the demo’s user, on loopback only',
     },
     { name: 'no-gateways', help: 'none of these ports' },
     { name: 'demo', help: 'define the demo market and let a crowd trade on it' },

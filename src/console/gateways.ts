@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Exchange } from '../api/exchange.ts';
 import type { GatewayOptions, GatewayUser } from '../api/gateways.ts';
 import { visitorAccount } from '../demo/market.ts';
+import { isLoopback } from '../edges/access.ts';
 import { invalidOption } from '../errors/checks.ts';
 
 export interface GatewayPorts {
@@ -26,13 +27,16 @@ export const demoUser: GatewayUser = {
   rights: ['trade', 'clear', 'administer', 'feed'],
 };
 
-/** What `verbex run` opens; undefined where nobody could log in. Throws INVALID_OPTION. */
+/**
+ * What `verbex run` opens; undefined where nobody could log in. The demo's user, whose password everybody knows, counts on loopback only, as
+ * its token does. Throws INVALID_OPTION.
+ */
 export function gatewaysOf(ports: GatewayPorts, host: string, demo: boolean): GatewayOptions | undefined {
-  if (ports.users === undefined && !demo) return undefined;
+  const loopback = isLoopback(host);
+  if (ports.users === undefined && !(demo && loopback)) return undefined;
   const who = ports.users === undefined ? { users: [demoUser] } : readUsers(ports.users);
   const shown = host.includes(':') ? `[${host}]` : host;
   const at = (port: number): string => `${shown}:${port}`;
-  const loopback = host === '127.0.0.1' || host === 'localhost';
   return {
     orders: at(ports.orders),
     clearing: at(ports.clearing),

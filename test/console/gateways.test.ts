@@ -87,3 +87,9 @@ test('what is wrong in the file is named', () => {
   expect(secret).toMatch(/users\[0\]\.password/);
   expect(secret).not.toContain('muchtoolong');
 });
+
+test('the demo’s user, whose password everybody knows, opens nothing beyond loopback; users of a file do', () => {
+  for (const host of ['0.0.0.0', '::', '10.0.0.7', 'venue.example'])
+    expect(gatewaysOf(ports, host, true)).toBeUndefined();
+  expect(gatewaysOf(withUsers([user]), '0.0.0.0', true)).toMatchObject({ users: [user] });
+});

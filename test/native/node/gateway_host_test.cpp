@@ -458,7 +458,7 @@ private:
 TEST(GatewayKill, EveryClientEndsWithTheExecutionsThatTheJournalHolds) {
     std::mt19937_64 random(20261126);
     uint64_t executions = 0;
-    for (int round = 0; round < 4; round++) {
+    for (int round = 0; round < 2; round++) {
         Folder folder;
         load::LedgerRow last[kUsers];
         for (int life = 0; life < 3; life++) {
@@ -499,7 +499,7 @@ TEST(GatewayKill, EveryClientEndsWithTheExecutionsThatTheJournalHolds) {
             executions += fills.size();
         }
     }
-    EXPECT_GT(executions, 2'000u);
+    EXPECT_GT(executions, 1'000u);
 }
 
 }  // namespace
