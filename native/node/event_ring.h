@@ -28,7 +28,7 @@
 #include <memory>
 
 #include "base/check.h"
-#include "node/event_digest.h"
+#include "wire/event_digest.h"
 #include "wire/event_writer.h"
 
 namespace verbex::node {

@@ -23,9 +23,9 @@
 #include <string>
 #include <vector>
 
-#include "node/event_digest.h"
 #include "node/stages.h"
 #include "pipeline/thread_plan.h"
+#include "wire/event_digest.h"
 
 namespace verbex::node {
 

@@ -25,8 +25,8 @@
 #include "journal/recovery.h"
 #include "journal/snapshot_file.h"
 #include "journal/storage.h"
-#include "node/event_digest.h"
 #include "node/failure.h"
+#include "wire/event_digest.h"
 
 namespace verbex::node {
 

@@ -22,8 +22,8 @@ export const nativeArrows: Readonly<Record<string, readonly string[]>> = {
   transport: ['base'],
   // One interface over the transports.
   bus: ['base', 'transport'],
-  // The core as a state machine, the bus as an interface.
-  replication: ['base', 'wire', 'core', 'bus'],
+  // The core as a state machine, the journal as its log, frames to peers as an interface.
+  replication: ['base', 'wire', 'core', 'journal', 'transport', 'bus'],
   // A client's connection, whatever it talks about.
   session: ['base', 'transport'],
   // What comes in and goes out in native protocols.

@@ -1,9 +1,9 @@
 // EventDigest: 128 bits that stand for every event so far, in order.
 //
-// Purpose: the live engine and the shadow core of the snapshot thread compare what they said. Costs
-// a few nanoseconds an event: eight folded 64 × 64 → 128 bit products over the cell's sixteen words
-// (the mixing step of Wang Yi's wyhash), folded into two chained halves. It tells accidental
-// differences apart; it is no defence against somebody who forges.
+// Purpose: the live engine and the shadow core of the snapshot thread, and the members of a cluster,
+// compare what they said. Costs a few nanoseconds an event: eight folded 64 × 64 → 128 bit products
+// over the cell's sixteen words (the mixing step of Wang Yi's wyhash), folded into two chained halves.
+// It tells accidental differences apart; it is no defence against somebody who forges.
 // Owner: whoever writes the events.
 // Thread safety: none.
 // Invariants:
@@ -19,7 +19,7 @@
 #include "base/hash128.h"
 #include "wire/event.h"
 
-namespace verbex::node {
+namespace verbex {
 
 class EventDigest {
 public:
@@ -63,4 +63,4 @@ private:
     uint64_t hi_ = 0x766572626578'0004;
 };
 
-}  // namespace verbex::node
+}  // namespace verbex

@@ -1,0 +1,64 @@
+// Executor: a core that is fed a log, and the chain of result hashes that members compare.
+//
+// Purpose: executes entries as they are stored, before they are committed: outputs stay in here until then.
+// The chain folds every event in order; whenever the log's time passes a multiple of scrubNs, the hash
+// of the whole state is folded in too, so that damage which no event has shown is found there (the scrub).
+// Owner: Member.
+// Thread safety: none.
+// Invariants:
+//   1. result() after an entry depends on the log up to it and on scrubNs only.
+// Requires: entries in order, whose payloads decode (poison() says what becomes of others).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/core.h"
+#include "replication/member_log.h"
+#include "replication/mutants.h"
+#include "replication/outputs.h"
+#include "wire/event_digest.h"
+
+namespace verbex::replication {
+
+struct ExecutorOptions {
+    CoreLimits limits;
+    uint64_t scrubNs = 5'000'000'000;  // of the log's time; 0: never
+    Mutant mutant = Mutant::None;
+};
+
+class Executor {
+public:
+    Executor(const ExecutorOptions& options, Outputs& outputs);
+
+    // A payload that does not decode is the same everywhere, and executed as nothing.
+    void execute(const LogEntry& entry);
+    [[nodiscard]] Position position() const { return position_; }
+    [[nodiscard]] Digest128 result() const { return chain_.value(); }
+    [[nodiscard]] uint64_t scrubs() const { return scrubs_; }
+    [[nodiscard]] uint64_t scrubNsMax() const { return options_.scrubNs; }
+    [[nodiscard]] const Core& core() const { return *core_; }
+    [[nodiscard]] uint64_t time() const { return core_->time(); }
+
+    // ---- for tests: a memory cell or a rounding bit that flips
+    // Something in the state changes that no command has changed; false: there is nothing yet.
+    bool damageState(uint64_t seed);
+    // The next event that is written comes out wrong.
+    void damageResult() { damageResult_ = true; }
+
+private:
+    void scrub();
+
+    const ExecutorOptions options_;
+    Outputs& outputs_;
+    std::unique_ptr<Core> core_;
+    EventDigest chain_;
+    Position position_ = 0;
+    uint64_t scrubbedAt_ = 0;
+    uint64_t scrubs_ = 0;
+    bool damageResult_ = false;
+    std::vector<Command> commands_;
+};
+
+}  // namespace verbex::replication

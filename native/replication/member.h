@@ -1,0 +1,129 @@
+// Member: one server's share in a cluster; what a simulator and a server hold alike.
+//
+// Purpose: opens (recovers) a data directory and brings log, core, protocol and clients' port together.
+// Owner: the surroundings: a thread in production (node/member_host.h), a simulated node there.
+// Thread safety: none but where said: one thread calls everything, except log().syncNow() and
+// log().prepareNow(), which another may.
+// Invariants: README, "What may never happen".
+//   1. Nothing in here reads a clock, a random number or a file but through what it was given.
+//   2. After failed() the member acknowledges, answers and releases nothing any more.
+// Requires: storage, wires and control store outlive the member; step() often, and at nextTimer() at the
+// latest; onFrame() only with frames of at most kFrameBytesMax.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/core.h"
+#include "journal/storage.h"
+#include "replication/client_port.h"
+#include "replication/configuration.h"
+#include "replication/control_store.h"
+#include "replication/executor.h"
+#include "replication/member_facts.h"
+#include "replication/member_log.h"
+#include "replication/mutants.h"
+#include "replication/outputs.h"
+#include "replication/replica.h"
+#include "replication/wires.h"
+
+namespace verbex::replication {
+
+struct MemberOptions {
+    MemberId id = 1;
+    std::string data;               // a directory of this member alone
+    std::string cluster = "verbex";  // name of the cluster; a directory of another one is refused
+    // Names the machine's start (Linux: boot_id): what was written before a restart of the process is
+    // still there after it if this has not changed.
+    std::string boot;
+    ReplicaOptions replica;
+    CoreLimits limits;
+    uint64_t segmentBytes = journal::kSegmentBytesDefault;
+    uint32_t outputEvents = 1u << 18;   // released events that are kept for who resumes
+    uint64_t tailBytes = 64u << 20;     // of the log's end that are kept in memory
+    ClientPortOptions clients;
+    journal::JournalId journalId;       // of a new journal; the surroundings draw it
+};
+
+struct MemberStatus {
+    MemberId id = 0;
+    Incarnation incarnation = 0;
+    Role role = Role::Follower;
+    std::string halted;              // why it takes no part; empty: it does
+    Configuration configuration;     // as last known
+    uint64_t revision = 0;
+    Epoch promised = 0;
+    Epoch lastEpoch = 0;
+    Position position = 0;           // of the last entry taken
+    Position acknowledged = 0;
+    Position durable = 0;
+    Position commit = 0;
+    Position released = 0;
+    Digest128 resultHash;            // at position
+    bool degraded = false;           // leads alone: acknowledges durable only
+    uint64_t commands = 0;           // taken from clients as a leader
+    uint64_t takeovers = 0;
+    uint64_t truncations = 0;
+    uint64_t scrubs = 0;
+    uint32_t clients = 0;
+    struct Peer {
+        MemberId id = 0;
+        bool heard = false;
+        Position acknowledged = 0;
+        Position matched = 0;        // up to here its results equal the leader's
+    };
+    std::vector<Peer> peers;         // as the leader sees them
+};
+
+class Member {
+public:
+    // Recovers; does not step yet. Errors: what recovery and storage say; Refused where the directory
+    // belongs to another cluster or member.
+    static Result<std::unique_ptr<Member>> open(const MemberOptions& options,
+                                                journal::Storage& storage, Wires& wires,
+                                                ControlStore& control, Moment now);
+    ~Member();
+    Member(const Member&) = delete;
+    Member& operator=(const Member&) = delete;
+
+    void onFrame(NodeId from, std::span<const std::byte> frame, Moment now);
+    // The connection of a client has ended; its subscription goes.
+    void onClosed(NodeId client);
+    // Control answers, timers, batches, acknowledgements, subscriptions; false: nothing was to do.
+    bool step(Moment now);
+    // Steady time at which step() has something to do even if nothing comes in.
+    [[nodiscard]] uint64_t nextTimer() const;
+    // Everything stored durably and noted, so that the next start vouches for it. Then nothing but
+    // destruction may follow.
+    Status close();
+
+    // ---- an operator's words; answered by what status() shows afterwards. Errors: Refused with a reason.
+    Status evict(MemberId member);
+    Status readmit(MemberId member);
+    // Leads from this member's log alone, whatever others have: acknowledged commands may be lost.
+    Status force();
+    // Nobody leads in this cluster any more until activateSite().
+    Status fenceSite();
+    Status activateSite();
+    // Hands leadership to another member of the sync set.
+    Status promote(MemberId member);
+
+    [[nodiscard]] MemberStatus status() const;
+    [[nodiscard]] bool failed() const;
+    [[nodiscard]] Status failure() const;
+
+    [[nodiscard]] MemberLog& log();
+    [[nodiscard]] Outputs& outputs();
+    [[nodiscard]] Executor& executor();
+    [[nodiscard]] Replica& replica();
+
+private:
+    struct Parts;
+    explicit Member(std::unique_ptr<Parts> parts);
+    std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace verbex::replication

@@ -1,0 +1,26 @@
+// Rules of the protocol, broken on purpose, so that tests can show that the simulator would notice.
+#pragma once
+
+#include <cstdint>
+
+namespace verbex::replication {
+
+enum class Mutant : uint8_t {
+    None = 0,
+    FenceBeforeDead = 1,       // a fence is answered while the old leader's entries are still taken
+    CommitOldEpoch = 2,        // entries of older epochs are committed directly
+    TruncateByCommit = 3,      // a member cuts its log at its commit position instead of by epochs
+    AckBeforeStore = 4,        // durable mode: acknowledged when executed
+    VouchAfterRestart = 5,     // a restarted member keeps its incarnation, whatever it may have lost
+    FenceTooFew = 6,           // a takeover is content with one member less
+    GrowBeforeAck = 7,         // a joiner is added before it has everything
+    VoteSkipped = 8,           // released when committed, whatever the result hashes say
+    DuplicateApplied = 9,      // the client's order id is dropped: what is sent twice is done twice
+    AdoptShorterLog = 10,      // a takeover takes its own log instead of the highest
+    ActivateBeforeSync = 11,   // a takeover activates before a quorum has its log
+    IgnoreChecksum = 12,       // an entry is taken whatever its checksum says
+    ShrinkWithoutSwap = 13,    // a silent member is no longer waited for before the record says so
+};
+inline constexpr uint8_t kMutantMax = 13;
+
+}  // namespace verbex::replication
