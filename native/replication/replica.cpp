@@ -92,6 +92,10 @@ MemberId Replica::leader() const {
     return heardLeader_ != 0 ? heardLeader_ : known_.leader;
 }
 
+Epoch Replica::linkEpoch() const {
+    return std::max({facts_.promised, known_.epoch, known_.reservedEpoch});
+}
+
 // ---- the control store
 
 void Replica::askRead() {

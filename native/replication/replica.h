@@ -101,6 +101,11 @@ public:
     [[nodiscard]] MemberId leader() const;  // as far as known; 0: nobody
     [[nodiscard]] bool leads() const { return role_ == Role::Leader; }
 
+    // What links to other members are made for: the latest epoch that this one has heard of.
+    [[nodiscard]] Epoch linkEpoch() const;
+    // A peer has refused a link of an old epoch: the record says what the current one is.
+    void readSoon() { readWanted_ = true; }
+
     // ---- operator
     Status evict(MemberId member);
     Status readmit(MemberId member);
