@@ -20,6 +20,7 @@ ClusterClient::ClusterClient(transport::Network& network, ClusterClientOptions o
 }
 
 ClusterClient::~ClusterClient() {
+    dropLeft();
     if (link_ != nullptr) network_.drop(*link_);
 }
 
@@ -75,6 +76,7 @@ bool ClusterClient::poll(uint64_t nowNs) {
     if (link_ != nullptr) received = link_->poll(*this, kMessagesPerPoll);
     if (received != 0) heardAt_ = nowNs;
     if (link_ != nullptr && nowNs - heardAt_ > options_.silentNs) leave("it says nothing", 0);
+    dropLeft();
     if (link_ == nullptr && dialling_ == 0 && nowNs >= dialAt_) {
         dialAt_ = nowNs + options_.redialNs;
         dialling_ = network_.connect(options_.members[at_].address, "client:" + options_.cluster,
@@ -94,10 +96,14 @@ void ClusterClient::goOn(MemberId hint) {
 }
 
 void ClusterClient::leave(const std::string& why, MemberId hint) {
-    if (link_ != nullptr) network_.drop(*link_);
-    link_ = nullptr;
+    dropLeft();
+    left_ = std::exchange(link_, nullptr);
     events_.onDisconnected(why);
     goOn(hint);
+}
+
+void ClusterClient::dropLeft() {
+    if (left_ != nullptr) network_.drop(*std::exchange(left_, nullptr));
 }
 
 void ClusterClient::onConnected(transport::ConnectId id, transport::Link& link) {
@@ -119,8 +125,8 @@ void ClusterClient::onRefused(transport::ConnectId id, const Status&) {
 }
 
 void ClusterClient::onOver(transport::Link& link) {
-    const bool mine = &link == link_;
-    if (mine) {
+    if (&link == left_) left_ = nullptr;
+    if (&link == link_) {
         link_ = nullptr;
         events_.onDisconnected("the connection has ended");
         goOn(0);

@@ -84,12 +84,14 @@ private:
     void sendSubscription();
     void goOn(MemberId hint);
     void leave(const std::string& why, MemberId hint);
+    void dropLeft();
 
     transport::Network& network_;
     const ClusterClientOptions options_;
     ClusterClientEvents& events_;
     FrameBuffer buffer_;
     transport::Link* link_ = nullptr;
+    transport::Link* left_ = nullptr;  // to be dropped when nobody is in the middle of its poll
     transport::ConnectId dialling_ = 0;
     size_t at_ = 0;
     uint64_t now_ = 0;

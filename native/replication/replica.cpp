@@ -377,13 +377,6 @@ bool Replica::cut(Position to) {
     return true;
 }
 
-template <typename Frame>
-bool Replica::sendTo(MemberId to, Frame frame, std::span<const std::byte> payload) {
-    frame.header.from = facts_.id;
-    frame.header.epoch = term_ != 0 ? term_ : facts_.promised;
-    return with_.wires.send(to, buffer_.make(frame, payload));
-}
-
 void Replica::sendState(MemberId to, uint8_t flags) {
     StateFrame state;
     state.header.flags = flags;

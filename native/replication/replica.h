@@ -180,7 +180,11 @@ private:
     [[nodiscard]] Position acknowledgedPosition() const;
     [[nodiscard]] bool hashAt(Position position, Digest128& hash) const;
     template <typename Frame>
-    bool sendTo(MemberId to, Frame frame, std::span<const std::byte> payload = {});
+    bool sendTo(MemberId to, Frame frame, std::span<const std::byte> payload = {}) {
+        frame.header.from = facts_.id;
+        frame.header.epoch = term_ != 0 ? term_ : facts_.promised;
+        return with_.wires.send(to, buffer_.make(frame, payload));
+    }
     void sendState(MemberId to, uint8_t flags);
     bool appendEntry(const EntryHeader& header, std::span<const std::byte> payload);
     bool cut(Position to);
