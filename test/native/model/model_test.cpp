@@ -73,7 +73,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 struct Mutation {
     Broken broken;
-    WorldOptions world;  // the smallest known in which it shows
+    WorldOptions world;  // one in which it shows
 };
 
 class BrokenRule : public testing::TestWithParam<Mutation> {};
@@ -81,6 +81,9 @@ class BrokenRule : public testing::TestWithParam<Mutation> {};
 TEST_P(BrokenRule, DoesHarm) {
     WorldOptions options = GetParam().world;
     options.broken = GetParam().broken;
+    // In the end a client sees it. Of one rule that could not be shown: without it only the record's promise
+    // is broken, that a quorum of its sync set has everything committed.
+    options.seenOnly = options.broken != Broken::PromiseOnlyWhenFenced;
     const Explored explored = explore(options, kStatesMax);
     EXPECT_NE(explored.wrong, "") << "nothing wrong in " << explored.states << " states";
     std::printf("             %llu states: %s", static_cast<unsigned long long>(explored.states),
@@ -97,22 +100,22 @@ INSTANTIATE_TEST_SUITE_P(
         Mutation{Broken::ForgetPromise, worldOf("ForgetPromise", 3, 3, 2, 2, 0, 0)},
         Mutation{Broken::AdoptShorterLog, worldOf("AdoptShorterLog", 3, 3, 2, 2, 0, 0)},
         // With three, whoever is fenced meets every quorum, so a quorum has it already.
-        Mutation{Broken::ActivateBeforeSync, worldOf("ActivateBeforeSync", 4, 4, 2, 1, 0, 0)},
+        Mutation{Broken::ActivateBeforeSync, worldOf("ActivateBeforeSync", 4, 4, 3, 1, 0, 0)},
         Mutation{Broken::CommitOldEpoch, worldOf("CommitOldEpoch", 3, 3, 4, 2, 0, 0)},
-        Mutation{Broken::AckUnverified, worldOf("AckUnverified", 3, 3, 2, 2, 0, 0)},
-        Mutation{Broken::AckBeforeStore, worldOf("AckBeforeStore", 3, 2, 3, 2, 1, 0, true)},
+        Mutation{Broken::AckUnverified, worldOf("AckUnverified", 3, 3, 3, 1, 0, 0)},
+        Mutation{Broken::AckBeforeStore, worldOf("AckBeforeStore", 3, 2, 3, 1, 1, 0, true)},
         Mutation{Broken::VouchAfterRestart, worldOf("VouchAfterRestart", 3, 2, 2, 2, 1, 1)},
         Mutation{Broken::CountAnyIncarnation, worldOf("CountAnyIncarnation", 3, 2, 2, 2, 1, 1)},
         Mutation{Broken::LeadAgain, worldOf("LeadAgain", 3, 2, 2, 2, 1, 1)},
-        Mutation{Broken::TruncateByCommit, worldOf("TruncateByCommit", 3, 3, 2, 2, 0, 0)},
+        Mutation{Broken::TruncateByCommit, worldOf("TruncateByCommit", 3, 3, 3, 2, 0, 0)},
         Mutation{Broken::TruncateWhenFenced, worldOf("TruncateWhenFenced", 3, 3, 2, 2, 0, 0)},
-        Mutation{Broken::TruncateStale, worldOf("TruncateStale", 3, 3, 2, 2, 0, 0)},
-        Mutation{Broken::GrowBeforeAck, worldOf("GrowBeforeAck", 3, 2, 2, 2, 1, 1)},
+        Mutation{Broken::TruncateStale, worldOf("TruncateStale", 3, 3, 3, 1, 0, 0)},
+        Mutation{Broken::GrowBeforeAck, worldOf("GrowBeforeAck", 3, 2, 3, 1, 1, 1)},
         Mutation{Broken::ShrinkWithoutSwap, worldOf("ShrinkWithoutSwap", 3, 2, 2, 2, 1, 1)},
-        Mutation{Broken::ChangeCountedOnceOnly, worldOf("ChangeCountedOnceOnly", 3, 2, 2, 2, 1, 1)},
-        Mutation{Broken::ChangeByCommitOnly, worldOf("ChangeByCommitOnly", 3, 2, 2, 2, 1, 1)},
-        Mutation{Broken::CutWhileAdopting, worldOf("CutWhileAdopting", 3, 3, 2, 2, 0, 0)},
-        Mutation{Broken::PromiseOnlyWhenFenced, worldOf("PromiseOnlyWhenFenced", 3, 3, 3, 2, 1, 1)}),
+        Mutation{Broken::ChangeCountedOnceOnly, worldOf("ChangeCountedOnceOnly", 3, 2, 3, 1, 1, 1)},
+        Mutation{Broken::ChangeByCommitOnly, worldOf("ChangeByCommitOnly", 3, 2, 3, 1, 1, 1)},
+        Mutation{Broken::CutWhileAdopting, worldOf("CutWhileAdopting", 3, 3, 3, 1, 0, 0)},
+        Mutation{Broken::PromiseOnlyWhenFenced, worldOf("PromiseOnlyWhenFenced", 3, 3, 3, 2, 0, 1)}),
     [](const auto& info) { return std::string(info.param.world.name); });
 
 }  // namespace

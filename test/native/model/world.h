@@ -131,6 +131,9 @@ struct WorldOptions {
     uint8_t changes = 0;   // of the sync set by a leader
     bool durable = false;  // acknowledged is what is durable; a power cut leaves the incarnation
     Broken broken = Broken::None;
+    // Only what clients would see is wrong: two contents at one position, or a leader without what was
+    // committed. (Else also what must lead there: committed entries cut, or at fewer than a quorum.)
+    bool seenOnly = false;
 };
 
 enum class Act : uint8_t {
