@@ -7,7 +7,7 @@
 (* intact is one that does nothing for a while and leads no more. Results and votes are left out: they hold releases back   *)
 (* and change nothing else.                                                                                                 *)
 (*                                                                                                                          *)
-(* `Broken` names a rule that is left out ("" : none); each of them must give a counterexample (docs/model/README.md).      *)
+(* `Broken` names a rule that is left out ("": none); each of them must give a counterexample (docs/model/README.md).       *)
 (* test/native/model tells the same protocol in C++ and visits every state in npm test; this one is for readers and TLC.    *)
 EXTENDS Naturals, FiniteSets, Sequences, TLC
 
@@ -252,6 +252,7 @@ Cut(e, m, frame) ==
         to == IF Broken = "TruncateByCommit" THEN 0 ELSE frame[1]
     IN /\ floor[m] <= e /\ frame \in term[e].cuts[m] /\ frame[1] < Len(log[m])
        /\ Broken = "TruncateStale" \/ (mine # frame[2] /\ mine < e)
+       /\ Assert(to >= Common(log[m], committed), "a committed entry has been cut")
        /\ log' = [log EXCEPT ![m] = Prefix(@, to)]
        /\ durable' = [durable EXCEPT ![m] = Min(@, to)]
        /\ promised' = [promised EXCEPT ![m] = Max(@, e)]
@@ -310,7 +311,8 @@ Next ==
 Spec == Init /\ [][Next]_vars
 
 ---------------------------------------------------------------------------------------------------------------------------
-\* What may never happen (and, as assertions above: two leaders commit different entries; a leader without what was committed)
+\* What may never happen (and, as assertions above: two leaders commit different entries;
+\* a leader lacks what was committed; a committed entry is cut)
 
 \* In the record's sync set, W members have everything committed, as those that the record names.
 CommittedAtQuorum ==
