@@ -88,7 +88,9 @@ Explored explore(const WorldOptions& options, uint64_t statesMax) {
                     for (auto at = path.rbegin(); at != path.rend(); ++at) {
                         result.way.push_back(World::describe(came[*at].step, names));
                         std::array<uint8_t, kMembers> then{};
-                        for (uint8_t m = 0; m != kMembers; ++m) then[came[*at].renamed[m]] = names[m];
+                        for (uint8_t m = 0; m != kMembers; ++m) {
+                            then[came[*at].renamed[m]] = names[m];
+                        }
                         names = then;
                     }
                     result.states = came.size();

@@ -3,8 +3,8 @@
 // Purpose: all there is within the world's bounds, or the shortest way to something wrong.
 // Owner: a value; one exploration each.
 // Thread safety: none.
-// Invariants: a state is known by 64 bits of hash; the chance that two of n states share them, so that one is
-//   not visited, is about n² / 2⁶⁵: one in a million at six million states.
+// Invariants: a state is known by 64 bits of hash; the chance that two of n states share them, so
+// that one is not visited, is about n² / 2⁶⁵: one in a million at six million states.
 // Requires: nothing.
 #pragma once
 

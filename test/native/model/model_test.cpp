@@ -1,4 +1,5 @@
-// The replication protocol in small worlds: nothing wrong in any of their states, and each rule is needed.
+// The replication protocol in small worlds: nothing wrong in any of their states, and each rule is
+// needed.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -81,8 +82,8 @@ class BrokenRule : public testing::TestWithParam<Mutation> {};
 TEST_P(BrokenRule, DoesHarm) {
     WorldOptions options = GetParam().world;
     options.broken = GetParam().broken;
-    // In the end a client sees it. Of one rule that could not be shown: without it only the record's promise
-    // is broken, that a quorum of its sync set has everything committed.
+    // In the end a client sees it. Of one rule that could not be shown: without it only the
+    // record's promise is broken, that a quorum of its sync set has everything committed.
     options.seenOnly = options.broken != Broken::PromiseOnlyWhenFenced;
     const Explored explored = explore(options, kStatesMax);
     EXPECT_NE(explored.wrong, "") << "nothing wrong in " << explored.states << " states";
@@ -115,7 +116,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mutation{Broken::ChangeCountedOnceOnly, worldOf("ChangeCountedOnceOnly", 3, 2, 3, 1, 1, 1)},
         Mutation{Broken::ChangeByCommitOnly, worldOf("ChangeByCommitOnly", 3, 2, 3, 1, 1, 1)},
         Mutation{Broken::CutWhileAdopting, worldOf("CutWhileAdopting", 3, 3, 3, 1, 0, 0)},
-        Mutation{Broken::PromiseOnlyWhenFenced, worldOf("PromiseOnlyWhenFenced", 3, 3, 3, 2, 0, 1)}),
+        Mutation{Broken::PromiseOnlyWhenFenced,
+                 worldOf("PromiseOnlyWhenFenced", 3, 3, 3, 2, 0, 1)}),
     [](const auto& info) { return std::string(info.param.world.name); });
 
 }  // namespace

@@ -9,7 +9,8 @@ namespace verbex::model {
 namespace {
 
 uint8_t sizeOf(const Set& set) {
-    return static_cast<uint8_t>(std::count_if(set.begin(), set.end(), [](uint8_t in) { return in != 0; }));
+    const auto isIn = [](uint8_t in) { return in != 0; };
+    return static_cast<uint8_t>(std::count_if(set.begin(), set.end(), isIn));
 }
 
 uint8_t quorumOf(const Set& set) { return static_cast<uint8_t>(sizeOf(set) / 2 + 1); }
@@ -24,17 +25,13 @@ uint8_t bits(uint8_t mask) {
     return count;
 }
 
-// The last position that two logs have in common, by the epochs in which they say their entries are.
+// The last position that two logs have in common, by the epochs in which they say their entries
+// are.
 uint8_t common(const Log& a, const Log& b) {
     for (uint8_t p = std::min(a.size, b.size); p != 0; --p) {
         if (a.epochAt(p) == b.epochAt(p)) return p;
     }
     return 0;
-}
-
-// Nobody listens to its leader any more.
-bool isForgotten(const Term& term) {
-    return term.phase == Phase::Over && term.log.size == 0 && term.swap == 0;
 }
 
 // The log ends where the other one has an entry of the same epoch: so the next entry follows.
@@ -48,31 +45,6 @@ bool alive(const Term& term) { return term.phase == Phase::Adopted || term.phase
 bool agree(const Log& a, const Log& b) {
     const uint8_t to = common(a, b);
     return std::equal(a.entries.begin(), a.entries.begin() + to, b.entries.begin());
-}
-
-template <typename T>
-void rename(std::array<T, kMembers>& of, const std::array<uint8_t, kMembers>& renamed) {
-    const std::array<T, kMembers> was = of;
-    for (uint8_t m = 0; m != kMembers; ++m) of[renamed[m]] = was[m];
-}
-
-void rename(State& state, const std::array<uint8_t, kMembers>& renamed) {
-    rename(state.record.sync, renamed);
-    rename(state.members, renamed);
-    for (Term& term : state.terms) {
-        if (term.phase == Phase::None) continue;
-        term.who = renamed[term.who];
-        uint8_t answered = 0;
-        for (uint8_t m = 0; m != kMembers; ++m) {
-            if ((term.answered >> m & 1) != 0) answered |= static_cast<uint8_t>(1 << renamed[m]);
-        }
-        term.answered = answered;
-        rename(term.config, renamed);
-        rename(term.pending, renamed);
-        rename(term.reports, renamed);
-        rename(term.acked, renamed);
-        rename(term.cuts, renamed);
-    }
 }
 
 }  // namespace
@@ -175,7 +147,8 @@ void World::leaderActs(const State& state, uint8_t epoch, std::vector<Next>& int
             if (grows && life > state.members[m].incarnation) break;
             Set wanted = term.config;
             wanted[m] = grows ? static_cast<uint8_t>(life + 1) : uint8_t{0};
-            if (!holds(state, wanted, base, term) && !(grows && is(Broken::GrowBeforeAck))) continue;
+            const bool early = grows && is(Broken::GrowBeforeAck);
+            if (!early && !holds(state, wanted, base, term)) continue;
             State then = state;
             Term& leader = then.term(epoch);
             leader.pending = wanted;
@@ -193,8 +166,10 @@ void World::candidateActs(const State& state, uint8_t epoch, std::vector<Next>& 
     if (term.phase != Phase::Fencing && term.phase != Phase::Adopted) return;
     const Set& sync = term.config;  // of the record in which it has reserved its epoch
     for (uint8_t m = 0; m != kMembers; ++m) {
-        const bool counted = is(Broken::FenceAnyIncarnation) ? sync[m] != 0 : holdsMember(state, sync, m);
-        if ((term.answered >> m & 1) != 0 || !counted || state.members[m].promised > epoch) continue;
+        const bool counted =
+            is(Broken::FenceAnyIncarnation) ? sync[m] != 0 : holdsMember(state, sync, m);
+        const bool answered = (term.answered >> m & 1) != 0;
+        if (answered || !counted || state.members[m].promised > epoch) continue;
         State then = state;
         Term& candidate = then.term(epoch);
         candidate.answered |= static_cast<uint8_t>(1 << m);
@@ -295,7 +270,8 @@ void World::frames(const State& state, uint8_t epoch, uint8_t m, std::vector<Nex
     cuts(state, epoch, m, into);
 }
 
-// Of a member's log that goes on otherwise than the leader's, and that the leader knows, so much is to stay.
+// Of a member's log that goes on otherwise than the leader's, and that the leader knows, so much is
+// to stay.
 void World::sendCut(const State& state, uint8_t epoch, uint8_t m, const Log& leaders,
                     std::vector<Next>& into) const {
     const uint8_t to = common(state.members[m].log, leaders);
@@ -314,8 +290,8 @@ void World::cuts(const State& state, uint8_t epoch, uint8_t m, std::vector<Next>
         if ((term.cuts[m] >> bit & 1) == 0) continue;
         const uint8_t to = bit / 4;
         if (to >= member.log.size) continue;
-        // A cut says which epoch the leader's next entry has, so that one that comes late, when that
-        // entry has been taken, or entries that this leader has made, does nothing.
+        // A cut says which epoch the leader's next entry has, so that one that comes late, when
+        // that entry has been taken, or entries that this leader has made, does nothing.
         const uint8_t mine = member.log.epochAt(to + 1);
         if ((mine == bit % 4 || mine >= epoch) && !is(Broken::TruncateStale)) continue;
         State then = state;
@@ -423,7 +399,9 @@ void World::promise(State& state, uint8_t member, uint8_t epoch) const {
 void World::acknowledge(State& state, uint8_t epoch, uint8_t m) const {
     const Member& member = state.members[m];
     uint8_t position = std::min(member.log.size, state.term(epoch).log.size);
-    if (options_.durable && !is(Broken::AckBeforeStore)) position = std::min(position, member.durable);
+    if (options_.durable && !is(Broken::AckBeforeStore)) {
+        position = std::min(position, member.durable);
+    }
     uint8_t& acked = state.term(epoch).acked[m][member.incarnation];
     acked = std::max(acked, position);
 }
@@ -460,7 +438,9 @@ const char* World::check(const State& state) const {
         if (now && member.log.beginsWith(state.committed)) ++count;
         if (before && member.lost.beginsWith(state.committed)) ++count;
     }
-    if (count < quorumOf(sync)) return "a committed entry is not at a quorum of the record's sync set";
+    if (count < quorumOf(sync)) {
+        return "a committed entry is not at a quorum of the record's sync set";
+    }
     for (uint8_t a = 0; a != kMembers; ++a) {
         for (uint8_t b = a + 1; b < kMembers; ++b) {
             if (!agree(state.members[a].log, state.members[b].log)) {
@@ -469,97 +449,6 @@ const char* World::check(const State& state) const {
         }
     }
     return nullptr;
-}
-
-// ---- normal form
-
-// What can have no effect any more is forgotten, so that states which differ only there are one.
-void World::tidy(State& state) const {
-    for (uint8_t epoch = 1; epoch <= kEpochs; ++epoch) {
-        Term& term = state.term(epoch);
-        if (term.phase == Phase::None) continue;
-        bool heard = false;
-        for (uint8_t m = 0; m != options_.members; ++m) {
-            if (m == term.who) continue;
-            if (state.members[m].lax <= epoch) {
-                heard = true;
-            } else {
-                term.cuts[m] = 0;
-            }
-        }
-        if (term.phase != Phase::Fencing) term.reports = {};
-        if (term.phase == Phase::Active || term.phase == Phase::Over) term.answered = 0;
-        if (term.phase != Phase::Over) continue;
-        term.acked = {};
-        term.adopted = 0;
-        term.commit = 0;
-        const bool pending = term.swap == 1 && state.record.epoch == epoch &&
-                             state.record.reserved == 0 && state.record.sync == term.config;
-        if (!pending) {
-            term.config = {};
-            term.pending = {};
-            term.swap = 0;
-        }
-        if (!heard) {
-            term.log = {};
-            term.cuts = {};
-        }
-    }
-    for (uint8_t m = 0; m != kMembers; ++m) {
-        const uint8_t before = state.members[m].incarnation;
-        bool named = state.record.sync[m] == before;
-        for (const Term& term : state.terms) {
-            named = named || term.config[m] == before || term.pending[m] == before ||
-                    (before != 0 && term.acked[m][before - 1] != 0);
-        }
-        if (!named) state.members[m].lost = {};
-    }
-}
-
-void World::emit(std::vector<Next>& into, State&& state, Step step, const char* wrong) const {
-    tidy(state);
-    Next next;
-    next.step = step;
-    next.wrong = wrong != nullptr ? wrong : check(state);
-    // Members have no names but by what they do: the record's leader is the first, and of all ways to name
-    // the others one is chosen. (A leader that is forgotten is named 0 whoever it was.)
-    const uint8_t leader = state.term(state.record.epoch).who;
-    std::array<uint8_t, kMembers> order{};  // who gets the names 0, 1 …
-    order[0] = leader;
-    for (uint8_t m = 0, at = 1; m != kMembers; ++m) {
-        if (m != leader) order[at++] = m;
-    }
-    bool isFirst = true;
-    do {
-        std::array<uint8_t, kMembers> renamed{};
-        for (uint8_t name = 0; name != kMembers; ++name) renamed[order[name]] = name;
-        State named = state;
-        rename(named, renamed);
-        for (uint8_t epoch = 1; epoch <= kEpochs; ++epoch) {
-            Term& term = named.term(epoch);
-            if (isForgotten(term) && epoch != named.record.epoch) term.who = 0;
-        }
-        if (isFirst || std::memcmp(&named, &next.state, sizeof(State)) < 0) {
-            next.state = named;
-            next.renamed = renamed;
-        }
-        isFirst = false;
-    } while (std::next_permutation(order.begin() + 1, order.begin() + options_.members));
-    into.push_back(next);
-}
-
-std::string World::describe(const Step& step, const std::array<uint8_t, kMembers>& names) {
-    static constexpr std::array<const char*, kActs> kWords = {
-        "appends",      "takes the next entry of", "hears",   "is sent a cut",   "cuts",      "reserves",
-        "is fenced by", "adopts a log",            "activates", "commits up to", "asks to change", "'s change takes effect",
-        "learns of its change", "loses its tail from", "stores its log", "restarts"};
-    std::string text(1, static_cast<char>('A' + names[step.member]));
-    text += std::string(" ") + kWords[static_cast<size_t>(step.act)];
-    if (step.epoch != 0) text += " (epoch " + std::to_string(step.epoch) + ")";
-    if (step.act == Act::Commit || step.act == Act::Cut || step.act == Act::Lose) {
-        text += " " + std::to_string(step.detail);
-    }
-    return text;
 }
 
 }  // namespace verbex::model

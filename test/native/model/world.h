@@ -1,19 +1,23 @@
 // World: the replication protocol without its bytes, so small that all its states can be visited.
 //
-// Purpose: three or four members, a handful of epochs, two or three entries. What native/replication/README.md says
-// is here one action a rule; rules can be broken one by one (Broken), and then some state must be wrong.
+// Purpose: three or four members, a handful of epochs, two or three entries. What
+// native/replication/README.md says is here one action a rule; rules can be broken one by one
+// (Broken), and then some state must be wrong.
 // Owner: a value.
 // Thread safety: a value.
 // Invariants: a state is plain bytes, all of them meaningful, so that equal states are equal bytes.
-// Requires: nothing of native/replication: this is a second telling of the protocol, not a test of its code.
+// Requires: nothing of native/replication: this is a second telling of the protocol, not a test of
+// its code.
 //
 // What has been left out, and why nothing is lost by it:
-//   - Messages are facts. What a leader has sent (its log), what a member has acknowledged to it, what a
-//     member has reported to a candidate, which cuts it has been told: once said it may arrive at any time
-//     later, any number of times, in any order, or never. That is a network that loses, doubles, delays and
-//     reorders everything.
-//   - A process that restarts with its log intact is one that does nothing for a while and leads no more.
-//   - Results and votes: they hold releases back and change nothing else. docs/replication.md argues them.
+//   - Messages are facts. What a leader has sent (its log), what a member has acknowledged to it,
+//     what a member has reported to a candidate, which cuts it has been told: once said it may
+//     arrive at any time later, any number of times, in any order, or never. That is a network that
+//     loses, doubles, delays and reorders everything.
+//   - A process that restarts with its log intact is one that does nothing for a while and leads no
+//     more.
+//   - Results and votes: they hold releases back and change nothing else. docs/replication.md
+//     argues them.
 #pragma once
 
 #include <array>
@@ -29,7 +33,8 @@ inline constexpr uint8_t kEpochs = 4;     // 1 … kEpochs; a world may stop ear
 inline constexpr uint8_t kPositions = 3;  // at most
 inline constexpr uint8_t kLives = 2;      // incarnations of a member: 0, 1
 
-// An entry is the epoch that made it, and in which start of its leader (only a broken rule needs that).
+// An entry is the epoch that made it, and in which start of its leader (only a broken rule needs
+// that).
 using Entry = uint8_t;
 constexpr uint8_t epochOf(Entry entry) { return entry & 15; }
 
@@ -56,7 +61,7 @@ struct Record {  // the control store's
 struct Member {
     uint8_t incarnation = 0;
     uint8_t promised = 0;
-    uint8_t lax = 0;      // frames of this epoch on are taken (more than is promised: a broken rule)
+    uint8_t lax = 0;      // frames from this epoch on are taken (= promised, if no rule is broken)
     uint8_t durable = 0;  // entries that outlive a power cut
     Log log;
     Log lost;             // what the incarnation before had, for who still counts it
@@ -78,7 +83,7 @@ struct Term {
     Set pending{};
     std::array<Log, kMembers> reports;
     std::array<std::array<uint8_t, kLives>, kMembers> acked{};
-    std::array<uint16_t, kMembers> cuts{};  // bit to * 4 + the leader's epoch behind it: Truncate frames
+    std::array<uint16_t, kMembers> cuts{};  // Truncate: bit to * 4 + the leader's next epoch
 };
 
 struct State {
@@ -103,7 +108,7 @@ enum class Broken : uint8_t {
     FenceAnyIncarnation,   // a takeover counts members that are not what the record names
     ForgetPromise,         // a promise does not outlive a restart
     AdoptShorterLog,       // a takeover takes its own log
-    ActivateBeforeSync,    // … and leads before a quorum has it (matters where four are to acknowledge)
+    ActivateBeforeSync,    // … and leads before a quorum has it (matters in a set of four)
     CommitOldEpoch,        // an entry of an older epoch is committed directly
     AckUnverified,         // acknowledged to a leader without comparing with its log
     AckBeforeStore,        // durable worlds: acknowledged when taken
@@ -116,8 +121,8 @@ enum class Broken : uint8_t {
     GrowBeforeAck,         // a joiner is added before it has everything
     ShrinkWithoutSwap,     // while a change is asked for, commit holds in the new set only
     ChangeCountedOnceOnly, // … in the old set only
-    ChangeByCommitOnly,    // a change looks after what this leader has committed, not what it took over
-    CutWhileAdopting,      // a candidate has logs cut by its own before it has the one that it adopts
+    ChangeByCommitOnly,    // a change does not look after what was taken over
+    CutWhileAdopting,      // a candidate has logs cut before it has the one that it adopts
     PromiseOnlyWhenFenced, // a member takes a later leader's entries without promising its epoch
 };
 
@@ -131,8 +136,9 @@ struct WorldOptions {
     uint8_t changes = 0;   // of the sync set by a leader
     bool durable = false;  // acknowledged is what is durable; a power cut leaves the incarnation
     Broken broken = Broken::None;
-    // Only what clients would see is wrong: two contents at one position, or a leader without what was
-    // committed. (Else also what must lead there: committed entries cut, or at fewer than a quorum.)
+    // Only what clients would see is wrong: two contents at one position, or a leader without what
+    // was committed. (Else also what must lead there: committed entries cut, or at fewer than a
+    // quorum.)
     bool seenOnly = false;
 };
 
