@@ -260,6 +260,11 @@ export const errorCodes = [
     'the gateway has rejected an order or a replacement; `details.reason` is the reason of the protocol',
   ],
   ['CANCEL_REJECTED', 'OrderRejectedError', 'nothing of the order is left that could be taken off'],
+  [
+    'CONTROL_STORE_UNUSABLE',
+    'ClusterError',
+    'the control store cannot be there: its folder has no hard links, or is not writable',
+  ],
   ['INTERNAL_ERROR', 'Error', 'anything else: a fault in this package; the command line prints its stack'],
 ] as const;
 
