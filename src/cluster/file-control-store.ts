@@ -1,15 +1,14 @@
-// FileControlStore: the control store of a cluster on one machine, in a folder of a local file system.
+// FileControlStore: the control store of a cluster on one machine, in a folder of a local file system; native/node/file_control.h is the
+// same in C++, and both may be at work in one folder.
 //
 // The record of revision n is the file `configuration.<n>`. A swap writes its text to a file of another name, syncs it, and links it to the
 // next number: link(2) fails where that number is taken, so of two writers one wins, whatever dies when, and there is no lock to be left
 // behind. What is there is whole, since it was whole before it had its name.
 //
-// Old records are removed, and a removed number could be linked once more by a writer that slept since it read. So the remover first notes
-// how far it will remove, as the size of the file `pruned`: a size that is only ever extended cannot go back, whoever writes it. A writer
-// whose number is not above that size after it has linked does not know whether it was first, and answers `unknown`; readers take nothing
-// at or below it.
+// Records are never removed: a number that was could be linked once more by a writer that slept since it read the one before, and that
+// would believe it had won. A cluster changes its configuration a few times a failure, so they stay few.
 import { randomBytes } from 'node:crypto';
-import { constants, type FSWatcher, watch } from 'node:fs';
+import { type FSWatcher, watch } from 'node:fs';
 import { link, mkdir, open, readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { invalidOption } from '../errors/checks.ts';
@@ -27,19 +26,17 @@ import {
 
 const recordName = /^configuration\.([1-9]\d{0,18})$/;
 const draftName = /^draft\./;
-const prunedName = 'pruned';
+const hourMs = 3_600_000;
 
 export interface FileControlStoreOptions {
   /** An operation that takes longer is answered `unknown`. */
   readonly timeoutMs?: number;
   /** Between two looks for changes, beside the system's own word. */
   readonly pollMs?: number;
-  /** Records that stay for people to look at. */
-  readonly kept?: number;
 }
 
 /** Where tests stop a writer: a promise that is awaited. */
-export type Step = 'read' | 'drafted' | 'linked' | 'noted';
+export type Step = 'read' | 'drafted' | 'linked';
 
 function codeOf(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException | null)?.code;
@@ -58,22 +55,18 @@ export class FileControlStore implements ControlStore {
   readonly folder: string;
   readonly #timeoutMs: number;
   readonly #pollMs: number;
-  readonly #kept: number;
   readonly #watching = new Set<() => void>();
-  /** The highest revision whose name is known to be on disk. */
+  /** The highest revision that was seen, and the highest whose name is known to be on disk. */
+  #seen = 0n;
   #durable = 0n;
   #closed = false;
   /** For tests: is awaited at each step of a swap. */
   atStep: (step: Step) => Promise<void> | void = () => undefined;
 
-  private constructor(
-    folder: string,
-    { timeoutMs = 1000, pollMs = 200, kept = 16 }: FileControlStoreOptions,
-  ) {
+  private constructor(folder: string, { timeoutMs = 1000, pollMs = 200 }: FileControlStoreOptions) {
     this.folder = folder;
     this.#timeoutMs = timeoutMs;
     this.#pollMs = pollMs;
-    this.#kept = kept;
   }
 
   /** Makes the folder where there is none. Throws CONTROL_STORE_UNUSABLE where its file system has no hard links. */
@@ -87,6 +80,7 @@ export class FileControlStore implements ControlStore {
       await unlink(second);
       await unlink(draft);
       await syncFolder(folder);
+      await store.#sweep();
     } catch (cause) {
       throw new ClusterError(
         'CONTROL_STORE_UNUSABLE',
@@ -181,23 +175,6 @@ export class FileControlStore implements ControlStore {
     return path;
   }
 
-  /** No number up to here is to be trusted: it may have been removed. */
-  async #pruned(): Promise<bigint> {
-    try {
-      return BigInt((await stat(join(this.folder, prunedName))).size);
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return 0n;
-      throw error;
-    }
-  }
-
-  async #revisions(): Promise<bigint[]> {
-    return (await readdir(this.folder)).flatMap((name) => {
-      const match = recordName.exec(name);
-      return match === null ? [] : [BigInt(match[1]!)];
-    });
-  }
-
   async #exists(revision: bigint): Promise<boolean> {
     try {
       await stat(this.#path(revision));
@@ -209,31 +186,24 @@ export class FileControlStore implements ControlStore {
   }
 
   async #highest(): Promise<ControlRecord> {
-    for (;;) {
-      let revision = (await this.#revisions()).reduce((most, one) => (one > most ? one : most), 0n);
-      // A folder's listing is of no one moment; that the next number is free is.
-      while (await this.#exists(revision + 1n)) revision += 1n;
-      const pruned = await this.#pruned();
-      if (revision <= pruned) {
-        if (pruned === 0n) return noRecord;
-        if ((await this.#revisions()).every((one) => one <= pruned))
-          throw new Error(`${this.folder} has lost its record: everything up to ${pruned} was removed`);
-        continue;
+    let revision = this.#seen;
+    if (revision === 0n) {
+      for (const name of await readdir(this.folder)) {
+        const match = recordName.exec(name);
+        if (match !== null && BigInt(match[1]!) > revision) revision = BigInt(match[1]!);
       }
-      let text: string;
-      try {
-        text = await readFile(this.#path(revision), 'utf8');
-      } catch (error) {
-        if (codeOf(error) === 'ENOENT') continue;
-        throw error;
-      }
-      if (revision > this.#durable) {
-        // Its writer may not have come to this: nobody may act on what a power cut could take back.
-        await syncFolder(this.folder);
-        this.#durable = revision;
-      }
-      return { revision, text };
     }
+    // A folder's listing is of no one moment; that the next number is free is.
+    while (await this.#exists(revision + 1n)) revision += 1n;
+    if (revision === 0n) return noRecord;
+    const text = await readFile(this.#path(revision), 'utf8');
+    if (revision > this.#durable) {
+      // Its writer may not have come to this: nobody may act on what a power cut could take back.
+      await syncFolder(this.folder);
+      if (revision > this.#durable) this.#durable = revision;
+    }
+    if (revision > this.#seen) this.#seen = revision;
+    return { revision, text };
   }
 
   async #swap(expected: bigint, text: string): Promise<SwapAnswer> {
@@ -252,38 +222,18 @@ export class FileControlStore implements ControlStore {
       await unlink(draft).catch(() => undefined);
     }
     await this.atStep('linked');
-    if (revision <= (await this.#pruned()))
-      return unknown(`revision ${revision} has been removed already: this writer slept too long`);
     await syncFolder(this.folder);
     if (revision > this.#durable) this.#durable = revision;
-    // What can't be removed now is removed another time.
-    await this.#prune(revision).catch(() => undefined);
     return { kind: 'swapped', record: { revision, text } };
   }
 
-  async #prune(revision: bigint): Promise<void> {
-    const last = revision - BigInt(this.#kept);
-    if (last <= 0n || last <= (await this.#pruned())) return;
-    const handle = await open(join(this.folder, prunedName), constants.O_RDWR | constants.O_CREAT, 0o600);
-    try {
-      await handle.write('x', Number(last) - 1);
-      await handle.sync();
-    } finally {
-      await handle.close();
+  /** What writers left behind that died long ago; where one has not, its swap ends as `unknown`. */
+  async #sweep(): Promise<void> {
+    for (const name of (await readdir(this.folder)).filter((one) => draftName.test(one))) {
+      const path = join(this.folder, name);
+      const found = await stat(path).catch(() => undefined);
+      if (found !== undefined && Date.now() - found.mtimeMs > hourMs)
+        await unlink(path).catch(() => undefined);
     }
-    await this.atStep('noted');
-    for (const name of await readdir(this.folder)) {
-      const match = recordName.exec(name);
-      const gone =
-        match !== null ? BigInt(match[1]!) <= last : draftName.test(name) && (await this.#isOld(name));
-      if (gone) await unlink(join(this.folder, name)).catch(() => undefined);
-    }
-  }
-
-  /** A draft whose writer has died long ago; where it has not, its swap ends as `unknown`. */
-  async #isOld(name: string): Promise<boolean> {
-    const hourMs = 3_600_000;
-    const found = await stat(join(this.folder, name)).catch(() => undefined);
-    return found !== undefined && Date.now() - found.mtimeMs > hourMs;
   }
 }

@@ -1,7 +1,7 @@
 // What every control store must do, held against each of them.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -40,7 +40,7 @@ const kinds: [string, boolean, () => Opener][] = [
     true,
     () => {
       const path = newFolder();
-      return (timeoutMs = 5000) => FileControlStore.open(path, { timeoutMs, pollMs: 20, kept: 3 });
+      return (timeoutMs = 5000) => FileControlStore.open(path, { timeoutMs, pollMs: 20 });
     },
   ],
   [
@@ -63,7 +63,7 @@ const writer = `
   const [modulePath, name, ...where] = process.argv.slice(1);
   const module = await import(modulePath);
   const store = where.length === 1
-    ? await module.FileControlStore.open(where[0], { timeoutMs: 5000, kept: 3 })
+    ? await module.FileControlStore.open(where[0], { timeoutMs: 5000 })
     : new module.EtcdControlStore({ endpoints: [where[0]], cluster: where[1], timeoutMs: 5000 });
   for (let index = 0; ; index += 1) {
     const found = await store.read();
@@ -197,7 +197,7 @@ describe('file', () => {
       let frozen: (() => void)[] = [];
       const write = async (at: number): Promise<void> => {
         for (let life = 0; life < 10; life += 1) {
-          const store = await FileControlStore.open(path, { timeoutMs: 40, kept: 1 });
+          const store = await FileControlStore.open(path, { timeoutMs: 40 });
           store.atStep = async () => {
             if (Math.random() < 0.3) await sleep(Math.random() * 4);
             // Until all others are done with much: its turn may come long after its time.
@@ -223,9 +223,9 @@ describe('file', () => {
     },
   );
 
-  test('a writer that slept while its number was taken and removed again does not think that it won', async () => {
+  test('a writer that slept since it read does not think that it won, however much has happened', async () => {
     const path = newFolder();
-    const sleeper = await FileControlStore.open(path, { timeoutMs: 10_000, kept: 1 });
+    const sleeper = await FileControlStore.open(path, { timeoutMs: 10_000 });
     let wake = (): void => undefined;
     const asleep = new Promise<void>((resolve) => {
       sleeper.atStep = async (step: Step) => {
@@ -238,43 +238,27 @@ describe('file', () => {
     });
     const late = sleeper.compareAndSwap(0n, 'late');
     await asleep;
-    const store = await FileControlStore.open(path, { kept: 1 });
-    for (let revision = 0n; revision < 5n; revision += 1n)
+    const store = await FileControlStore.open(path);
+    for (let revision = 0n; revision < 40n; revision += 1n)
       await store.compareAndSwap(revision, `v${revision}`);
-    expect(existsSync(join(path, 'configuration.1'))).toBe(false);
     wake();
-    expect(await late).toMatchObject({ kind: 'unknown', why: expect.stringContaining('slept too long') });
-    expect(await store.read()).toEqual({ kind: 'read', record: { revision: 5n, text: 'v4' } });
-    expect(await store.compareAndSwap(5n, 'next')).toMatchObject({ kind: 'swapped' });
-    expect(await store.compareAndSwap(1n, 'again')).toMatchObject({ kind: 'conflict' });
+    expect(await late).toEqual({ kind: 'conflict', record: { revision: 40n, text: 'v39' } });
+    expect(await store.compareAndSwap(40n, 'next')).toMatchObject({ kind: 'swapped' });
   });
 
-  test('old records are removed, and how far is noted before', async () => {
+  test('what a writer left that died is swept away after an hour, and records never', async () => {
     const path = newFolder();
-    const store = await FileControlStore.open(path, { kept: 4 });
-    store.atStep = (step) => {
-      if (step !== 'noted') return;
-      const lowest = Math.min(
-        ...readdirSync(path).map((name) => Number(/^configuration\.(\d+)$/.exec(name)?.[1] ?? 1e9)),
-      );
-      expect(statSync(join(path, 'pruned')).size).toBeGreaterThanOrEqual(lowest);
-    };
-    for (let revision = 0n; revision < 30n; revision += 1n) {
-      expect(await store.compareAndSwap(revision, `v${revision}`)).toMatchObject({ kind: 'swapped' });
-    }
-    expect(readdirSync(path).sort()).toEqual(
-      [27, 28, 29, 30]
-        .map((n) => `configuration.${n}`)
-        .concat('pruned')
-        .sort(),
-    );
-    rmSync(join(path, 'configuration.30'));
-    expect(await store.read()).toMatchObject({ record: { revision: 29n } });
-    for (const revision of [27, 28, 29]) rmSync(join(path, `configuration.${revision}`));
-    expect(await store.read()).toMatchObject({
-      kind: 'unknown',
-      why: expect.stringContaining('has lost its record'),
-    });
+    const store = await FileControlStore.open(path);
+    store.atStep = (step) => new Promise((resolve) => step !== 'drafted' && resolve());
+    void store.compareAndSwap(0n, 'never linked');
+    await expect.poll(() => readdirSync(path).length).toBe(1);
+    const [draft] = readdirSync(path);
+    const other = await FileControlStore.open(path);
+    for (const revision of [0n, 1n]) await other.compareAndSwap(revision, 'x');
+    expect(readdirSync(path).sort()).toEqual(['configuration.1', 'configuration.2', draft]);
+    for (const name of readdirSync(path)) utimesSync(join(path, name), 0, 0);
+    await FileControlStore.open(path);
+    expect(readdirSync(path).sort()).toEqual(['configuration.1', 'configuration.2']);
   });
 
   test('where it cannot write it says so before anything is begun', async () => {
