@@ -196,6 +196,21 @@ void Core::reached(Position at) {
 
 void Core::breakRule(HazardMutant mutant) { state_->mutant = mutant; }
 
+bool Core::damage(uint64_t seed) {
+    const uint64_t accounts = state_->accounts.count();
+    const uint64_t assets = state_->assets.size();
+    for (uint64_t i = 0; i < accounts * assets; i++) {
+        const uint64_t pair = (seed + i) % (accounts * assets);
+        const auto account = static_cast<AccountId>(pair / assets);
+        Balance* balance =
+            state_->riskOf(account).ledger.findBalance(account, static_cast<AssetId>(pair % assets));
+        if (balance == nullptr) continue;
+        balance->total ^= Amount{1} << (seed % 8);
+        return true;
+    }
+    return false;
+}
+
 namespace {
 
 // Below so many, a table lies in the second-level cache anyway and warming it costs more than it saves.

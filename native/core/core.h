@@ -111,6 +111,8 @@ public:
     // All up to here are settled, and no stage is under way: apply(), save() and the rest may be called.
     void reached(Position at);
     void breakRule(HazardMutant mutant);  // for tests
+    // For tests: one of the balances changes as if a memory cell had flipped. False: there is none yet.
+    bool damage(uint64_t seed);
 
     // Brings close what the next commands will touch, so that their waits for memory overlap; changes
     // nothing. Call it with up to kWarmMax commands, wherever they lie, then apply them.

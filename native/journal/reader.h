@@ -40,6 +40,9 @@ public:
     [[nodiscard]] Digest128 digest() const { return commandDigest_; }
     [[nodiscard]] uint64_t epoch() const { return epoch_; }
     [[nodiscard]] JournalId journalId() const { return journalId_; }
+    // Where the last record passed ends: the segment's name and the offset behind its padding.
+    [[nodiscard]] const std::string& fileName() const { return fileName_; }
+    [[nodiscard]] uint64_t offset() const { return offset_; }
 
 private:
     JournalReader(Storage& storage, std::string directory);

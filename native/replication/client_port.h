@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <span>
+#include <vector>
 
 #include "replication/frames.h"
 #include "replication/outputs.h"
@@ -56,7 +57,7 @@ private:
     void refuse(NodeId client, Answered why, Position resume);
     bool serve(NodeId client, Subscriber& subscriber, bool& ended);
     bool sendEvents(NodeId client, Subscriber& subscriber, const OutputBatch& batch);
-    bool sendEntry(NodeId client, Subscriber& subscriber, const OutputBatch& batch, bool& ended);
+    bool sendEntry(NodeId client, Subscriber& subscriber, const OutputBatch* batch, bool& ended);
 
     const ClientPortOptions options_;
     Replica& replica_;

@@ -31,13 +31,14 @@ struct ExecutorOptions {
 class Executor {
 public:
     Executor(const ExecutorOptions& options, Outputs& outputs);
+    // Where events go from now on: nowhere that lasts, while a state is rebuilt.
+    void into(Outputs& outputs) { outputs_ = &outputs; }
 
     // A payload that does not decode is the same everywhere, and executed as nothing.
     void execute(const LogEntry& entry);
     [[nodiscard]] Position position() const { return position_; }
     [[nodiscard]] Digest128 result() const { return chain_.value(); }
     [[nodiscard]] uint64_t scrubs() const { return scrubs_; }
-    [[nodiscard]] uint64_t scrubNsMax() const { return options_.scrubNs; }
     [[nodiscard]] const Core& core() const { return *core_; }
     [[nodiscard]] uint64_t time() const { return core_->time(); }
 
@@ -51,7 +52,7 @@ private:
     void scrub();
 
     const ExecutorOptions options_;
-    Outputs& outputs_;
+    Outputs* outputs_;
     std::unique_ptr<Core> core_;
     EventDigest chain_;
     Position position_ = 0;

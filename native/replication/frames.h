@@ -65,6 +65,8 @@ struct EntryHeader {
 };
 static_assert(sizeof(EntryHeader) == 32);
 
+// The leader wants `header.reserved` to take over at once.
+inline constexpr uint8_t kAppendYield = 1;
 struct AppendFrame {
     static constexpr FrameKind kKind = FrameKind::Append;
     FrameHeader header;

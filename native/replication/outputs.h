@@ -10,8 +10,8 @@
 // Thread safety: none.
 // Invariants:
 //   1. find() hands out released batches only.
-//   2. Unreleased batches are never dropped but by truncate(); of released ones the newest
-//      `keepEvents` events stay at least.
+//   2. Unreleased batches are never dropped but by truncate(), and while recovering; of the others the
+//      newest `keepEvents` events stay at least.
 // Requires: batches in order of positions.
 #pragma once
 
@@ -43,9 +43,9 @@ public:
     explicit Outputs(uint32_t keepEvents);
     ~Outputs();
 
-    // ---- executor: begin(), events by claim(), end().
-    void begin(const EntryHeader& entry);
-    // The events since begin() or the last call, for the digest; stretches(first, count).
+    // ---- executor: beginBatch(), events by claim(), endBatch().
+    void beginBatch(const EntryHeader& entry);
+    // The events since beginBatch() or the last call, for the digest; stretches(first, count).
     template <typename Visit>
     void fresh(Visit visit) {
         flush();
@@ -53,7 +53,9 @@ public:
             visit(building_.pieces[seen_].events, size_t{building_.pieces[seen_].count});
         }
     }
-    void end(const Digest128& hash);
+    void endBatch(const Digest128& hash);
+    // While a log is executed again after a restart: what is old need not wait for its release to be let go.
+    void recovering(bool on) { recovering_ = on; }
 
     // ---- protocol
     void release(Position position);
@@ -66,6 +68,10 @@ public:
     // ---- readers
     // The released batch that holds `position`; null where it is not released or not kept any more.
     [[nodiscard]] const OutputBatch* find(Position position) const;
+    // Last position of the newest batch, released or not; 0: none is kept.
+    [[nodiscard]] Position last() const {
+        return batches_.empty() ? 0 : batches_.back().entry.last();
+    }
     // First position that find() knows; released() + 1 where it knows none.
     [[nodiscard]] Position oldest() const;
     [[nodiscard]] uint64_t eventsKept() const { return events_; }
@@ -88,6 +94,7 @@ private:
     uint64_t events_ = 0;
     uint64_t releasedEvents_ = 0;
     Position released_ = 0;
+    bool recovering_ = false;
 };
 
 }  // namespace verbex::replication

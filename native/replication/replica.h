@@ -18,6 +18,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -100,6 +101,11 @@ public:
     [[nodiscard]] MemberId leader() const;  // as far as known; 0: nobody
     [[nodiscard]] bool leads() const { return role_ == Role::Leader; }
 
+    // What links to other members are made for: the latest epoch that this one has heard of.
+    [[nodiscard]] Epoch linkEpoch() const;
+    // A peer has refused a link of an old epoch: the record says what the current one is.
+    void readSoon() { readWanted_ = true; }
+
     // ---- operator
     Status evict(MemberId member);
     Status readmit(MemberId member);
@@ -144,7 +150,137 @@ public:
     [[nodiscard]] const std::map<MemberId, Progress>& progress() const { return progress_; }
 
 private:
-    friend class ReplicaTest;
+    // A request to the control store that has not been answered. One at a time.
+    struct Asked {
+        uint64_t request = 0;  // 0: none
+        bool swap = false;
+        uint64_t expected = 0;
+        Configuration wanted;
+        uint64_t at = 0;
+    };
+    // What the leader has heard the cluster agree on at a position.
+    using Acknowledged = Position (Replica::*)(MemberId) const;
+
+    // ---- everybody: replica.cpp
+    void onControl(const ControlAnswer& answer);
+    void onRecord(const ControlRecord& record);
+    void learn(const Configuration& configuration, uint64_t revision);
+    void bootstrap();
+    void beBorn();
+    void askRead();
+    void askSwap(const Configuration& wanted);
+    void onSwapped(const Configuration& now);
+    void onLost(const ControlRecord& record);
+    bool promise(Epoch epoch);
+    [[nodiscard]] bool accepts(Epoch epoch) const;
+    void halt(const std::string& why);
+    void stepDown();
+    [[nodiscard]] bool isSync() const;
+    [[nodiscard]] bool sends() const { return role_ >= Role::Adopting && role_ <= Role::Leader; }
+    [[nodiscard]] Position acknowledgedPosition() const;
+    [[nodiscard]] bool hashAt(Position position, Digest128& hash) const;
+    template <typename Frame>
+    bool sendTo(MemberId to, Frame frame, std::span<const std::byte> payload = {}) {
+        frame.header.from = facts_.id;
+        frame.header.epoch = term_ != 0 ? term_ : facts_.promised;
+        return with_.wires.send(to, buffer_.make(frame, payload));
+    }
+    void sendState(MemberId to, uint8_t flags);
+    bool appendEntry(const EntryHeader& header, std::span<const std::byte> payload);
+    bool cut(Position to);
+
+    // ---- follower.cpp
+    void onAppend(MemberId from, const AppendFrame& frame, std::span<const std::byte> payload);
+    bool fits(MemberId from, const AppendFrame& frame, bool& isNew);
+    void follow(const AppendFrame& frame);
+    void onFence(MemberId from, const FenceFrame& frame);
+    void onTruncate(MemberId from, const TruncateFrame& frame);
+    void onFetch(MemberId from, const FetchFrame& frame);
+    void acknowledge();
+
+    // ---- leader.cpp
+    void lead();
+    bool serve();
+    bool makeEntries();
+    bool makeEntry(bool isStart);
+    bool stream();
+    bool streamTo(MemberId to, Progress& peer);
+    void heartbeat(MemberId to, Progress& peer);
+    void onAck(MemberId from, const AckFrame& frame);
+    void onState(MemberId from, const StateFrame& frame, std::span<const std::byte> payload);
+    void align(MemberId from, Progress& peer);
+    void compare(Progress& peer, Position position, const Digest128& hash);
+    [[nodiscard]] Position acknowledgedBy(MemberId id) const;
+    [[nodiscard]] Position matchedBy(MemberId id) const;
+    [[nodiscard]] Position agreed(const Configuration& configuration, Acknowledged by) const;
+    void commitAndRelease();
+
+    // ---- takeover.cpp
+    void considerTakeover();
+    void reserve();
+    void fence();
+    void adopt();
+    void onEntry(MemberId from, const EntryFrame& frame, std::span<const std::byte> payload);
+    void activateWhenSynced();
+    [[nodiscard]] std::set<MemberId> fenced() const;
+
+    // ---- reconfiguration.cpp
+    void reconfigure();
+    bool change(Configuration wanted);
+    bool shrink();
+    bool grow();
+    bool vote();
+    Status command(const char* what, Configuration wanted);
+
+    const ReplicaOptions options_;
+    MemberFacts facts_;
+    Surroundings with_;
+    Moment now_;
+    uint64_t steppedAt_ = 0;
+    Role role_ = Role::Follower;
+    std::string halted_;
+    Status failure_;
+    Counters counters_;
+    FrameBuffer buffer_;
+
+    Configuration known_;
+    uint64_t revision_ = 0;
+    Asked asked_;
+    uint64_t nextRequest_ = 1;
+    uint64_t nonce_ = 0;
+    bool readWanted_ = true;
+    uint64_t readAt_ = 0;
+    bool wasEvicted_ = false;
+
+    // Follower.
+    MemberId heardLeader_ = 0;
+    uint64_t heardAt_ = 0;        // when something was last heard of a leader or candidate
+    bool reserveWhenRead_ = false;
+    uint64_t stateSentAt_ = 0;
+    Position ackSent_ = 0;
+    bool ackWanted_ = false;
+    uint64_t laxUntil_ = 0;       // Mutant::FenceBeforeDead
+    Epoch laxEpoch_ = 0;
+
+    // Leader and candidate.
+    Epoch term_ = 0;              // what this member leads or has reserved
+    std::map<MemberId, Progress> progress_;
+    std::optional<Configuration> changing_;  // asked for and not known to be refused
+    Position commit_ = 0;
+    std::vector<std::byte> pending_;  // commands that no entry holds yet
+    size_t pendingFrom_ = 0;
+    uint32_t pendingCount_ = 0;
+    MemberId yieldTo_ = 0;
+    uint64_t yieldUntil_ = 0;
+
+    // Candidate.
+    uint64_t termBeganAt_ = 0;
+    uint64_t enoughAt_ = 0;
+    uint64_t fenceSentAt_ = 0;
+    MemberId source_ = 0;         // who has the log that is adopted
+    EpochEnd target_;             // where that log ends
+    uint64_t fetchedAt_ = 0;
+    std::set<MemberId> gathered_;
 };
 
 }  // namespace verbex::replication

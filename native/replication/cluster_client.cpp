@@ -1,0 +1,212 @@
+#include "replication/cluster_client.h"
+
+#include <algorithm>
+
+namespace verbex::replication {
+
+namespace {
+
+constexpr uint8_t kFrameMessage = 1;
+constexpr size_t kMessagesPerPoll = 256;
+// Of no epoch that a takeover fences.
+constexpr uint32_t kClientEpoch = UINT32_MAX;
+
+}  // namespace
+
+ClusterClient::ClusterClient(transport::Network& network, ClusterClientOptions options,
+                             ClusterClientEvents& events)
+    : network_(network), options_(std::move(options)), events_(events) {
+    CHECK(!options_.members.empty());
+}
+
+ClusterClient::~ClusterClient() {
+    dropLeft();
+    if (link_ != nullptr) network_.drop(*link_);
+}
+
+void ClusterClient::subscribeEvents(Position from, uint32_t accountFirst, uint32_t accountLast) {
+    subscribed_ = true;
+    entries_ = false;
+    next_ = from;
+    index_ = 0;
+    accountFirst_ = accountFirst;
+    accountLast_ = accountLast;
+    if (link_ != nullptr) sendSubscription();
+}
+
+void ClusterClient::subscribeEntries(Position from) {
+    subscribeEvents(from);
+    entries_ = true;
+    if (link_ != nullptr) sendSubscription();
+}
+
+void ClusterClient::sendSubscription() {
+    SubscribeFrame frame;
+    frame.header.flags = entries_ ? kSubscribeEntries : 0;
+    frame.from = next_;
+    frame.accountFirst = accountFirst_;
+    frame.accountLast = accountLast_;
+    transport::Message message;
+    message.kind = kFrameMessage;
+    message.payload = buffer_.make(frame);
+    if (link_->offer(message) != transport::Answer::Accepted) leave("no room to subscribe", 0);
+}
+
+bool ClusterClient::submit(uint64_t sequence, std::span<const std::byte> commands,
+                           uint32_t count) {
+    if (link_ == nullptr) return false;
+    SubmitFrame frame;
+    frame.sequence = sequence;
+    frame.count = count;
+    frame.payloadBytes = static_cast<uint32_t>(commands.size());
+    transport::Message message;
+    message.kind = kFrameMessage;
+    message.payload = buffer_.make(frame, commands);
+    return link_->offer(message) == transport::Answer::Accepted;
+}
+
+void ClusterClient::flush() {
+    if (link_ != nullptr) link_->flush();
+}
+
+bool ClusterClient::poll(uint64_t nowNs) {
+    now_ = nowNs;
+    network_.poll(nowNs, *this);
+    size_t received = 0;
+    if (link_ != nullptr) received = link_->poll(*this, kMessagesPerPoll);
+    if (received != 0) heardAt_ = nowNs;
+    if (link_ != nullptr && nowNs - heardAt_ > options_.silentNs) leave("it says nothing", 0);
+    dropLeft();
+    if (link_ == nullptr && dialling_ == 0 && nowNs >= dialAt_) {
+        dialAt_ = nowNs + options_.redialNs;
+        dialling_ = network_.connect(options_.members[at_].address, "client:" + options_.cluster,
+                                     kClientEpoch, nowNs);
+    }
+    return received != 0;
+}
+
+// ---- whom to dial
+
+void ClusterClient::goOn(MemberId hint) {
+    const auto found = std::find_if(options_.members.begin(), options_.members.end(),
+                                    [hint](const MemberAddress& each) { return each.id == hint; });
+    const auto said = static_cast<size_t>(found - options_.members.begin());
+    at_ = found != options_.members.end() && said != at_ ? said : (at_ + 1) % options_.members.size();
+    dialAt_ = now_ + options_.redialNs;
+}
+
+void ClusterClient::leave(const std::string& why, MemberId hint) {
+    dropLeft();
+    left_ = std::exchange(link_, nullptr);
+    events_.onDisconnected(why);
+    goOn(hint);
+}
+
+void ClusterClient::dropLeft() {
+    if (left_ != nullptr) network_.drop(*std::exchange(left_, nullptr));
+}
+
+void ClusterClient::onConnected(transport::ConnectId id, transport::Link& link) {
+    if (id != dialling_) {
+        network_.drop(link);
+        return;
+    }
+    dialling_ = 0;
+    link_ = &link;
+    heardAt_ = now_;
+    if (subscribed_) sendSubscription();
+    if (link_ != nullptr) events_.onConnected(member());
+}
+
+void ClusterClient::onRefused(transport::ConnectId id, const Status&) {
+    if (id != dialling_) return;
+    dialling_ = 0;
+    goOn(0);
+}
+
+void ClusterClient::onOver(transport::Link& link) {
+    if (&link == left_) left_ = nullptr;
+    if (&link == link_) {
+        link_ = nullptr;
+        events_.onDisconnected("the connection has ended");
+        goOn(0);
+    }
+    network_.drop(link);
+}
+
+// ---- what comes
+
+void ClusterClient::onMessage(const transport::Message& message) {
+    if (link_ == nullptr) return;  // left in the middle of a poll
+    switch (kindOf(message.payload)) {
+        case FrameKind::Events: onEventsFrame(message.payload); break;
+        case FrameKind::Entries: onEntriesFrame(message.payload); break;
+        case FrameKind::Submitted:
+            if (SubmittedFrame frame; readFrame(message.payload, frame)) {
+                events_.onSubmitted(frame);
+                if (frame.answer == Answered::NotLeader && !options_.anyMember) {
+                    leave("it does not lead", frame.leader);
+                } else if (frame.answer == Answered::Halted) {
+                    leave("it is halted", 0);
+                }
+            }
+            break;
+        case FrameKind::Refused:
+            if (RefusedFrame frame; readFrame(message.payload, frame)) {
+                if (frame.why == Answered::PositionLost) events_.onEnded(frame.why, frame.resume);
+                leave("it has ended the subscription", frame.leader);
+            }
+            break;
+        default: break;
+    }
+}
+
+void ClusterClient::onEventsFrame(std::span<const std::byte> bytes) {
+    EventsFrame frame;
+    std::span<const std::byte> payload;
+    if (!readHead(bytes, frame, payload) || payload.size() != frame.count * sizeof(Event)) return;
+    if (frame.last < next_) return;
+    const bool filtered = accountFirst_ != 0 || accountLast_ != 0;
+    if (next_ == 0) next_ = frame.first;
+    if (!filtered && (frame.first > next_ || (frame.first == next_ && frame.index > index_))) {
+        events_.onEnded(Answered::PositionLost, frame.first);
+        leave("a gap in what it sends", 0);
+        return;
+    }
+    static_assert(alignof(Event) == 64);
+    std::vector<Event> events(frame.count);
+    std::memcpy(static_cast<void*>(events.data()), payload.data(), payload.size());
+    std::span<const Event> fresh(events);
+    if (!filtered && frame.index < index_ && frame.first == next_) {
+        // Of a batch that another member had begun to send.
+        const uint32_t known = std::min(frame.count, index_ - frame.index);
+        fresh = fresh.subspan(known);
+        frame.index += known;
+    }
+    if (!fresh.empty() || frame.count == 0) events_.onEvents(frame, fresh);
+    if ((frame.header.flags & kEventsMore) != 0) {
+        if (frame.first == next_) {
+            index_ = std::max(index_, frame.index + static_cast<uint32_t>(fresh.size()));
+        }
+        return;
+    }
+    next_ = frame.last + 1;
+    index_ = 0;
+}
+
+void ClusterClient::onEntriesFrame(std::span<const std::byte> bytes) {
+    EntriesFrame frame;
+    std::span<const std::byte> payload;
+    if (!readHead(bytes, frame, payload) || payload.size() != frame.entry.payloadBytes) return;
+    if (frame.entry.count == 0 || frame.entry.last() < next_) return;
+    if (next_ == 0) next_ = frame.entry.first;
+    if (frame.entry.first != next_) {
+        events_.onEnded(Answered::PositionLost, frame.entry.first);
+        leave("a gap in what it sends", 0);
+        return;
+    }
+    events_.onEntry(frame, payload);
+    next_ = frame.entry.last() + 1;
+}
+
+}  // namespace verbex::replication

@@ -1,0 +1,57 @@
+#include "replication/executor.h"
+
+#include <algorithm>
+
+#include "wire/command_codec.h"
+
+namespace verbex::replication {
+
+Executor::Executor(const ExecutorOptions& options, Outputs& outputs)
+    : options_(options), outputs_(&outputs), core_(std::make_unique<Core>(options.limits)) {}
+
+void Executor::execute(const LogEntry& entry) {
+    CHECK(entry.header.first == position_ + 1);
+    outputs_->beginBatch(entry.header);
+    if (!decodeBatch(entry.payload, entry.header.count, commands_)) {
+        // No leader makes such an entry, but whoever wrote it, every member must do the same with it:
+        // commands without a type, which the core rejects.
+        commands_.assign(entry.header.count, Command{});
+    }
+    const Command* pointers[Core::kWarmMax];
+    for (size_t i = 0; i < commands_.size(); i++) {
+        if (i % Core::kWarmMax == 0) {
+            const size_t count = std::min(commands_.size() - i, Core::kWarmMax);
+            for (size_t k = 0; k < count; k++) pointers[k] = &commands_[i + k];
+            core_->warm(pointers, count);
+        }
+        if (options_.mutant == Mutant::DuplicateApplied) commands_[i].id = ClientId{};
+        core_->apply(commands_[i], *outputs_);
+    }
+    if (damageResult_ && outputs_->cursor() != outputs_->begin()) {
+        damageResult_ = false;
+        Event& last = *(outputs_->cursor() - 1);
+        last.quantity ^= 1;
+    }
+    outputs_->fresh([this](const Event* first, size_t count) { chain_.add(first, count); });
+    position_ = entry.header.last();
+    scrub();
+    outputs_->endBatch(chain_.value());
+}
+
+// Where the log's time has passed a multiple of scrubNs, the state itself is part of the result.
+void Executor::scrub() {
+    if (options_.scrubNs == 0) return;
+    const uint64_t at = core_->time() / options_.scrubNs;
+    if (at == scrubbedAt_) return;
+    scrubbedAt_ = at;
+    scrubs_++;
+    const Digest128 state = core_->hash();
+    Event fold{};
+    fold.orderId = state.lo;
+    fold.price = static_cast<int64_t>(state.hi);
+    chain_.add(&fold, 1);
+}
+
+bool Executor::damageState(uint64_t seed) { return core_->damage(seed); }
+
+}  // namespace verbex::replication

@@ -1,0 +1,327 @@
+// A member that leads: makes entries, streams the log, counts acknowledgements, commits, releases.
+#include <algorithm>
+
+#include "base/crc32c.h"
+#include "replication/replica.h"
+#include "wire/command_codec.h"
+
+namespace verbex::replication {
+
+namespace {
+
+// Entries that somebody far behind gets in one step: others come first.
+constexpr uint32_t kEntriesPerStepMax = 16;
+
+// The commands of a submission as they will be journaled, one by one. False: they are not commands.
+bool checkCommands(std::span<const std::byte> bytes, uint32_t count, std::vector<uint32_t>& ends) {
+    ends.clear();
+    size_t at = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (bytes.size() - at < kCommandLineBytes) return false;
+        uint16_t flags;
+        std::memcpy(&flags, bytes.data() + at + offsetof(Command, flags), sizeof(flags));
+        const auto type = static_cast<uint8_t>(bytes[at]);
+        // The log's time is the leader's to tell.
+        if (type == static_cast<uint8_t>(CommandType::AdvanceTime)) return false;
+        at += (flags & kCommandExtended) != 0 ? kCommandBytesMax : kCommandLineBytes;
+        if (at > bytes.size()) return false;
+        ends.push_back(static_cast<uint32_t>(at));
+    }
+    return at == bytes.size();
+}
+
+// Of a later incarnation nothing is known but that it is there.
+Replica::Progress reborn(const Replica::Progress& before, Incarnation incarnation) {
+    Replica::Progress progress;
+    progress.incarnation = incarnation;
+    progress.heartbeatAt = before.heartbeatAt;
+    return progress;
+}
+
+}  // namespace
+
+// ---- the term begins
+
+void Replica::lead() {
+    role_ = Role::Leader;
+    counters_.takeovers++;
+    heardLeader_ = facts_.id;
+    for (auto& [id, peer] : progress_) peer.heardAt = now_.steadyNs;
+    (void)makeEntry(true);
+}
+
+// ---- entries
+
+Answered Replica::submit(std::span<const std::byte> commands, uint32_t count, uint32_t& taken) {
+    taken = 0;
+    if (role_ == Role::Halted || known_.fenced) return Answered::Halted;
+    if (role_ != Role::Leader) return Answered::NotLeader;
+    if (known_.sync.size() < options_.minSync) return Answered::Halted;
+    const bool closing = changing_.has_value() && changing_->fenced;
+    if (yieldTo_ != 0 || closing) return Answered::Busy;
+    static thread_local std::vector<uint32_t> ends;
+    if (!checkCommands(commands, count, ends)) return Answered::Malformed;
+    const uint64_t inFlight = with_.log.last() - with_.outputs.released() + pendingCount_;
+    const uint64_t room =
+        inFlight >= options_.windowCommands ? 0 : options_.windowCommands - inFlight;
+    taken = static_cast<uint32_t>(std::min<uint64_t>(count, room));
+    if (taken == 0) return count == 0 ? Answered::Taken : Answered::Busy;
+    pending_.insert(pending_.end(), commands.begin(), commands.begin() + ends[taken - 1]);
+    pendingCount_ += taken;
+    counters_.commands += taken;
+    return taken == count ? Answered::Taken : Answered::Busy;
+}
+
+bool Replica::makeEntries() {
+    if (yieldTo_ != 0 && now_.steadyNs > yieldUntil_) yieldTo_ = 0;
+    const uint64_t time = with_.executor->time();
+    const uint64_t passed = now_.wallNs > time ? now_.wallNs - time : 0;
+    const bool idle = pendingCount_ == 0;
+    if (idle && changing_.has_value() && changing_->fenced) return false;
+    if (idle && (passed < options_.idleTickNs || yieldTo_ != 0)) return false;
+    // The window bounds what waits for its commit; the clock's commands wait too.
+    if (idle && with_.log.last() - with_.outputs.released() >= options_.windowCommands) return false;
+    do {
+        if (!makeEntry(false)) return true;
+    } while (pendingCount_ != 0);
+    return true;
+}
+
+// One entry of what waits, with the time ahead of it where it has moved on.
+bool Replica::makeEntry(bool isStart) {
+    EntryHeader header;
+    header.epoch = term_;
+    header.first = with_.log.last() + 1;
+    const uint64_t time = with_.executor->time();
+    const bool ticks = isStart || now_.wallNs >= time + options_.tickNs ||
+                       (pendingCount_ == 0 && now_.wallNs > time);
+    std::vector<std::byte> payload;
+    payload.reserve(std::min<size_t>(options_.batchBytes, pending_.size() - pendingFrom_ + kCommandBytesMax));
+    if (ticks) {
+        Command tick{};
+        tick.type = static_cast<uint8_t>(CommandType::AdvanceTime);
+        tick.expiry = std::max(time, now_.wallNs);
+        tick.token = isStart ? term_ : 0;
+        payload.resize(tick.size());
+        encodeCommand(tick, payload.data());
+        header.count = 1;
+    }
+    size_t used = 0;
+    while (!isStart && pendingCount_ != 0) {
+        uint16_t flags;
+        std::memcpy(&flags, pending_.data() + pendingFrom_ + used + offsetof(Command, flags), sizeof(flags));
+        const size_t size = (flags & kCommandExtended) != 0 ? kCommandBytesMax : kCommandLineBytes;
+        if (payload.size() + used + size > options_.batchBytes) break;
+        used += size;
+        header.count++;
+        pendingCount_--;
+    }
+    const auto from = pending_.begin() + static_cast<ptrdiff_t>(pendingFrom_);
+    payload.insert(payload.end(), from, from + static_cast<ptrdiff_t>(used));
+    pendingFrom_ += used;
+    if (pendingCount_ == 0) {
+        pending_.clear();
+        pendingFrom_ = 0;
+    }
+    if (header.count == 0) return false;
+    header.payloadBytes = static_cast<uint32_t>(payload.size());
+    header.payloadCrc = crc32c(payload.data(), payload.size());
+    return appendEntry(header, payload);
+}
+
+// ---- sending
+
+bool Replica::serve() {
+    const bool sent = stream();
+    if (role_ == Role::Leader) {
+        commitAndRelease();
+        if (role_ == Role::Leader) reconfigure();
+    } else if (role_ == Role::Adopting) {
+        activateWhenSynced();
+    }
+    return sent;
+}
+
+bool Replica::stream() {
+    bool sent = false;
+    for (const MemberPlace& place : options_.members) {
+        if (place.id == facts_.id) continue;
+        if (role_ != Role::Leader && !gathered_.contains(place.id)) continue;
+        Progress& peer = progress_[place.id];
+        sent |= streamTo(place.id, peer);
+        if (now_.steadyNs - peer.heartbeatAt >= options_.heartbeatNs) heartbeat(place.id, peer);
+    }
+    return sent;
+}
+
+bool Replica::streamTo(MemberId to, Progress& peer) {
+    if (!peer.answered) return false;
+    bool sent = false;
+    LogEntry entry;
+    for (uint32_t i = 0; i < kEntriesPerStepMax && peer.next <= with_.log.last(); i++) {
+        if ((peer.next - peer.acknowledged) * kCommandLineBytes > options_.sendAheadBytes) break;
+        if (!with_.log.read(peer.next, entry).isOk()) break;
+        AppendFrame frame;
+        frame.revision = revision_;
+        frame.previousEpoch = with_.log.epochAt(peer.next - 1);
+        frame.entry = entry.header;
+        frame.commit = commit_;
+        frame.released = with_.outputs.released();
+        if (!hashAt(frame.released, frame.releasedHash)) frame.released = 0;
+        if (!sendTo(to, frame, entry.payload)) break;
+        peer.next = entry.header.last() + 1;
+        peer.heartbeatAt = now_.steadyNs;
+        sent = true;
+    }
+    return sent;
+}
+
+void Replica::heartbeat(MemberId to, Progress& peer) {
+    peer.heartbeatAt = now_.steadyNs;
+    AppendFrame frame;
+    if (yieldTo_ != 0) {
+        frame.header.flags = kAppendYield;
+        frame.header.reserved = static_cast<uint16_t>(yieldTo_);
+    }
+    frame.revision = revision_;
+    frame.entry.first = peer.answered ? peer.next : with_.log.last() + 1;
+    frame.previousEpoch = with_.log.epochAt(frame.entry.first - 1);
+    frame.commit = commit_;
+    frame.released = with_.outputs.released();
+    if (!hashAt(frame.released, frame.releasedHash)) frame.released = 0;
+    (void)sendTo(to, frame);
+}
+
+// ---- hearing
+
+void Replica::onAck(MemberId from, const AckFrame& frame) {
+    if (frame.header.epoch > facts_.promised) readWanted_ = true;
+    if (!sends() || frame.header.epoch != term_) return;
+    Progress& peer = progress_[from];
+    peer.heardAt = now_.steadyNs;
+    if (peer.incarnation != frame.incarnation) {
+        // A later one of another incarnation: nothing that it acknowledged before holds for this one.
+        if (frame.incarnation < peer.incarnation) return;
+        peer = reborn(peer, frame.incarnation);
+        peer.heardAt = now_.steadyNs;
+    }
+    if (!peer.answered) {
+        peer.answered = true;
+        peer.next = frame.last + 1;
+    }
+    if (frame.position > with_.log.last()) return;
+    peer.acknowledged = std::max(peer.acknowledged, frame.position);
+    compare(peer, frame.position, frame.hash);
+}
+
+void Replica::onState(MemberId from, const StateFrame& frame, std::span<const std::byte> payload) {
+    if (payload.size() != size_t{frame.ends} * sizeof(EpochEnd) || frame.ends > kEpochEndsMax) return;
+    if (role_ != Role::Fencing && !sends()) return;
+    if (frame.header.epoch > term_) {
+        // Somebody has reserved a later epoch: this one is over, or soon will be.
+        readWanted_ = true;
+        if (frame.header.epoch > facts_.promised && !promise(frame.header.epoch)) return;
+        stepDown();
+        return;
+    }
+    if (frame.header.epoch != term_) {
+        if (role_ == Role::Fencing) return;
+        // It has not heard of this term yet; what its log is, is true all the same.
+    }
+    Progress& peer = progress_[from];
+    if (frame.incarnation < peer.incarnation) return;
+    if (peer.incarnation != frame.incarnation) {
+        peer = reborn(peer, frame.incarnation);
+    }
+    peer.heardAt = now_.steadyNs;
+    peer.ends.resize(frame.ends);
+    std::memcpy(peer.ends.data(), payload.data(), payload.size());
+    peer.commit = frame.commit;
+    if ((frame.header.flags & kStateFenced) != 0 && frame.header.epoch == term_) peer.fenced = true;
+    if (sends()) align(from, peer);
+}
+
+// Brings what the peer has and what is sent next together.
+void Replica::align(MemberId from, Progress& peer) {
+    const Position theirs = peer.ends.empty() ? 0 : peer.ends.back().last;
+    const Position same = with_.log.common(peer.ends);
+    if (theirs > same) {
+        peer.answered = false;
+        TruncateFrame frame;
+        frame.to = same;
+        frame.toEpoch = with_.log.epochAt(same);
+        (void)sendTo(from, frame);
+        return;
+    }
+    peer.answered = true;
+    peer.next = theirs + 1;
+}
+
+// Of two results at one position one is wrong, or they are equal up to there.
+void Replica::compare(Progress& peer, Position position, const Digest128& hash) {
+    Digest128 own;
+    if (position <= peer.matched || peer.differs != 0) return;
+    if (position <= with_.log.last() && hashAt(position, own)) {
+        if (own == hash) {
+            peer.matched = position;
+        } else {
+            peer.differs = position;
+            peer.differsFound = hash;
+        }
+        return;
+    }
+}
+
+// ---- commit and release
+
+Position Replica::acknowledgedBy(MemberId id) const {
+    if (id == facts_.id) return acknowledgedPosition();
+    const auto found = progress_.find(id);
+    return found == progress_.end() ? 0 : found->second.acknowledged;
+}
+
+Position Replica::matchedBy(MemberId id) const {
+    if (id == facts_.id) return with_.executor->position();
+    const auto found = progress_.find(id);
+    return found == progress_.end() ? 0 : found->second.matched;
+}
+
+// The W-th highest of what the sync set's members have said.
+Position Replica::agreed(const Configuration& configuration, Acknowledged by) const {
+    std::vector<Position> said;
+    size_t needed = configuration.quorum();
+    for (const SyncMember& member : configuration.sync) {
+        if (member.id == facts_.id) {
+            said.push_back(member.incarnation == facts_.incarnation ? (this->*by)(member.id) : 0);
+            continue;
+        }
+        const auto found = progress_.find(member.id);
+        const bool holds =
+            found != progress_.end() && found->second.incarnation == member.incarnation;
+        if (options_.mutant == Mutant::ShrinkWithoutSwap &&
+            (!holds || now_.steadyNs - found->second.heardAt > options_.silentNs)) {
+            needed = std::max<size_t>(1, needed - 1);
+            continue;
+        }
+        said.push_back(holds ? (this->*by)(member.id) : 0);
+    }
+    std::sort(said.begin(), said.end(), std::greater<>());
+    return needed == 0 || said.size() < needed ? 0 : said[needed - 1];
+}
+
+void Replica::commitAndRelease() {
+    Position committed = agreed(known_, &Replica::acknowledgedBy);
+    Position matched = agreed(known_, &Replica::matchedBy);
+    if (changing_.has_value() && options_.mutant != Mutant::GrowBeforeAck) {
+        committed = std::min(committed, agreed(*changing_, &Replica::acknowledgedBy));
+        matched = std::min(matched, agreed(*changing_, &Replica::matchedBy));
+    }
+    // An entry of an older epoch is committed by one of this epoch behind it, never by its own count: a
+    // member that is not among those counted may have a later epoch's entry in its place.
+    const bool own = with_.log.epochAt(committed) == term_;
+    if (own || options_.mutant == Mutant::CommitOldEpoch) commit_ = std::max(commit_, committed);
+    const bool voted = options_.mutant != Mutant::VoteSkipped;
+    with_.outputs.release(voted ? std::min(commit_, matched) : commit_);
+}
+
+}  // namespace verbex::replication

@@ -1,0 +1,234 @@
+// Changes of the sync set by its leader, the vote about who computed wrong, and an operator's words.
+#include <algorithm>
+
+#include "replication/replica.h"
+
+namespace verbex::replication {
+
+namespace {
+
+// How long a leader that hands over takes nothing; then it goes on.
+constexpr uint64_t kYieldNs = 1'000'000'000;
+
+Evicted evictedAt(MemberId id, Position position, const Digest128& expected,
+                  const Digest128& found) {
+    return {id, position, expected, found};
+}
+
+void putOut(Configuration& configuration, const Evicted& member) {
+    std::erase_if(configuration.sync,
+                  [&](const SyncMember& each) { return each.id == member.id; });
+    std::erase_if(configuration.evicted, [&](const Evicted& each) { return each.id == member.id; });
+    configuration.evicted.push_back(member);
+}
+
+}  // namespace
+
+void Replica::reconfigure() {
+    if (asked_.request != 0 || changing_.has_value()) return;
+    if (vote() || shrink()) return;
+    (void)grow();
+}
+
+// Asks for another configuration, if everything committed is committed in it too. Until the answer both
+// hold: the record may say the one or the other.
+bool Replica::change(Configuration wanted) {
+    if (wanted.sync.empty()) return false;
+    if (options_.mutant != Mutant::GrowBeforeAck &&
+        agreed(wanted, &Replica::acknowledgedBy) < commit_) {
+        return false;
+    }
+    wanted.writer = facts_.id;
+    wanted.writerNonce = ++nonce_;
+    changing_ = wanted;
+    askSwap(wanted);
+    return true;
+}
+
+bool Replica::shrink() {
+    Configuration wanted = known_;
+    std::erase_if(wanted.sync, [this](const SyncMember& member) {
+        if (member.id == facts_.id) return false;
+        const Progress& peer = progress_[member.id];
+        const uint64_t heardAt = std::max(peer.heardAt, termBeganAt_);
+        const bool silent = now_.steadyNs - heardAt > options_.silentNs;
+        const bool reborn = peer.incarnation != 0 && peer.incarnation != member.incarnation;
+        return silent || reborn;
+    });
+    return wanted.sync.size() != known_.sync.size() && change(std::move(wanted));
+}
+
+bool Replica::grow() {
+    if (known_.sync.size() >= options_.hotWanted) return false;
+    const Position last = with_.log.last();
+    for (const bool warm : {false, true}) {
+        for (const MemberPlace& place : options_.members) {
+            if (place.warm != warm || place.id == facts_.id) continue;
+            if (known_.member(place.id) != nullptr || known_.evictedMember(place.id) != nullptr) continue;
+            const Progress& peer = progress_[place.id];
+            if (!peer.answered || peer.incarnation == 0 || peer.differs != 0) continue;
+            if (now_.steadyNs - peer.heardAt > options_.silentNs / 2) continue;
+            if (options_.mutant != Mutant::GrowBeforeAck &&
+                (peer.matched < commit_ || peer.acknowledged + options_.windowCommands / 4 < last)) {
+                continue;
+            }
+            Configuration wanted = known_;
+            wanted.sync.push_back({place.id, peer.incarnation});
+            std::sort(wanted.sync.begin(), wanted.sync.end(),
+                      [](const SyncMember& a, const SyncMember& b) { return a.id < b.id; });
+            if (change(std::move(wanted))) return true;
+        }
+    }
+    return false;
+}
+
+// ---- the vote
+
+bool Replica::vote() {
+    size_t against = 0;
+    const SyncMember* odd = nullptr;
+    for (const SyncMember& member : known_.sync) {
+        if (member.id == facts_.id) continue;
+        const Progress& peer = progress_[member.id];
+        if (peer.differs == 0 || peer.incarnation != member.incarnation) continue;
+        against++;
+        odd = &member;
+    }
+    const size_t size = known_.sync.size();
+    const size_t agreeing = size - against;  // those who have not answered yet count for nobody below
+    if (against != 0) {
+        size_t matching = 1;
+        for (const SyncMember& member : known_.sync) {
+            if (member.id == facts_.id) continue;
+            const Progress& peer = progress_[member.id];
+            if (peer.differs == 0 && peer.matched >= progress_[odd->id].differs) matching++;
+        }
+        bool oddIsWrong = matching * 2 > size;
+        bool leaderIsWrong = against * 2 > size;
+        if (!oddIsWrong && !leaderIsWrong && agreeing == against) {
+            // One against one: whoever else executes this log decides.
+            for (const auto& [id, peer] : progress_) {
+                if (known_.member(id) != nullptr || known_.evictedMember(id) != nullptr) continue;
+                if (peer.differs != 0) leaderIsWrong = true;
+                if (peer.differs == 0 && peer.matched >= progress_[odd->id].differs) oddIsWrong = true;
+            }
+            if (oddIsWrong && leaderIsWrong) return false;  // three results: an operator's matter
+        }
+        const Progress& peer = progress_[odd->id];
+        Digest128 own;
+        (void)hashAt(peer.differs, own);
+        Configuration wanted = known_;
+        if (leaderIsWrong) {
+            putOut(wanted, evictedAt(facts_.id, peer.differs, peer.differsFound, own));
+        } else if (oddIsWrong) {
+            putOut(wanted, evictedAt(odd->id, peer.differs, own, peer.differsFound));
+        } else {
+            return false;
+        }
+        if (!change(std::move(wanted))) return false;
+        counters_.evictions++;
+        return true;
+    }
+    // A warm one that differs from what was voted is put out too: it must not be counted on later.
+    for (const auto& [id, peer] : progress_) {
+        if (peer.differs == 0 || peer.differs > with_.outputs.released()) continue;
+        if (known_.member(id) != nullptr || known_.evictedMember(id) != nullptr) continue;
+        Digest128 own;
+        (void)hashAt(peer.differs, own);
+        Configuration wanted = known_;
+        putOut(wanted, evictedAt(id, peer.differs, own, peer.differsFound));
+        if (!change(std::move(wanted))) return false;
+        counters_.evictions++;
+        return true;
+    }
+    return false;
+}
+
+// ---- an operator's words
+
+Status Replica::command(const char* what, Configuration wanted) {
+    if (asked_.request != 0 || changing_.has_value()) {
+        return Status(StatusCode::Refused, std::string(what) +
+                                               ": another change of the record is under way");
+    }
+    if (revision_ == 0) {
+        return Status(StatusCode::Refused, std::string(what) + ": the record is not known yet");
+    }
+    if (role_ == Role::Leader) {
+        if (change(std::move(wanted))) return {};
+        return Status(StatusCode::Refused,
+                      std::string(what) + ": not everything committed would be held by a quorum");
+    }
+    wanted.writer = facts_.id;
+    wanted.writerNonce = ++nonce_;
+    askSwap(wanted);
+    return {};
+}
+
+Status Replica::evict(MemberId member) {
+    if (role_ != Role::Leader) return Status(StatusCode::Refused, "evict: this member does not lead");
+    if (known_.evictedMember(member) != nullptr) return {};
+    Configuration wanted = known_;
+    putOut(wanted, evictedAt(member, 0, {}, {}));
+    return command("evict", std::move(wanted));
+}
+
+Status Replica::readmit(MemberId member) {
+    Configuration wanted = known_;
+    if (wanted.evictedMember(member) == nullptr) {
+        return Status(StatusCode::NotFound, "readmit: member " + std::to_string(member) +
+                                                " has not been evicted");
+    }
+    std::erase_if(wanted.evicted, [member](const Evicted& each) { return each.id == member; });
+    if (role_ == Role::Leader) progress_.erase(member);
+    return command("readmit", std::move(wanted));
+}
+
+// The one word that may lose what was acknowledged: everybody else's log is given up.
+Status Replica::force() {
+    if (!failure_.isOk()) return failure_;
+    if (role_ != Role::Follower) return Status(StatusCode::Refused, "force: this member takes part");
+    if (asked_.request != 0 || revision_ == 0) {
+        return Status(StatusCode::Refused, "force: the control store has not answered");
+    }
+    Configuration wanted = known_;
+    wanted.sync = {{facts_.id, facts_.incarnation}};
+    std::erase_if(wanted.evicted, [this](const Evicted& each) { return each.id == facts_.id; });
+    wanted.reservedEpoch = std::max({known_.epoch, known_.reservedEpoch, facts_.promised}) + 1;
+    wanted.candidate = facts_.id;
+    wanted.dataLossEpochs++;
+    wanted.writer = facts_.id;
+    wanted.writerNonce = ++nonce_;
+    role_ = Role::Reserving;
+    askSwap(wanted);
+    return {};
+}
+
+Status Replica::fenceSite(bool fenced) {
+    Configuration wanted = known_;
+    if (wanted.fenced == fenced) return {};
+    wanted.fenced = fenced;
+    if (fenced && role_ != Role::Leader) {
+        // Whoever leads learns of it from the record, and the members promise.
+        wanted.reservedEpoch = std::max({known_.epoch, known_.reservedEpoch, facts_.promised}) + 1;
+        wanted.candidate = 0;
+    }
+    if (role_ == Role::Leader && with_.outputs.released() != with_.log.last()) {
+        return Status(StatusCode::Refused, "fenceSite: commands are under way; try again");
+    }
+    return command("fenceSite", std::move(wanted));
+}
+
+Status Replica::promote(MemberId member) {
+    if (role_ != Role::Leader) return Status(StatusCode::Refused, "promote: this member does not lead");
+    if (member == facts_.id) return {};
+    if (known_.member(member) == nullptr) {
+        return Status(StatusCode::Refused, "promote: member " + std::to_string(member) +
+                                               " is not in the sync set");
+    }
+    yieldTo_ = member;
+    yieldUntil_ = now_.steadyNs + kYieldNs;
+    return {};
+}
+
+}  // namespace verbex::replication

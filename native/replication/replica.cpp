@@ -1,0 +1,398 @@
+// What every member does, whatever its role: frames in, the control store, promises, the end.
+#include "replication/replica.h"
+
+#include <algorithm>
+
+#include "wire/command_codec.h"
+
+namespace verbex::replication {
+
+namespace {
+
+// A member that takes no part looks now and then whether it may again.
+constexpr uint64_t kHaltedReadNs = 300'000'000;
+
+}  // namespace
+
+Replica::Replica(const ReplicaOptions& options, const MemberFacts& facts, Surroundings with,
+                 Moment now)
+    : options_(options), facts_(facts), with_(std::move(with)), now_(now) {
+    CHECK(options.batchBytes >= kCommandBytesMax && options.batchBytes <= kBatchBytesMax);
+    heardAt_ = now.steadyNs;
+    nonce_ = now.wallNs;
+    term_ = 0;
+}
+
+// ---- driven from outside
+
+void Replica::onFrame(MemberId from, std::span<const std::byte> frame, Moment now) {
+    now_ = now;
+    if (role_ == Role::Halted) return;
+    std::span<const std::byte> payload;
+    switch (kindOf(frame)) {
+        case FrameKind::Append:
+            if (AppendFrame head; readHead(frame, head, payload)) onAppend(from, head, payload);
+            break;
+        case FrameKind::Ack:
+            if (AckFrame head; readFrame(frame, head)) onAck(from, head);
+            break;
+        case FrameKind::State:
+            if (StateFrame head; readHead(frame, head, payload)) onState(from, head, payload);
+            break;
+        case FrameKind::Fence:
+            if (FenceFrame head; readFrame(frame, head)) onFence(from, head);
+            break;
+        case FrameKind::Truncate:
+            if (TruncateFrame head; readFrame(frame, head)) onTruncate(from, head);
+            break;
+        case FrameKind::Fetch:
+            if (FetchFrame head; readFrame(frame, head)) onFetch(from, head);
+            break;
+        case FrameKind::Entry:
+            if (EntryFrame head; readHead(frame, head, payload)) onEntry(from, head, payload);
+            break;
+        default:
+            break;  // not a member's: whoever sent it is not one of this release
+    }
+}
+
+bool Replica::step(Moment now) {
+    now_ = now;
+    bool done = false;
+    for (ControlAnswer answer; with_.control.poll(answer); done = true) onControl(answer);
+    if (!failure_.isOk()) return done;
+    steppedAt_ = now.steadyNs;
+    if (asked_.request != 0 && now.steadyNs - asked_.at > options_.controlNs) {
+        ControlAnswer late;
+        late.request = asked_.request;
+        onControl(late);
+    }
+    if (role_ == Role::Halted) {
+        if (now.steadyNs - readAt_ > kHaltedReadNs) readWanted_ = true;
+    } else {
+        considerTakeover();
+        if (role_ == Role::Fencing) fence();
+        if (role_ == Role::Adopting) adopt();
+        if (role_ == Role::Leader) done |= makeEntries();
+        if (Status status = with_.log.write(); !status.isOk()) {
+            fail(status);
+            return true;
+        }
+        if (role_ == Role::Follower || role_ == Role::Fencing) acknowledge();
+        if (sends()) done |= serve();
+    }
+    if (readWanted_ && asked_.request == 0) askRead();
+    return done;
+}
+
+uint64_t Replica::nextTimer() const { return steppedAt_ + options_.heartbeatNs / 2; }
+
+MemberId Replica::leader() const {
+    if (role_ == Role::Leader) return facts_.id;
+    return heardLeader_ != 0 ? heardLeader_ : known_.leader;
+}
+
+Epoch Replica::linkEpoch() const {
+    return std::max({facts_.promised, known_.epoch, known_.reservedEpoch});
+}
+
+// ---- the control store
+
+void Replica::askRead() {
+    readWanted_ = false;
+    readAt_ = now_.steadyNs;
+    asked_ = {};
+    asked_.request = nextRequest_++;
+    asked_.at = now_.steadyNs;
+    with_.control.read(asked_.request);
+}
+
+void Replica::askSwap(const Configuration& wanted) {
+    // Of a swap that was asked for and is not answered nothing is known: it is asked for again, word for
+    // word, until it is.
+    asked_ = {};
+    asked_.request = nextRequest_++;
+    asked_.swap = true;
+    asked_.expected = revision_;
+    asked_.wanted = wanted;
+    asked_.at = now_.steadyNs;
+    with_.control.compareAndSwap(asked_.request, asked_.expected, wanted.text());
+}
+
+void Replica::onControl(const ControlAnswer& answer) {
+    if (answer.request == 0) {
+        // Somebody has changed the record: what it says now is read in turn.
+        readWanted_ = true;
+        return;
+    }
+    if (answer.request != asked_.request) return;
+    const Asked asked = std::move(asked_);
+    asked_ = {};
+    if (!asked.swap) {
+        if (answer.kind == ControlAnswer::Kind::Read) {
+            onRecord(answer.record);
+        } else {
+            readWanted_ = true;
+            reserveWhenRead_ = false;
+        }
+        return;
+    }
+    switch (answer.kind) {
+        case ControlAnswer::Kind::Swapped:
+            revision_ = answer.record.revision;
+            onSwapped(asked.wanted);
+            break;
+        case ControlAnswer::Kind::Conflict:
+            if (answer.record.revision != 0 && answer.record.text == asked.wanted.text()) {
+                // An earlier asking of the same swap has taken effect.
+                revision_ = answer.record.revision;
+                onSwapped(asked.wanted);
+            } else {
+                onLost(answer.record);
+            }
+            break;
+        default: {
+            asked_ = asked;
+            asked_.request = nextRequest_++;
+            asked_.at = now_.steadyNs;
+            with_.control.compareAndSwap(asked_.request, asked_.expected, asked_.wanted.text());
+            break;
+        }
+    }
+}
+
+void Replica::onRecord(const ControlRecord& record) {
+    if (record.revision == 0) {
+        reserveWhenRead_ = false;
+        bootstrap();
+        return;
+    }
+    if (record.revision >= revision_) {
+        Result<Configuration> parsed = Configuration::parse(record.text);
+        if (!parsed.isOk()) {
+            // Nobody's record: an operator has to look at it. What is known goes on.
+            reserveWhenRead_ = false;
+            return;
+        }
+        learn(parsed.value(), record.revision);
+    }
+    if (reserveWhenRead_) {
+        reserveWhenRead_ = false;
+        if (role_ == Role::Follower) reserve();
+    }
+}
+
+// The first record of a cluster: the first hot members, none of whom has a log.
+void Replica::bootstrap() {
+    if (facts_.incarnation > 1 || with_.log.last() != 0) return;
+    Configuration first;
+    for (const MemberPlace& place : options_.members) {
+        if (!place.warm && first.sync.size() < options_.hotWanted) first.sync.push_back({place.id, 1});
+    }
+    std::sort(first.sync.begin(), first.sync.end(),
+              [](const SyncMember& a, const SyncMember& b) { return a.id < b.id; });
+    first.writer = facts_.id;
+    first.writerNonce = ++nonce_;
+    revision_ = 0;
+    askSwap(first);
+}
+
+// A fresh directory vouches for nothing. Before the first leader there is nothing to vouch for; after it
+// the record's revision is a number that no incarnation of this member in a sync set has had: it got in
+// there by a change of the record.
+void Replica::beBorn() {
+    MemberFacts born = facts_;
+    born.incarnation = known_.epoch == 0 && known_.holds(facts_.id, 1) ? 1 : revision_ + 1;
+    if (!with_.store(born)) return;
+    facts_ = born;
+}
+
+void Replica::learn(const Configuration& configuration, uint64_t revision) {
+    for (const Evicted& each : known_.evicted) {
+        // Readmitted: what it said before it was evicted is forgotten.
+        if (configuration.evictedMember(each.id) == nullptr) progress_.erase(each.id);
+    }
+    known_ = configuration;
+    revision_ = revision;
+    changing_.reset();
+    if (facts_.incarnation == 0) beBorn();
+    if (role_ == Role::Halted) {
+        // Evicted, and readmitted by an operator's word: the state is made anew from the log.
+        if (failure_.isOk() && wasEvicted_ && known_.evictedMember(facts_.id) == nullptr) {
+            wasEvicted_ = false;
+            if (!with_.rebuild()) return;
+            halted_.clear();
+            role_ = Role::Follower;
+            heardAt_ = now_.steadyNs;
+            ackSent_ = 0;
+        } else if (known_.evictedMember(facts_.id) != nullptr) {
+            wasEvicted_ = true;
+        }
+        return;
+    }
+    if (known_.evictedMember(facts_.id) != nullptr) {
+        wasEvicted_ = true;
+        halt("evicted: see the record of the control store");
+        return;
+    }
+    if (known_.fenced && known_.reservedEpoch > facts_.promised) (void)promise(known_.reservedEpoch);
+    if (role_ == Role::Follower) return;
+    const bool mine = known_.epoch == term_ && known_.leader == facts_.id;
+    const bool reserved = known_.reservedEpoch == term_ && known_.candidate == facts_.id;
+    if (role_ == Role::Leader ? !mine || known_.reservedEpoch != 0 || known_.fenced
+                             : !mine && !reserved) {
+        if (role_ != Role::Reserving) stepDown();
+    }
+}
+
+void Replica::onSwapped(const Configuration& now) {
+    const bool reserved = now.reservedEpoch != 0 && now.candidate == facts_.id;
+    changing_.reset();
+    if (role_ == Role::Reserving && reserved) {
+        known_ = now;
+        term_ = now.reservedEpoch;
+        if (!promise(term_)) return;
+        progress_.clear();
+        gathered_.clear();
+        enoughAt_ = 0;
+        fenceSentAt_ = 0;
+        termBeganAt_ = now_.steadyNs;
+        role_ = Role::Fencing;
+        return;
+    }
+    if (role_ == Role::Activating && now.epoch == term_ && now.leader == facts_.id) {
+        known_ = now;
+        lead();
+        return;
+    }
+    learn(now, revision_);
+}
+
+// Somebody else's change came first: the one that was asked for can't take effect any more.
+// But an earlier asking may have, before that: so both hold until the record is read.
+void Replica::onLost(const ControlRecord& record) {
+    if (role_ == Role::Reserving || role_ == Role::Activating) stepDown();
+    readWanted_ = true;
+    if (record.revision != 0) onRecord(record);
+}
+
+// ---- promises
+
+bool Replica::promise(Epoch epoch) {
+    if (epoch <= facts_.promised) return true;
+    MemberFacts promised = facts_;
+    promised.promised = epoch;
+    // First the old leader's way in here is destroyed, then the word is given.
+    with_.wires.fence(epoch - 1);
+    if (!with_.store(promised)) {
+        fail(Status(StatusCode::IoError, "a promise could not be stored"));
+        return false;
+    }
+    facts_ = promised;
+    return true;
+}
+
+bool Replica::accepts(Epoch epoch) const {
+    if (options_.mutant == Mutant::FenceBeforeDead && now_.steadyNs < laxUntil_) {
+        return epoch >= laxEpoch_;
+    }
+    return epoch >= facts_.promised;
+}
+
+void Replica::stepDown() {
+    role_ = Role::Follower;
+    term_ = 0;
+    changing_.reset();
+    progress_.clear();
+    pending_.clear();
+    pendingFrom_ = 0;
+    pendingCount_ = 0;
+    yieldTo_ = 0;
+    heardAt_ = now_.steadyNs;
+    heardLeader_ = 0;
+    ackSent_ = 0;
+    readWanted_ = true;
+}
+
+void Replica::halt(const std::string& why) {
+    if (role_ != Role::Halted) stepDown();
+    role_ = Role::Halted;
+    halted_ = why;
+}
+
+void Replica::fail(const Status& why) {
+    if (failure_.isOk()) failure_ = why;
+    halt(why.toString());
+}
+
+// ---- the log
+
+bool Replica::isSync() const { return known_.holds(facts_.id, facts_.incarnation); }
+
+bool Replica::degraded() const {
+    return role_ == Role::Leader && known_.sync.size() == 1 && options_.hotWanted > 1;
+}
+
+Position Replica::acknowledgedPosition() const {
+    const Position executed = with_.executor->position();
+    if (options_.mutant == Mutant::AckBeforeStore) return executed;
+    const bool durable = options_.durable || degraded();
+    return std::min(executed, durable ? with_.log.durable() : with_.log.written());
+}
+
+bool Replica::hashAt(Position position, Digest128& hash) const {
+    if (position == with_.executor->position()) {
+        hash = with_.executor->result();
+        return true;
+    }
+    const Digest128* kept = with_.outputs.hashAt(position);
+    if (kept != nullptr) hash = *kept;
+    return kept != nullptr;
+}
+
+bool Replica::appendEntry(const EntryHeader& header, std::span<const std::byte> payload) {
+    if (Status status = with_.log.append(header, payload); !status.isOk()) {
+        fail(status);
+        return false;
+    }
+    with_.executor->execute({header, payload});
+    return true;
+}
+
+bool Replica::cut(Position to) {
+    if (to >= with_.log.last()) return true;
+    if (to < commit_ || to < with_.outputs.released()) {
+        halt("told to cut the log at position " + std::to_string(to) + ", below the commit position " +
+             std::to_string(commit_));
+        return false;
+    }
+    counters_.truncations++;
+    if (Status status = with_.log.truncate(to); !status.isOk()) {
+        fail(status);
+        return false;
+    }
+    with_.outputs.truncate(to);
+    if (!with_.rebuild()) return false;
+    ackSent_ = 0;
+    return true;
+}
+
+void Replica::sendState(MemberId to, uint8_t flags) {
+    StateFrame state;
+    state.header.flags = flags;
+    state.incarnation = facts_.incarnation;
+    state.commit = commit_;
+    const Position acknowledged = acknowledgedPosition();
+    if (Digest128 hash; hashAt(acknowledged, hash)) {
+        state.acknowledged = acknowledged;
+        state.hash = hash;
+    }
+    const std::vector<EpochEnd>& ends = with_.log.ends();
+    const size_t from = ends.size() > kEpochEndsMax ? ends.size() - kEpochEndsMax : 0;
+    state.ends = static_cast<uint32_t>(ends.size() - from);
+    stateSentAt_ = now_.steadyNs;
+    const std::span<const EpochEnd> told(ends.data() + from, state.ends);
+    (void)sendTo(to, state, std::as_bytes(told));
+}
+
+}  // namespace verbex::replication

@@ -1,0 +1,195 @@
+#include "cluster_world.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+
+#include "node_fixture.h"
+
+namespace verbex::node::cluster_world {
+
+std::vector<uint16_t> freePorts(size_t count) {
+    std::vector<int> sockets;
+    std::vector<uint16_t> ports;
+    for (size_t i = 0; i < count; i++) {
+        const int number = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        EXPECT_EQ(::bind(number, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+        socklen_t size = sizeof(address);
+        EXPECT_EQ(::getsockname(number, reinterpret_cast<sockaddr*>(&address), &size), 0);
+        ports.push_back(ntohs(address.sin_port));
+        sockets.push_back(number);
+    }
+    for (const int number : sockets) ::close(number);
+    return ports;
+}
+
+Cluster::Cluster(const ClusterOptions& options) : options_(options) {
+    std::string pattern = (std::filesystem::temp_directory_path() / "verbex-cluster-XXXXXX").string();
+    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
+    directory_ = pattern;
+    const std::vector<uint16_t> ports = freePorts(options.members);
+    for (uint32_t i = 0; i < options.members; i++) {
+        addresses_.push_back({i + 1, {"127.0.0.1", ports[i]}});
+    }
+    for (uint32_t i = 0; i < options.members; i++) start(i + 1);
+}
+
+Cluster::~Cluster() {
+    hosts_.clear();
+    std::error_code ignored;
+    std::filesystem::remove_all(directory_, ignored);
+}
+
+void Cluster::start(MemberId id) {
+    MemberHostOptions options;
+    options.peers = addresses_;
+    options.listen = addresses_[id - 1].address;
+    options.network.node = "member-" + std::to_string(id);
+    options.network.transport = options_.transport;
+    options.network.setUpTimeoutMs = 500;
+    options.member.id = id;
+    options.member.data = directory_ + "/" + std::to_string(id);
+    options.member.boot = "the same";
+    options.member.limits = {1u << 14, 1u << 10, 1u << 6, 1u << 16};
+    options.member.segmentBytes = 4u << 20;
+    options.member.journalId = {id, 7};
+    options.member.replica.hotWanted = options_.hot;
+    options.member.replica.durable = options_.durable;
+    for (uint32_t i = 1; i <= options_.members; i++) {
+        options.member.replica.members.push_back({i, i > options_.members - options_.warm});
+    }
+    controls_[id] = std::make_unique<FileControl>(directory_ + "/control");
+    Result<std::unique_ptr<MemberHost>> opened = MemberHost::open(options, storage_, *controls_[id]);
+    ASSERT_TRUE(opened.isOk()) << opened.status().toString();
+    hosts_[id] = opened.take();
+}
+
+MemberId Cluster::leader() {
+    MemberId found = 0;
+    Epoch epoch = 0;
+    for (const auto& [id, host] : hosts_) {
+        if (host == nullptr) continue;
+        const MemberStatus status = host->status();
+        if (status.role != Role::Leader || status.configuration.epoch < epoch) continue;
+        epoch = status.configuration.epoch;
+        found = id;
+    }
+    return found;
+}
+
+Status Cluster::ask(MemberId id, std::function<Status(Member&)> word) {
+    return hosts_[id]->ask(std::move(word)).get();
+}
+
+ClusterClientOptions Cluster::clientOptions() const {
+    ClusterClientOptions options;
+    options.members = addresses_;
+    return options;
+}
+
+// ---- the ledger
+
+Ledger::Ledger(ClusterClientOptions options, transport::TransportWish transport) {
+    transport::NetworkOptions network;
+    network.node = "ledger";
+    network.transport = transport;
+    network.ringBytes = 1u << 22;
+    network.payloadMax = kFrameBytesMax;
+    network.setUpTimeoutMs = 300;
+    network_ = transport::HostNetwork::open(network).take();
+    ClusterClientEvents& events = *this;
+    client_ = std::make_unique<ClusterClient>(*network_, std::move(options), events);
+    client_->subscribeEvents(1);
+}
+
+bool Ledger::pollUntil(const std::function<bool()>& is) {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    while (!is()) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        if (!poll()) network_->wait(2'000'000);
+    }
+    return true;
+}
+
+bool Ledger::poll() {
+    const uint64_t now = steadyNs();
+    const bool came = client_->poll(now);
+    // What is open is asked for again after a change of the connection, and now and then.
+    if (now - resentAt_ > 200'000'000) resend_ = true;
+    if (client_->connected()) submit();
+    client_->flush();
+    return came;
+}
+
+void Ledger::submit() {
+    std::vector<Command> commands;
+    if (resend_) {
+        resend_ = false;
+        resentAt_ = steadyNs();
+        if (!configured_) {
+            Command asset{};
+            asset.type = static_cast<uint8_t>(CommandType::AddAsset);
+            asset.id = text("BASE");
+            Command account{};
+            account.type = static_cast<uint8_t>(CommandType::AddAccount);
+            account.id = text("LEDGER");
+            commands = {asset, account};
+        }
+        sent_ = 0;
+        for (const uint64_t number : open_) sent_ = std::max(sent_, number);
+        for (const uint64_t number : open_) {
+            Command& deposit = commands.emplace_back(Command{});
+            deposit.type = static_cast<uint8_t>(CommandType::Deposit);
+            deposit.account = 1;
+            deposit.instrument = 1;
+            deposit.amount = 1;
+            deposit.id = text("d" + std::to_string(number));
+            deposit.token = number;
+        }
+        sent_ = std::max<uint64_t>(sent_, times_.empty() ? 0 : times_.rbegin()->first);
+    }
+    while (configured_ && sent_ < wanted_ && open_.size() < 256 && commands.size() < 512) {
+        const uint64_t number = ++sent_;
+        if (times_.contains(number) || open_.contains(number)) continue;
+        open_.insert(number);
+        Command& deposit = commands.emplace_back(Command{});
+        deposit.type = static_cast<uint8_t>(CommandType::Deposit);
+        deposit.account = 1;
+        deposit.instrument = 1;
+        deposit.amount = 1;
+        deposit.id = text("d" + std::to_string(number));
+        deposit.token = number;
+    }
+    if (commands.empty()) return;
+    std::vector<std::byte> payload;
+    encodeBatch(commands, payload);
+    (void)client_->submit(sent_, payload, static_cast<uint32_t>(commands.size()));
+}
+
+void Ledger::onSubmitted(const SubmittedFrame& answer) {
+    // Refused or in part: what is open goes out again before long.
+    if (answer.answer == Answered::Busy) resend_ = true;
+}
+
+void Ledger::onEvents(const EventsFrame& batch, std::span<const Event> events) {
+    if (batch.index == 0) digest_ = EventDigest();
+    digest_.add(events.data(), events.size());
+    if ((batch.header.flags & kEventsMore) == 0) seen_[batch.last] = digest_.value();
+    for (const Event& event : events) {
+        if (event.type == static_cast<uint8_t>(EventType::AccountAdded)) configured_ = true;
+        if (event.account != 1 || event.token == 0) continue;
+        if (event.type != static_cast<uint8_t>(EventType::BalanceChanged)) continue;
+        if ((event.flags & kEventDuplicate) == 0) {
+            if (++times_[event.token] > 1) doubled_++;
+        }
+        if (open_.erase(event.token) == 1) done_++;
+    }
+}
+
+}  // namespace verbex::node::cluster_world

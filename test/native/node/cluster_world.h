@@ -1,0 +1,124 @@
+// A cluster of member hosts in one process, over loopback, and a client of it that keeps a ledger.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "journal/posix_storage.h"
+#include "node/file_control.h"
+#include "node/member_host.h"
+#include "replication/cluster_client.h"
+#include "wire/command_codec.h"
+#include "wire/event_digest.h"
+
+namespace verbex::node::cluster_world {
+
+using namespace replication;
+
+inline uint64_t steadyNs() {
+    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                     std::chrono::steady_clock::now().time_since_epoch())
+                                     .count());
+}
+
+inline constexpr auto kPatience = std::chrono::seconds(60);
+
+inline bool eventually(const std::function<bool()>& is) {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    while (!is()) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return true;
+}
+
+// Free ports, taken one after another for the whole cluster before anybody listens.
+std::vector<uint16_t> freePorts(size_t count);
+
+struct ClusterOptions {
+    uint32_t members = 3;
+    uint32_t warm = 0;      // of them, the last ones
+    uint32_t hot = 3;       // wanted
+    bool durable = false;
+    transport::TransportWish transport = transport::TransportWish::Tcp;
+};
+
+class Cluster {
+public:
+    explicit Cluster(const ClusterOptions& options);
+    ~Cluster();
+
+    // Opens a member's directory, as a process that starts.
+    void start(MemberId id);
+    // As kill -9: threads end where they stand.
+    void kill(MemberId id) { hosts_[id].reset(); }
+    [[nodiscard]] MemberHost* host(MemberId id) { return hosts_[id].get(); }
+    // Who leads, as it says itself; 0: nobody does.
+    [[nodiscard]] MemberId leader();
+    [[nodiscard]] ClusterClientOptions clientOptions() const;
+    Status ask(MemberId id, std::function<Status(Member&)> word);
+    [[nodiscard]] const std::string& directory() const { return directory_; }
+
+private:
+    const ClusterOptions options_;
+    std::string directory_;
+    std::vector<MemberAddress> addresses_;
+    journal::PosixStorage storage_;
+    std::map<MemberId, std::unique_ptr<FileControl>> controls_;
+    std::map<MemberId, std::unique_ptr<MemberHost>> hosts_;
+};
+
+// Sends deposits, each under a transaction id of its own, again and again until it has seen what became of
+// each; knows how often each was done.
+class Ledger final : private ClusterClientEvents {
+public:
+    explicit Ledger(ClusterClientOptions options,
+                    transport::TransportWish transport = transport::TransportWish::Tcp);
+
+    // Adds so many deposits to what is to be done.
+    void want(uint32_t count) { wanted_ += count; }
+    // A round; true where something came.
+    bool poll();
+    [[nodiscard]] bool pollUntil(const std::function<bool()>& is);
+    [[nodiscard]] uint64_t done() const { return done_; }
+    [[nodiscard]] uint64_t doubled() const { return doubled_; }
+    [[nodiscard]] bool isComplete() const { return done_ == wanted_; }
+    // By batch: where it ends → what its events were.
+    [[nodiscard]] const std::map<Position, Digest128>& seen() const { return seen_; }
+    [[nodiscard]] uint64_t ended() const { return ended_; }
+    [[nodiscard]] Position next() const { return client_->next(); }
+
+private:
+    void onEvents(const EventsFrame& batch, std::span<const Event> events) override;
+    void onEntry(const EntriesFrame&, std::span<const std::byte>) override {}
+    void onSubmitted(const SubmittedFrame& answer) override;
+    void onConnected(MemberId) override { resend_ = true; }
+    void onDisconnected(const std::string&) override {}
+    void onEnded(Answered, Position) override { ended_++; }
+    void submit();
+
+    std::unique_ptr<transport::HostNetwork> network_;
+    std::unique_ptr<ClusterClient> client_;
+    uint64_t wanted_ = 0;
+    uint64_t sent_ = 0;
+    uint64_t done_ = 0;
+    uint64_t doubled_ = 0;
+    uint64_t ended_ = 0;
+    bool resend_ = false;
+    bool configured_ = false;
+    uint64_t resentAt_ = 0;
+    std::set<uint64_t> open_;
+    std::map<uint64_t, uint32_t> times_;
+    EventDigest digest_;
+    std::map<Position, Digest128> seen_;
+};
+
+}  // namespace verbex::node::cluster_world
