@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { exitCodeOf, exitCodes } from '../errors/exit-codes.ts';
 import { backupCommand } from './backup.ts';
 import { benchCommand } from './bench.ts';
+import { clusterCommands } from './cluster.ts';
 import { type Command, Given, helpOf, saysYes, UsageError } from './command.ts';
 import { doctorCommand } from './doctor.ts';
 import { explainCommand } from './explain.ts';
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   benchCommand,
   topCommand,
   doctorCommand,
+  ...clusterCommands,
 ];
 
 export function version(): string {

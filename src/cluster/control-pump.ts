@@ -1,5 +1,5 @@
 // ControlPump: carries a member's requests to the control store and the answers back. It decides nothing.
-import type { NativeControlRequest, NativeMember } from '../native/member-types.ts';
+import type { ControlAnswerKind, ControlRequest, NativeMember } from '../native/cluster-types.ts';
 import {
   type ControlRecord,
   type ControlStore,
@@ -9,7 +9,7 @@ import {
   unknown,
 } from './control-store.ts';
 
-export type PumpedMember = Pick<NativeMember, 'takeControlRequests' | 'answerControl' | 'onControl'>;
+export type PumpedMember = Pick<NativeMember, 'takeControlRequests' | 'answerControl'>;
 
 export class ControlPump {
   readonly #member: PumpedMember;
@@ -27,10 +27,14 @@ export class ControlPump {
   }
 
   start(): void {
-    this.#member.onControl(() => this.#take());
     this.#endWatch = this.#store.watch((record) => this.#answer(0n, 'changed', record));
-    // What waited before anybody listened.
-    this.#take();
+    this.take();
+  }
+
+  /** Requests wait: the member's callback. */
+  take(): void {
+    if (this.#stopped) return;
+    for (const request of this.#member.takeControlRequests()) void this.#serve(request);
   }
 
   /** Answers that come later reach nobody. */
@@ -39,28 +43,19 @@ export class ControlPump {
     this.#endWatch?.();
   }
 
-  #take(): void {
-    if (this.#stopped) return;
-    for (const request of this.#member.takeControlRequests()) void this.#serve(request);
-  }
-
-  async #serve(asked: NativeControlRequest): Promise<void> {
+  async #serve(asked: ControlRequest): Promise<void> {
     const answer = await this.#ask(asked).catch(unknown);
     if (answer.kind === 'unknown') this.#say(true, `control store: away: ${answer.why}`);
     else this.#say(false, 'control store: back');
     this.#answer(asked.request, answer.kind, ('record' in answer ? answer.record : undefined) ?? noRecord);
   }
 
-  async #ask({ kind, expected, text }: NativeControlRequest): Promise<ReadAnswer | SwapAnswer> {
+  async #ask({ kind, expected, text }: ControlRequest): Promise<ReadAnswer | SwapAnswer> {
     return kind === 'read' ? await this.#store.read() : await this.#store.compareAndSwap(expected, text);
   }
 
-  #answer(
-    request: bigint,
-    kind: 'read' | 'swapped' | 'conflict' | 'unknown' | 'changed',
-    { revision, text }: ControlRecord,
-  ): void {
-    if (!this.#stopped) this.#member.answerControl({ request, kind, revision, text });
+  #answer(request: bigint, kind: ControlAnswerKind, { revision, text }: ControlRecord): void {
+    if (!this.#stopped) this.#member.answerControl(request, kind, revision, text);
   }
 
   #say(away: boolean, sentence: string): void {

@@ -1,3 +1,6 @@
+import type { NativeClusterLoadConstructor, NativeMemberConstructor } from './cluster-types.ts';
+
+export type * from './cluster-types.ts';
 /**
  * What the addon exports (native/addon), as TypeScript sees it. Positions are bigint, counts are numbers; errors are JavaScript Errors
  * with a stable `code` (docs/node.md lists them) and, where a journal is damaged, a `place`.
@@ -462,6 +465,8 @@ export interface NativeLoadConstructor {
 }
 
 export interface Addon {
+  readonly NativeMember: NativeMemberConstructor;
+  readonly NativeClusterLoad: NativeClusterLoadConstructor;
   readonly NativeLoad: NativeLoadConstructor;
   readonly NativeBus: NativeBusConstructor;
   readonly NativeCore: NativeCoreConstructor;
