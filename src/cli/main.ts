@@ -9,6 +9,7 @@ import { benchCommand } from './bench.ts';
 import { clusterCommands } from './cluster.ts';
 import { type Command, Given, helpOf, saysYes, UsageError } from './command.ts';
 import { doctorCommand } from './doctor.ts';
+import { drillFailoverCommand } from './drill.ts';
 import { explainCommand } from './explain.ts';
 import { gatewayAuditCommand } from './gateway-audit.ts';
 import { hashCommand } from './hash.ts';
@@ -36,6 +37,7 @@ export const commands: readonly Command[] = [
   topCommand,
   doctorCommand,
   ...clusterCommands,
+  drillFailoverCommand,
 ];
 
 export function version(): string {

@@ -279,6 +279,11 @@ export const errorCodes = [
     'ClusterError',
     'a member’s process cannot be started, or ended before it took part',
   ],
+  [
+    'DRILL_STOPPED',
+    'ClusterError',
+    'a drill cannot go on: the cluster does not come back, or a member takes no part any more',
+  ],
   ['INTERNAL_ERROR', 'Error', 'anything else: a fault in this package; the command line prints its stack'],
 ] as const;
 
