@@ -153,8 +153,9 @@ Status Member::close() {
 Status Member::evict(MemberId member) { return parts_->replica->evict(member); }
 Status Member::readmit(MemberId member) { return parts_->replica->readmit(member); }
 Status Member::force() { return parts_->replica->force(); }
-Status Member::fenceSite() { return parts_->replica->fenceSite(true); }
-Status Member::activateSite() { return parts_->replica->fenceSite(false); }
+Status Member::fenceSite() { return parts_->replica->become(Site::Fenced); }
+Status Member::activateSite() { return parts_->replica->become(Site::Active); }
+Status Member::standbySite() { return parts_->replica->become(Site::Standby); }
 Status Member::promote(MemberId member) { return parts_->replica->promote(member); }
 
 bool Member::failed() const { return !parts_->replica->failure().isOk(); }

@@ -193,6 +193,7 @@ void Replica::bootstrap() {
     std::sort(first.sync.begin(), first.sync.end(),
               [](const SyncMember& a, const SyncMember& b) { return a.id < b.id; });
     if (first.member(facts_.id) == nullptr) return;
+    first.site = options_.standby ? Site::Standby : Site::Active;
     first.writer = facts_.id;
     first.writerNonce = ++nonce_;
     revision_ = 0;
@@ -214,6 +215,7 @@ void Replica::learn(const Configuration& configuration, uint64_t revision) {
         // Readmitted: what it said before it was evicted is forgotten.
         if (configuration.evictedMember(each.id) == nullptr) progress_.erase(each.id);
     }
+    const bool wasStandby = known_.site == Site::Standby;
     known_ = configuration;
     revision_ = revision;
     changing_.reset();
@@ -238,14 +240,16 @@ void Replica::learn(const Configuration& configuration, uint64_t revision) {
         halt("evicted: see the record of the control store");
         return;
     }
-    if (known_.fenced && known_.reservedEpoch > facts_.promised) (void)promise(known_.reservedEpoch);
+    if (known_.site == Site::Fenced && known_.reservedEpoch > facts_.promised) (void)promise(known_.reservedEpoch);
     if (role_ == Role::Follower) return;
     const bool mine = known_.epoch == term_ && known_.leader == facts_.id;
     const bool reserved = known_.reservedEpoch == term_ && known_.candidate == facts_.id;
-    if (role_ == Role::Leader ? !mine || known_.reservedEpoch != 0 || known_.fenced
-                             : !mine && !reserved) {
-        if (role_ != Role::Reserving) stepDown();
-    }
+    const bool over = role_ == Role::Leader
+                          ? !mine || known_.reservedEpoch != 0 || known_.site == Site::Fenced
+                          : !mine && !reserved;
+    if (over && role_ != Role::Reserving) stepDown();
+    // A standby site that becomes the active one has an epoch to begin.
+    if (role_ == Role::Leader && wasStandby && known_.site == Site::Active) (void)makeEntry(true);
 }
 
 void Replica::onSwapped(const Configuration& now) {
