@@ -36,6 +36,8 @@ AddonState& stateOf(napi_env env);
 void defineNativeCore(napi_env env, napi_value exports);
 void defineNativeNode(napi_env env, napi_value exports);
 void defineNativeLoad(napi_env env, napi_value exports);
+void defineNativeMember(napi_env env, napi_value exports);
+void defineNativeClusterLoad(napi_env env, napi_value exports);
 void defineNativeBus(napi_env env, napi_value exports);
 void defineJournalFunctions(napi_env env, napi_value exports);
 void defineLayout(napi_env env, napi_value exports);

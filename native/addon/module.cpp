@@ -23,6 +23,8 @@ napi_value define(napi_env env, napi_value exports) {
     defineNativeNode(env, exports);
     defineNativeBus(env, exports);
     defineNativeLoad(env, exports);
+    defineNativeMember(env, exports);
+    defineNativeClusterLoad(env, exports);
     defineJournalFunctions(env, exports);
     defineLayout(env, exports);
     defineCoverage(env, exports);

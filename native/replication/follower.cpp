@@ -76,6 +76,9 @@ bool Replica::fits(MemberId from, const AppendFrame& frame, bool& isNew) {
 // What the leader says is committed and released, as far as this log is known to equal its own.
 void Replica::follow(const AppendFrame& frame) {
     const Position same = frame.entry.first - 1 + frame.entry.count;
+    if (alignedEpoch_ != frame.header.epoch) alignedTo_ = 0;
+    alignedEpoch_ = frame.header.epoch;
+    alignedTo_ = std::max(alignedTo_, same);
     commit_ = std::max(commit_, std::min(frame.commit, same));
     const bool behind = frame.released > with_.log.last();
     with_.outputs.recovering(behind);
@@ -87,12 +90,25 @@ void Replica::follow(const AppendFrame& frame) {
         return;
     }
     if (options_.mutant == Mutant::VoteSkipped) return;
+    // The leader hears the wrong result once more, before this member falls silent.
+    AckFrame ack;
+    ack.incarnation = facts_.incarnation;
+    ack.position = frame.released;
+    ack.hash = own;
+    ack.last = with_.log.last();
+    (void)sendTo(heardLeader_, ack);
+    diverged_ = Evicted{facts_.id, frame.released, frame.releasedHash, own};
     halt("its result at position " + std::to_string(frame.released) + " is " + own.hex() +
          ", the cluster's is " + frame.releasedHash.hex());
 }
 
+// Only what this leader has compared: the end of this log may be another one's.
 void Replica::acknowledge() {
-    const Position position = acknowledgedPosition();
+    Position position = acknowledgedPosition();
+    if (options_.mutant != Mutant::AckUnverified) {
+        if (alignedEpoch_ != facts_.promised) return;
+        position = std::min(position, alignedTo_);
+    }
     if (heardLeader_ == 0 || (!ackWanted_ && position <= ackSent_)) return;
     AckFrame ack;
     ack.incarnation = facts_.incarnation;
@@ -133,7 +149,12 @@ void Replica::onTruncate(MemberId from, const TruncateFrame& frame) {
     if (!promise(frame.header.epoch)) return;
     heardAt_ = now_.steadyNs;
     Position to = frame.to;
-    if (to > with_.log.last() || with_.log.epochAt(to) != frame.toEpoch) {
+    // What is cut must be older than the sender's epoch, and not what the sender has there itself: a word
+    // that comes late finds the right entry in the wrong one's place.
+    const Epoch cuts = with_.log.epochAt(to + 1);
+    const bool isStale = cuts == frame.nextEpoch || cuts >= frame.header.epoch;
+    if (to > with_.log.last() || with_.log.epochAt(to) != frame.toEpoch ||
+        (isStale && options_.mutant != Mutant::TruncateStale)) {
         sendState(from, 0);
         return;
     }

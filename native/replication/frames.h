@@ -119,10 +119,11 @@ static_assert(sizeof(FenceFrame) == 24);
 struct TruncateFrame {
     static constexpr FrameKind kKind = FrameKind::Truncate;
     FrameHeader header;
-    Position to = 0;  // the last one that stays
+    Position to = 0;      // the last one that stays
     Epoch toEpoch = 0;
+    Epoch nextEpoch = 0;  // of the sender's entry behind it; 0: there is none
 };
-static_assert(sizeof(TruncateFrame) == 32);
+static_assert(sizeof(TruncateFrame) == 40);
 
 struct FetchFrame {
     static constexpr FrameKind kKind = FrameKind::Fetch;
@@ -192,6 +193,7 @@ struct EventsFrame {  // payload: count events
 };
 static_assert(sizeof(EventsFrame) == 40);
 
+// The first one of a subscription has no entry: its `first` is the position behind what is released.
 struct EntriesFrame {  // payload: the entry's
     static constexpr FrameKind kKind = FrameKind::Entries;
     FrameHeader header;

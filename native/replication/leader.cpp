@@ -143,6 +143,7 @@ bool Replica::serve() {
 }
 
 bool Replica::stream() {
+    if (!isComplete()) return false;
     bool sent = false;
     for (const MemberPlace& place : options_.members) {
         if (place.id == facts_.id) continue;
@@ -196,7 +197,7 @@ void Replica::heartbeat(MemberId to, Progress& peer) {
 
 void Replica::onAck(MemberId from, const AckFrame& frame) {
     if (frame.header.epoch > facts_.promised) readWanted_ = true;
-    if (!sends() || frame.header.epoch != term_) return;
+    if (!isComplete() || frame.header.epoch != term_) return;
     Progress& peer = progress_[from];
     peer.heardAt = now_.steadyNs;
     if (peer.incarnation != frame.incarnation) {
@@ -238,7 +239,7 @@ void Replica::onState(MemberId from, const StateFrame& frame, std::span<const st
     std::memcpy(peer.ends.data(), payload.data(), payload.size());
     peer.commit = frame.commit;
     if ((frame.header.flags & kStateFenced) != 0 && frame.header.epoch == term_) peer.fenced = true;
-    if (sends()) align(from, peer);
+    if (isComplete()) align(from, peer);
 }
 
 // Brings what the peer has and what is sent next together.
@@ -250,6 +251,7 @@ void Replica::align(MemberId from, Progress& peer) {
         TruncateFrame frame;
         frame.to = same;
         frame.toEpoch = with_.log.epochAt(same);
+        frame.nextEpoch = with_.log.epochAt(same + 1);
         (void)sendTo(from, frame);
         return;
     }

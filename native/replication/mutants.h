@@ -20,7 +20,11 @@ enum class Mutant : uint8_t {
     ActivateBeforeSync = 11,   // a takeover activates before a quorum has its log
     IgnoreChecksum = 12,       // an entry is taken whatever its checksum says
     ShrinkWithoutSwap = 13,    // a silent member is no longer waited for before the record says so
+    AckUnverified = 14,        // a log that this leader has not compared is acknowledged all the same
+    TruncateStale = 15,        // a cut is done whenever its place fits, however late the word comes
+    ChangeByCommitOnly = 16,   // a change of the sync set does not look at what was taken over
+    AlignTooEarly = 17,        // a candidate has others cut by its own log before it has the adopted one
 };
-inline constexpr uint8_t kMutantMax = 13;
+inline constexpr uint8_t kMutantMax = 17;
 
 }  // namespace verbex::replication

@@ -34,8 +34,12 @@ void Replica::reconfigure() {
 // hold: the record may say the one or the other.
 bool Replica::change(Configuration wanted) {
     if (wanted.sync.empty()) return false;
+    // A new leader does not know yet what of the log it has taken over was committed: all of it may be.
+    const Position committed = options_.mutant == Mutant::ChangeByCommitOnly
+                                   ? commit_
+                                   : std::max(commit_, target_.last);
     if (options_.mutant != Mutant::GrowBeforeAck &&
-        agreed(wanted, &Replica::acknowledgedBy) < commit_) {
+        agreed(wanted, &Replica::acknowledgedBy) < committed) {
         return false;
     }
     wanted.writer = facts_.id;
@@ -69,7 +73,7 @@ bool Replica::grow() {
             if (!peer.answered || peer.incarnation == 0 || peer.differs != 0) continue;
             if (now_.steadyNs - peer.heardAt > options_.silentNs / 2) continue;
             if (options_.mutant != Mutant::GrowBeforeAck &&
-                (peer.matched < commit_ || peer.acknowledged + options_.windowCommands / 4 < last)) {
+                (peer.matched < std::max(commit_, target_.last) || peer.acknowledged + options_.windowCommands / 4 < last)) {
                 continue;
             }
             Configuration wanted = known_;
@@ -142,6 +146,18 @@ bool Replica::vote() {
         return true;
     }
     return false;
+}
+
+// A member that has found itself odd, and that nobody counts any more, says so in the record: it must not
+// come back unasked after a restart.
+void Replica::confess() {
+    if (!diverged_.has_value() || asked_.request != 0 || readWanted_ || revision_ == 0) return;
+    if (known_.evictedMember(facts_.id) != nullptr || known_.member(facts_.id) != nullptr) return;
+    Configuration wanted = known_;
+    putOut(wanted, *diverged_);
+    wanted.writer = facts_.id;
+    wanted.writerNonce = ++nonce_;
+    askSwap(wanted);
 }
 
 // ---- an operator's words

@@ -60,7 +60,7 @@ bool Replica::step(Moment now) {
     now_ = now;
     bool done = false;
     for (ControlAnswer answer; with_.control.poll(answer); done = true) onControl(answer);
-    if (!failure_.isOk()) return done;
+    if (!failure_.isOk() || !keepWord()) return done;
     steppedAt_ = now.steadyNs;
     if (asked_.request != 0 && now.steadyNs - asked_.at > options_.controlNs) {
         ControlAnswer late;
@@ -69,6 +69,7 @@ bool Replica::step(Moment now) {
     }
     if (role_ == Role::Halted) {
         if (now.steadyNs - readAt_ > kHaltedReadNs) readWanted_ = true;
+        confess();
     } else {
         considerTakeover();
         if (role_ == Role::Fencing) fence();
@@ -198,11 +199,11 @@ void Replica::bootstrap() {
 }
 
 // A fresh directory vouches for nothing. Before the first leader there is nothing to vouch for; after it
-// the record's revision is a number that no incarnation of this member in a sync set has had: it got in
-// there by a change of the record.
+// the record's revision, with room for restarts below it, is a number that no incarnation of this member
+// in a sync set has had: it got in there by a change of the record.
 void Replica::beBorn() {
     MemberFacts born = facts_;
-    born.incarnation = known_.epoch == 0 && known_.holds(facts_.id, 1) ? 1 : revision_ + 1;
+    born.incarnation = known_.epoch == 0 && known_.holds(facts_.id, 1) ? 1 : (revision_ + 1) << 20;
     if (!with_.store(born)) return;
     facts_ = born;
 }
@@ -220,6 +221,7 @@ void Replica::learn(const Configuration& configuration, uint64_t revision) {
         // Evicted, and readmitted by an operator's word: the state is made anew from the log.
         if (failure_.isOk() && wasEvicted_ && known_.evictedMember(facts_.id) == nullptr) {
             wasEvicted_ = false;
+            diverged_.reset();
             if (!with_.rebuild()) return;
             halted_.clear();
             role_ = Role::Follower;
@@ -278,6 +280,31 @@ void Replica::onLost(const ControlRecord& record) {
 
 // ---- promises
 
+bool Replica::isComplete() const {
+    if (role_ == Role::Leader || role_ == Role::Activating) return true;
+    if (options_.mutant == Mutant::AlignTooEarly) return role_ == Role::Adopting;
+    return role_ == Role::Adopting && with_.log.last() >= target_.last;
+}
+
+// In memory mode a member that leads alone acknowledges durable entries only, so that it can vouch for its
+// log after a power cut; noted once all that it has acknowledged is durable, and taken back before it
+// acknowledges anything that is not.
+bool Replica::keepWord() {
+    if (options_.durable) return true;
+    const bool alone = degraded();
+    if (!alone) degradedFrom_ = 0;
+    if (alone && degradedFrom_ == 0) degradedFrom_ = with_.log.last();
+    if (facts_.durable == alone || (alone && with_.log.durable() < degradedFrom_)) return true;
+    MemberFacts noted = facts_;
+    noted.durable = alone;
+    if (!with_.store(noted)) {
+        fail(Status(StatusCode::IoError, "what the member vouches for could not be stored"));
+        return false;
+    }
+    facts_ = noted;
+    return true;
+}
+
 bool Replica::promise(Epoch epoch) {
     if (epoch <= facts_.promised) return true;
     MemberFacts promised = facts_;
@@ -289,6 +316,7 @@ bool Replica::promise(Epoch epoch) {
         return false;
     }
     facts_ = promised;
+    ackSent_ = 0;
     return true;
 }
 
@@ -311,6 +339,7 @@ void Replica::stepDown() {
     heardAt_ = now_.steadyNs;
     heardLeader_ = 0;
     ackSent_ = 0;
+    target_ = {};
     readWanted_ = true;
 }
 
@@ -373,6 +402,7 @@ bool Replica::cut(Position to) {
     }
     with_.outputs.truncate(to);
     if (!with_.rebuild()) return false;
+    alignedTo_ = std::min(alignedTo_, to);
     ackSent_ = 0;
     return true;
 }

@@ -176,6 +176,9 @@ private:
     void halt(const std::string& why);
     void stepDown();
     [[nodiscard]] bool isSync() const;
+    // The log that this member leads or adopts is all here: others may be measured by it.
+    [[nodiscard]] bool isComplete() const;
+    bool keepWord();
     [[nodiscard]] bool sends() const { return role_ >= Role::Adopting && role_ <= Role::Leader; }
     [[nodiscard]] Position acknowledgedPosition() const;
     [[nodiscard]] bool hashAt(Position position, Digest128& hash) const;
@@ -228,6 +231,7 @@ private:
     void reconfigure();
     bool change(Configuration wanted);
     bool shrink();
+    void confess();
     bool grow();
     bool vote();
     Status command(const char* what, Configuration wanted);
@@ -251,14 +255,19 @@ private:
     bool readWanted_ = true;
     uint64_t readAt_ = 0;
     bool wasEvicted_ = false;
+    std::optional<Evicted> diverged_;  // found by itself, and not in the record yet
 
     // Follower.
     MemberId heardLeader_ = 0;
     uint64_t heardAt_ = 0;        // when something was last heard of a leader or candidate
     bool reserveWhenRead_ = false;
     uint64_t stateSentAt_ = 0;
+    // Up to here this log is known to equal that of whoever leads alignedEpoch_.
+    Epoch alignedEpoch_ = 0;
+    Position alignedTo_ = 0;
     Position ackSent_ = 0;
     bool ackWanted_ = false;
+    Position degradedFrom_ = 0;   // up to here it has acknowledged what was only written
     uint64_t laxUntil_ = 0;       // Mutant::FenceBeforeDead
     Epoch laxEpoch_ = 0;
 
@@ -278,7 +287,7 @@ private:
     uint64_t enoughAt_ = 0;
     uint64_t fenceSentAt_ = 0;
     MemberId source_ = 0;         // who has the log that is adopted
-    EpochEnd target_;             // where that log ends
+    EpochEnd target_;             // where the log that was taken over ends
     uint64_t fetchedAt_ = 0;
     std::set<MemberId> gathered_;
 };

@@ -103,18 +103,12 @@ void Replica::fence() {
         target_ = theirs;
         source_ = id;
     }
-    for (const MemberId id : members) {
-        if (id != facts_.id) commit_ = std::max(commit_, std::min(progress_[id].commit, target_.last));
-    }
     role_ = Role::Adopting;
     fetchedAt_ = 0;
-    if (source_ == facts_.id) return;
     // What differs from the adopted log is cut, by epochs; then the rest is fetched.
-    const Position same = with_.log.common(progress_[source_].ends);
-    if (with_.log.last() > same) {
-        const Position known = std::exchange(commit_, std::min(commit_, same));
-        if (!cut(same)) return;
-        commit_ = known;
+    if (source_ != facts_.id && !cut(with_.log.common(progress_[source_].ends))) return;
+    for (const MemberId id : members) {
+        if (id != facts_.id) commit_ = std::max(commit_, std::min(progress_[id].commit, target_.last));
     }
 }
 

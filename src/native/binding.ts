@@ -8,8 +8,10 @@ import type {
   Addon,
   Layout,
   NativeBus as NativeBusObject,
+  NativeClusterLoad as NativeClusterLoadObject,
   NativeCore as NativeCoreObject,
   NativeLoad as NativeLoadObject,
+  NativeMember as NativeMemberObject,
   NativeNode as NativeNodeObject,
 } from './types.ts';
 
@@ -57,6 +59,10 @@ export const NativeBus: Addon['NativeBus'] = addon.NativeBus;
 export type NativeBus = NativeBusObject;
 export const NativeLoad: Addon['NativeLoad'] = addon.NativeLoad;
 export type NativeLoad = NativeLoadObject;
+export const NativeMember: Addon['NativeMember'] = addon.NativeMember;
+export type NativeMember = NativeMemberObject;
+export const NativeClusterLoad: Addon['NativeClusterLoad'] = addon.NativeClusterLoad;
+export type NativeClusterLoad = NativeClusterLoadObject;
 export const journalVerify: Addon['journalVerify'] = addon.journalVerify;
 export const journalRead: Addon['journalRead'] = addon.journalRead;
 export const recover: Addon['recover'] = addon.recover;

@@ -2,6 +2,9 @@
  * What the addon exports (native/addon), as TypeScript sees it. Positions are bigint, counts are numbers; errors are JavaScript Errors
  * with a stable `code` (docs/node.md lists them) and, where a journal is damaged, a `place`.
  */
+import type { NativeClusterLoadConstructor, NativeMemberConstructor } from './cluster-types.ts';
+
+export type * from './cluster-types.ts';
 
 /** What is preallocated at most. 0 or absent: as the folder was created, else the engine's default. */
 export interface Limits {
@@ -462,6 +465,8 @@ export interface NativeLoadConstructor {
 }
 
 export interface Addon {
+  readonly NativeMember: NativeMemberConstructor;
+  readonly NativeClusterLoad: NativeClusterLoadConstructor;
   readonly NativeLoad: NativeLoadConstructor;
   readonly NativeBus: NativeBusConstructor;
   readonly NativeCore: NativeCoreConstructor;

@@ -29,8 +29,8 @@ export const nativeArrows: Readonly<Record<string, readonly string[]>> = {
   // What comes in and goes out in native protocols.
   gateway: ['base', 'wire', 'transport', 'session', 'bus'],
   feed: ['base', 'wire', 'transport', 'session'],
-  // The other side: clients that drive a gateway and keep a ledger.
-  load: ['base', 'wire', 'transport', 'session', 'gateway'],
+  // The other side: clients that drive a gateway or a cluster and keep a ledger.
+  load: ['base', 'wire', 'core', 'transport', 'session', 'gateway', 'replication'],
   // Runs everything below the node in simulated surroundings.
   sim: belowNode,
   // Wires the real surroundings.

@@ -1,0 +1,416 @@
+// NativeMember: a member of a cluster, its control store's work handed to JavaScript.
+//
+//   JS thread                                        member's thread
+//   open(), operator(), close()   ─► libuv's pool ─►  MemberHost
+//   takeControlRequests()         ◄─ ControlBridge ◄─  read, compare-and-swap
+//   answerControl()               ─► ControlBridge ─►
+//   onControl()                   ◄─ threadsafe function, one call for any number of requests
+//
+// With `controlDirectory` the requests are answered by FileControl and JavaScript hears of none.
+// An environment that goes away with an open member stops it as a dying process would.
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <sstream>
+#include <system_error>
+
+#include "addon/addon.h"
+#include "journal/posix_storage.h"
+#include "node/control_bridge.h"
+#include "node/file_control.h"
+#include "node/member_host.h"
+#include "replication/floating_environment.h"
+
+namespace verbex::addon {
+
+namespace {
+
+constexpr size_t kTextBytesMax = 4096;
+constexpr size_t kListBytesMax = 1u << 16;
+constexpr size_t kRecordBytesMax = 1u << 16;
+constexpr uint64_t kNsPerMs = 1'000'000;
+constexpr uint64_t kMillisecondsMax = 600'000;
+
+using replication::ControlAnswer;
+using replication::Member;
+using replication::MemberStatus;
+
+struct MemberHandle {
+    node::MemberHostOptions options;
+    std::string controlDirectory;
+    journal::PosixStorage storage;
+    std::unique_ptr<node::FileControl> file;
+    std::unique_ptr<node::ControlBridge> bridge;
+    std::mutex mutex;  // host: opened and closed on libuv's threads
+    std::unique_ptr<node::MemberHost> host;
+    napi_threadsafe_function control = nullptr;
+    std::atomic<bool> told{false};
+    bool hooked = false;
+    bool opened = false;
+
+    void tell() {
+        const std::lock_guard guard(mutex);
+        if (control == nullptr || told.exchange(true)) return;
+        (void)napi_call_threadsafe_function(control, nullptr, napi_tsfn_nonblocking);
+    }
+};
+
+struct MemberObject {
+    static constexpr const char* kClassName = "NativeMember";
+    static constexpr napi_type_tag kTypeTag = {0x766572626578'0005, 0x7d30a9e15b4c6f02};
+    std::shared_ptr<MemberHandle> handle;
+};
+
+void onEnvironmentExit(void* data) {
+    auto* handle = static_cast<MemberHandle*>(data);
+    handle->hooked = false;
+    if (handle->host != nullptr) handle->host->stop();
+}
+
+void callJs(napi_env env, napi_value onControl, void* context, void*) {
+    if (env == nullptr) return;
+    static_cast<MemberHandle*>(context)->told.store(false);
+    napi_value undefined;
+    if (napi_get_undefined(env, &undefined) != napi_ok) return;
+    if (napi_call_function(env, undefined, onControl, 0, nullptr, nullptr) != napi_pending_exception) {
+        return;
+    }
+    napi_value exception;
+    if (napi_get_and_clear_last_exception(env, &exception) == napi_ok) {
+        (void)napi_fatal_exception(env, exception);
+    }
+}
+
+// A line a member: id, address, and "warm" or "hot", with tabs between them.
+void membersIn(const std::string& text, node::MemberHostOptions& options) {
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream fields(line);
+        replication::MemberAddress member;
+        std::string address;
+        std::string kind;
+        if (!(fields >> member.id >> address >> kind) || member.id == 0 ||
+            member.id > replication::kMembersMax) {
+            throwArgument("members: a member has an id, an address and a kind");
+        }
+        Result<transport::Address> parsed = transport::Address::parse(address);
+        if (!parsed.isOk()) throwArgument("members: " + parsed.status().message());
+        member.address = parsed.take();
+        options.peers.push_back(member);
+        options.member.replica.members.push_back({member.id, kind == "warm"});
+    }
+    if (options.peers.empty()) throwArgument("members must not be empty");
+}
+
+transport::TransportWish wishIn(const std::string& text) {
+    if (text == "auto") return transport::TransportWish::Auto;
+    if (text == "tcp") return transport::TransportWish::Tcp;
+    if (text == "shm") return transport::TransportWish::Shm;
+    if (text == "verbs") return transport::TransportWish::Verbs;
+    throwArgument("transport must be auto, tcp, shm or verbs");
+}
+
+void readOptions(const Arguments& arguments, napi_value object, MemberHandle& handle) {
+    node::MemberHostOptions& options = handle.options;
+    const auto number = [&](const char* name, uint64_t least, uint64_t most, uint64_t otherwise) {
+        return arguments.numberOf(object, name, least, most, otherwise);
+    };
+    const auto ms = [&](const char* name, uint64_t otherwiseNs) {
+        return number(name, 1, kMillisecondsMax, otherwiseNs / kNsPerMs) * kNsPerMs;
+    };
+    replication::ReplicaOptions& replica = options.member.replica;
+    options.member.id = static_cast<uint32_t>(number("id", 1, replication::kMembersMax, 0));
+    options.member.data = arguments.textOf(object, "data", kTextBytesMax);
+    options.member.cluster = arguments.textOf(object, "cluster", 32);
+    options.member.boot = arguments.textOf(object, "boot", 128, "");
+    options.member.limits = withDefaults(limitsOf(arguments, object));
+    options.member.segmentBytes =
+        number("segmentBytes", journal::kSegmentBytesMin, 1ull << 40, options.member.segmentBytes);
+    options.member.journalId = {number("journalIdLow", 0, (1ull << 53) - 1, 0),
+                                number("journalIdHigh", 0, (1ull << 53) - 1, 0)};
+    membersIn(arguments.textOf(object, "members", kListBytesMax), options);
+    replica.hotWanted =
+        static_cast<uint32_t>(number("replicas", 1, replication::kMembersMax, replica.hotWanted));
+    replica.durable = arguments.flagOf(object, "durable", false);
+    replica.minSync =
+        static_cast<uint32_t>(number("minSync", 1, replication::kMembersMax, replica.minSync));
+    replica.heartbeatNs = ms("heartbeatMs", replica.heartbeatNs);
+    replica.suspectNs = ms("suspectMs", replica.suspectNs);
+    replica.staggerNs = ms("staggerMs", replica.staggerNs);
+    replica.silentNs = ms("silentMs", replica.silentNs);
+    replica.executor.scrubNs = ms("scrubMs", replica.executor.scrubNs);
+    options.network.node = "member-" + std::to_string(options.member.id);
+    options.network.transport = wishIn(arguments.textOf(object, "transport", 8, "auto"));
+    options.network.setUpTimeoutMs = 500;
+    Result<transport::Address> listen =
+        transport::Address::parse(arguments.textOf(object, "listen", 300));
+    if (!listen.isOk()) throwArgument("listen: " + listen.status().message());
+    options.listen = listen.take();
+    const std::string key = arguments.textOf(object, "key", 1024, "");
+    for (const char letter : key) options.network.key.push_back(static_cast<std::byte>(letter));
+    handle.controlDirectory = arguments.textOf(object, "controlDirectory", kTextBytesMax, "");
+}
+
+MemberHandle& handleOf(const Arguments& arguments) {
+    return *arguments.unwrap<MemberObject>().handle;
+}
+
+napi_value construct(const Arguments& arguments) {
+    const napi_env env = arguments.env();
+    if (!arguments.constructing()) throwArgument("NativeMember needs new");
+    auto object = std::make_unique<MemberObject>();
+    object->handle = std::make_shared<MemberHandle>();
+    MemberHandle& handle = *object->handle;
+    readOptions(arguments, arguments.object(0, "options"), handle);
+    const napi_value onControl = arguments.function(1, "onControl");
+    if (handle.controlDirectory.empty()) {
+        handle.bridge = std::make_unique<node::ControlBridge>([&handle] { handle.tell(); }, [&handle] {
+            const std::lock_guard guard(handle.mutex);
+            if (handle.host != nullptr) handle.host->wake();
+        });
+    } else {
+        handle.file = std::make_unique<node::FileControl>(handle.controlDirectory);
+    }
+    auto owner = std::make_unique<std::shared_ptr<MemberHandle>>(object->handle);
+    check(env, napi_create_threadsafe_function(
+                   env, onControl, nullptr, makeText(env, "verbex.member"), 0, 1, owner.get(),
+                   [](napi_env, void* data, void*) {
+                       delete static_cast<std::shared_ptr<MemberHandle>*>(data);
+                   },
+                   &handle, callJs, &handle.control));
+    (void)owner.release();
+    check(env, napi_add_env_cleanup_hook(env, onEnvironmentExit, &handle));
+    handle.hooked = true;
+    check(env, napi_type_tag_object(env, arguments.self(), &MemberObject::kTypeTag));
+    check(env, napi_wrap(
+                   env, arguments.self(), object.get(),
+                   [](napi_env, void* data, void*) { delete static_cast<MemberObject*>(data); },
+                   nullptr, nullptr));
+    (void)object.release();
+    return arguments.self();
+}
+
+// Recovers and starts; answers the port that was taken.
+napi_value open(const Arguments& arguments) {
+    const std::shared_ptr<MemberHandle> handle = arguments.unwrap<MemberObject>().handle;
+    if (handle->opened) throwArgument("a member is opened once");
+    handle->opened = true;
+    return runWork(arguments.env(), "verbex.member.open", [handle]() -> WorkOutcome {
+        replication::ControlStore* control = handle->file.get();
+        if (control == nullptr) control = handle->bridge.get();
+        try {
+            Result<std::unique_ptr<node::MemberHost>> host =
+                node::MemberHost::open(handle->options, handle->storage, *control);
+            if (!host.isOk()) return {node::Failure(host.status()), {}};
+            const std::lock_guard guard(handle->mutex);
+            handle->host = host.take();
+        } catch (const std::system_error& error) {
+            return {node::Failure("OUT_OF_THREADS", error.what()), {}};
+        }
+        const uint16_t port = handle->host->port();
+        return {{}, [port](napi_env env) { return makeNumber(env, port); }};
+    });
+}
+
+napi_value takeControlRequests(const Arguments& arguments) {
+    const napi_env env = arguments.env();
+    MemberHandle& handle = handleOf(arguments);
+    napi_value list;
+    check(env, napi_create_array(env, &list));
+    if (handle.bridge == nullptr) return list;
+    uint32_t count = 0;
+    for (const node::ControlRequest& request : handle.bridge->take()) {
+        napi_value object;
+        check(env, napi_create_object(env, &object));
+        setProperty(env, object, "request", makeBigint(env, request.request));
+        setProperty(env, object, "kind", makeText(env, request.swap ? "swap" : "read"));
+        setProperty(env, object, "expected", makeBigint(env, request.expected));
+        setProperty(env, object, "text", makeText(env, request.text));
+        check(env, napi_set_element(env, list, count++, object));
+    }
+    return list;
+}
+
+// answerControl(request, kind, revision, text)
+napi_value answerControl(const Arguments& arguments) {
+    MemberHandle& handle = handleOf(arguments);
+    ControlAnswer answer;
+    answer.request = arguments.bigint(0, "request");
+    const std::string kind = arguments.text(1, "kind", 16);
+    if (kind == "read") answer.kind = ControlAnswer::Kind::Read;
+    else if (kind == "swapped") answer.kind = ControlAnswer::Kind::Swapped;
+    else if (kind == "conflict") answer.kind = ControlAnswer::Kind::Conflict;
+    else if (kind == "changed") answer.kind = ControlAnswer::Kind::Changed;
+    else if (kind == "unknown") answer.kind = ControlAnswer::Kind::Unknown;
+    else throwArgument("kind must be read, swapped, conflict, unknown or changed");
+    answer.record.revision = arguments.bigint(2, "revision");
+    answer.record.text = arguments.text(3, "text", kRecordBytesMax);
+    if (handle.bridge != nullptr) handle.bridge->answer(std::move(answer));
+    return nullptr;
+}
+
+// ---- status
+
+const char* roleName(replication::Role role) {
+    switch (role) {
+        case replication::Role::Follower: return "follower";
+        case replication::Role::Reserving: return "reserving";
+        case replication::Role::Fencing: return "fencing";
+        case replication::Role::Adopting: return "adopting";
+        case replication::Role::Activating: return "activating";
+        case replication::Role::Leader: return "leader";
+        case replication::Role::Halted: return "halted";
+    }
+    return "unknown";
+}
+
+std::string quoted(const std::string& text) {
+    std::string out = "\"";
+    for (const char letter : text) {
+        if (letter == '"' || letter == '\\') out += '\\';
+        if (static_cast<unsigned char>(letter) < 0x20) {
+            out += ' ';
+        } else {
+            out += letter;
+        }
+    }
+    return out + "\"";
+}
+
+// Numbers of 64 bits are strings of digits: JSON's own numbers would round them.
+std::string statusText(const MemberStatus& status, const Status& failure) {
+    std::ostringstream out;
+    const auto number = [&out](const char* name, uint64_t value) {
+        out << ",\"" << name << "\":\"" << value << "\"";
+    };
+    out << "{\"id\":" << status.id << ",\"role\":\"" << roleName(status.role)
+        << "\",\"halted\":" << quoted(status.halted)
+        << ",\"failure\":" << quoted(failure.isOk() ? "" : failure.toString());
+    number("incarnation", status.incarnation);
+    number("revision", status.revision);
+    number("epoch", status.configuration.epoch);
+    out << ",\"leader\":" << status.configuration.leader << ",\"sync\":[";
+    for (size_t i = 0; i < status.configuration.sync.size(); i++) {
+        out << (i == 0 ? "" : ",") << status.configuration.sync[i].id;
+    }
+    out << "],\"evicted\":[";
+    for (size_t i = 0; i < status.configuration.evicted.size(); i++) {
+        const replication::Evicted& each = status.configuration.evicted[i];
+        out << (i == 0 ? "" : ",") << "{\"id\":" << each.id << ",\"position\":\"" << each.position
+            << "\",\"expected\":\"" << each.expected.hex() << "\",\"found\":\"" << each.found.hex()
+            << "\"}";
+    }
+    out << "],\"fenced\":" << (status.configuration.fenced ? "true" : "false");
+    number("dataLossEpochs", status.configuration.dataLossEpochs);
+    number("reservedEpoch", status.configuration.reservedEpoch);
+    number("promised", status.promised);
+    number("lastEpoch", status.lastEpoch);
+    number("position", status.position);
+    number("acknowledged", status.acknowledged);
+    number("durable", status.durable);
+    number("commit", status.commit);
+    number("released", status.released);
+    out << ",\"resultHash\":\"" << status.resultHash.hex() << "\",\"degraded\":"
+        << (status.degraded ? "true" : "false");
+    number("commands", status.commands);
+    number("takeovers", status.takeovers);
+    number("truncations", status.truncations);
+    number("scrubs", status.scrubs);
+    out << ",\"clients\":" << status.clients << ",\"peers\":[";
+    for (size_t i = 0; i < status.peers.size(); i++) {
+        const MemberStatus::Peer& peer = status.peers[i];
+        out << (i == 0 ? "" : ",") << "{\"id\":" << peer.id << ",\"heard\":"
+            << (peer.heard ? "true" : "false") << ",\"acknowledged\":\"" << peer.acknowledged
+            << "\",\"matched\":\"" << peer.matched << "\"}";
+    }
+    out << "]}";
+    return out.str();
+}
+
+node::MemberHost& hostOf(MemberHandle& handle) {
+    if (handle.host == nullptr) throw ThrownFailure{node::Failure("CLOSED", "the member is not open")};
+    return *handle.host;
+}
+
+napi_value status(const Arguments& arguments) {
+    node::MemberHost& host = hostOf(handleOf(arguments));
+    return makeText(arguments.env(), statusText(host.status(), host.failure()));
+}
+
+// operator(word, member)
+napi_value operatorWord(const Arguments& arguments) {
+    const std::shared_ptr<MemberHandle> handle = arguments.unwrap<MemberObject>().handle;
+    (void)hostOf(*handle);
+    const std::string word = arguments.text(0, "word", 32);
+    const auto id = static_cast<uint32_t>(arguments.number(1, "member", 0, replication::kMembersMax));
+    std::function<Status(Member&)> run;
+    if (word == "evict") run = [id](Member& member) { return member.evict(id); };
+    if (word == "readmit") run = [id](Member& member) { return member.readmit(id); };
+    if (word == "promote") run = [id](Member& member) { return member.promote(id); };
+    if (word == "force") run = [](Member& member) { return member.force(); };
+    if (word == "fenceSite") run = [](Member& member) { return member.fenceSite(); };
+    if (word == "activateSite") run = [](Member& member) { return member.activateSite(); };
+    // For drills: memory that flips.
+    if (word == "damageState") {
+        run = [id](Member& member) {
+            return member.executor().damageState(id)
+                       ? Status()
+                       : Status(StatusCode::Refused, "there is no state to damage yet");
+        };
+    }
+    if (word == "damageResult") {
+        run = [](Member& member) {
+            member.executor().damageResult();
+            return Status();
+        };
+    }
+    if (word == "damageRounding") {
+        run = [](Member&) {
+            replication::damageFloatingEnvironment();
+            return Status();
+        };
+    }
+    if (!run) throwArgument("word is not one that a member knows");
+    return runWork(arguments.env(), "verbex.member.word", [handle, run]() -> WorkOutcome {
+        const Status answer = handle->host->ask(run).get();
+        if (!answer.isOk()) return {node::Failure(answer), {}};
+        return textOutcome("");
+    });
+}
+
+napi_value close(const Arguments& arguments) {
+    const std::shared_ptr<MemberHandle> handle = arguments.unwrap<MemberObject>().handle;
+    if (handle->hooked) {
+        (void)napi_remove_env_cleanup_hook(arguments.env(), onEnvironmentExit, handle.get());
+        handle->hooked = false;
+    }
+    napi_threadsafe_function control = nullptr;
+    {
+        const std::lock_guard guard(handle->mutex);
+        control = std::exchange(handle->control, nullptr);
+    }
+    if (control != nullptr) (void)napi_release_threadsafe_function(control, napi_tsfn_release);
+    return runWork(arguments.env(), "verbex.member.close", [handle]() -> WorkOutcome {
+        if (handle->host != nullptr) {
+            if (Status closed = handle->host->close(); !closed.isOk()) {
+                return {node::Failure(closed), {}};
+            }
+        }
+        return textOutcome("");
+    });
+}
+
+}  // namespace
+
+void defineNativeMember(napi_env env, napi_value exports) {
+    const napi_value made = defineClass(env, MemberObject::kClassName, entry<construct>,
+                                        {{"open", entry<open>},
+                                         {"status", entry<status>},
+                                         {"takeControlRequests", entry<takeControlRequests>},
+                                         {"answerControl", entry<answerControl>},
+                                         {"operator", entry<operatorWord>},
+                                         {"close", entry<close>}});
+    setProperty(env, exports, MemberObject::kClassName, made);
+}
+
+}  // namespace verbex::addon

@@ -1,0 +1,116 @@
+// The addon's classes of a cluster, flat as they are (native/addon/native_member.cpp, native_cluster_load.cpp).
+
+export interface NativeMemberOptions {
+  readonly id: number;
+  readonly data: string;
+  readonly cluster: string;
+  /** "host:port" to listen on. */
+  readonly listen: string;
+  /** A line a member, with tabs: id, "host:port", "hot" or "warm". This one too. */
+  readonly members: string;
+  /** Names the machine's start (/proc/sys/kernel/random/boot_id); "": unknown. */
+  readonly boot?: string;
+  readonly transport?: 'auto' | 'tcp' | 'shm' | 'verbs';
+  readonly key?: string;
+  /** How many hot members are wanted. */
+  readonly replicas?: number;
+  /** Acknowledge what is durable, not what is written. */
+  readonly durable?: boolean;
+  readonly minSync?: number;
+  readonly heartbeatMs?: number;
+  readonly suspectMs?: number;
+  readonly staggerMs?: number;
+  readonly silentMs?: number;
+  /** Of the log's time between two scrubs; the same on every member. */
+  readonly scrubMs?: number;
+  readonly segmentBytes?: number;
+  /** Two halves that name a new journal, drawn at random by the caller. */
+  readonly journalIdLow?: number;
+  readonly journalIdHigh?: number;
+  /** The record lies in this folder, and no requests come to JavaScript. */
+  readonly controlDirectory?: string;
+  readonly maxOrders?: number;
+  readonly maxAccounts?: number;
+  readonly maxInstruments?: number;
+  readonly maxClientIds?: number;
+}
+
+export interface ControlRequest {
+  readonly request: bigint;
+  readonly kind: 'read' | 'swap';
+  readonly expected: bigint;
+  readonly text: string;
+}
+
+export type ControlAnswerKind = 'read' | 'swapped' | 'conflict' | 'unknown' | 'changed';
+
+export type OperatorWord =
+  | 'evict'
+  | 'readmit'
+  | 'force'
+  | 'promote'
+  | 'fenceSite'
+  | 'activateSite'
+  | 'damageState'
+  | 'damageResult'
+  | 'damageRounding';
+
+export interface NativeMember {
+  /** Recovers and starts; answers the port that was taken. Once. */
+  open(): Promise<number>;
+  /** JSON; 64-bit numbers are strings of digits. */
+  status(): string;
+  takeControlRequests(): ControlRequest[];
+  answerControl(request: bigint, kind: ControlAnswerKind, revision: bigint, text: string): void;
+  /** Rejects with the member's reason. */
+  operator(word: OperatorWord, member: number): Promise<string>;
+  /** Everything durable and noted: the next start vouches for it. */
+  close(): Promise<string>;
+}
+
+export interface NativeMemberConstructor {
+  /** `onControl`: requests wait to be taken. */
+  new (options: NativeMemberOptions, onControl: () => void): NativeMember;
+  readonly prototype: NativeMember;
+}
+
+export interface NativeClusterLoadOptions {
+  /** A line a member, with a tab: id, "host:port". */
+  readonly members: string;
+  readonly cluster: string;
+  readonly transport?: 'auto' | 'tcp' | 'shm' | 'verbs';
+  readonly key?: string;
+  /** 0 or absent: as many as the window lets through. */
+  readonly ordersPerSecond?: number;
+  /** Orders without an answer, at most. */
+  readonly window?: number;
+  /** Orders in a submission, at most. */
+  readonly batch?: number;
+  readonly accounts?: number;
+  readonly instruments?: number;
+  /** Then it ends by itself; 0 or absent: at stop(). */
+  readonly orders?: number;
+  readonly warmUpMs?: number;
+  readonly maxOrders?: number;
+  readonly maxAccounts?: number;
+  readonly maxInstruments?: number;
+  readonly maxClientIds?: number;
+}
+
+export interface NativeClusterLoad {
+  /** JSON: the counts of progress(), unanswered, measured, measuredNs, p50Us … Once. */
+  run(): Promise<string>;
+  /** After run(): JSON: batches, acknowledgedLost, appliedTwice, position, stateHash. */
+  verify(): Promise<string>;
+  /** JSON: sent, acknowledged, accepted, trades, acceptedTwice, tradesTwice, resent, connects, endedSubscriptions, position. */
+  progress(): string;
+  /** The longest time between two answers since the last call, ms; the current wait is one of them. */
+  gap(): number;
+  /** No further orders; run() ends when all are answered, or after 20 s. */
+  stop(): void;
+}
+
+export interface NativeClusterLoadConstructor {
+  new (options: NativeClusterLoadOptions): NativeClusterLoad;
+  readonly prototype: NativeClusterLoad;
+}
