@@ -29,6 +29,10 @@ constexpr const char* kMutantNames[kMutantMax + 1] = {
     "activate-before-sync",
     "ignore-checksum",
     "shrink-without-swap",
+    "ack-unverified",
+    "truncate-stale",
+    "change-by-commit-only",
+    "align-too-early",
 };
 
 }  // namespace

@@ -234,7 +234,7 @@ private:
             }
             if (timeline_.now() - healedAt_ > kFoundNs && nemesis_.flipped() != 0) {
                 problem("member " + std::to_string(nemesis_.flipped()) +
-                        " computes something else, and nobody finds out");
+                        " computes something else, and nobody finds out: " + standing());
             }
             lookWhetherBlocked();
             lookWhetherSettled();

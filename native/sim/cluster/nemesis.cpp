@@ -123,6 +123,7 @@ bool Nemesis::flip(Fault fault, SimulatedMember& member) {
     const Configuration& record = control_.record();
     if (flipped() != 0 || !member.isUp() || member.isPaused() || member.wantsRestart()) return false;
     if (record.evictedMember(member.id()) != nullptr) return false;
+    if (member.member().replica().role() == Role::Halted) return false;
     uint32_t others = 0;
     for (const replication::SyncMember& sync : record.sync) {
         const SimulatedMember& other = *members_[sync.id - 1];
@@ -132,7 +133,10 @@ bool Nemesis::flip(Fault fault, SimulatedMember& member) {
     bool flipped = true;
     member.call([&](Member& real) {
         if (fault == Fault::FlipState) {
-            flipped = real.executor().damageState(random_.next());
+            // A cell that is part of the state, not one that nobody uses.
+            const Digest128 before = real.executor().core().hash();
+            flipped = real.executor().damageState(random_.next()) &&
+                      real.executor().core().hash() != before;
         } else {
             real.executor().damageResult();
         }
@@ -159,7 +163,7 @@ void Nemesis::strike(Fault fault) {
         }
         case Fault::CrashNewLeader: return;
         case Fault::PowerCut:
-            if (!up || (!plan_.durable && !mayLose(member))) return;
+            if (!up || (!member.held().vouches && !mayLose(member))) return;
             crash(member, RestartMode::PowerCut);
             break;
         case Fault::PowerCutAll:
@@ -198,7 +202,7 @@ void Nemesis::strike(Fault fault) {
             break;
         case Fault::DiskStops: {
             if (!up) return;
-            const bool machine = (plan_.durable || mayLose(member)) && random_.coin();
+            const bool machine = (member.held().vouches || mayLose(member)) && random_.coin();
             member.machineStops = machine;
             member.disk().crashAt(member.disk().calls() + 1 + random_.below(30),
                                   static_cast<CrashMoment>(random_.below(4)), random_.below(9));

@@ -65,8 +65,9 @@ void drawFaults(ClusterPlan& plan, Random& random) {
     if (kind == 1) off(Fault::Isolate, Fault::Flap);
     if (plan.has(Fault::CrashNewLeader)) plan.every(Fault::CrashNewLeader) = random.between(10, 60);
     // Wrong results are found by comparing, and hidden ones when the log's time passes.
-    if (plan.clocksDiffer || plan.hot < 3) plan.every(Fault::FlipState) = 0;
-    if (plan.hot < 3) plan.every(Fault::FlipResult) = 0;
+    if (plan.clocksDiffer || plan.hot < 3) {
+        plan.every(Fault::FlipState) = plan.every(Fault::FlipResult) = 0;
+    }
     if (plan.clocksDiffer) return;
     plan.every(Fault::ClockJump) = 0;
 }
@@ -127,6 +128,25 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
             often(Fault::IsolateLeader, 200, 500);
             often(Fault::Isolate, 200, 500);
             often(Fault::CrashLeader, 200, 500);
+            break;
+        case Mutant::AckUnverified:
+        case Mutant::AlignTooEarly:
+            plan.hot = 3;
+            often(Fault::IsolateLeader, 150, 400);
+            often(Fault::CrashLeader, 200, 500);
+            break;
+        case Mutant::TruncateStale:
+            plan.hot = 3;
+            plan.lateRate = 100'000;
+            plan.doubleRate = 50'000;
+            plan.wiresFence = false;
+            often(Fault::IsolateLeader, 150, 400);
+            often(Fault::CrashLeader, 200, 500);
+            break;
+        case Mutant::ChangeByCommitOnly:
+            plan.hot = 3;
+            often(Fault::CrashLeader, 200, 400);
+            often(Fault::Isolate, 150, 400);
             break;
         case Mutant::IgnoreChecksum: plan.flipRate = 50'000; break;
     }

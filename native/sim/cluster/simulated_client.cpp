@@ -295,6 +295,11 @@ void SimulatedClient::take(const Event& event) {
 void SimulatedClient::onEntries(const replication::EntriesFrame& frame,
                                 std::span<const std::byte> payload) {
     const Position first = frame.entry.first;
+    if (frame.entry.count == 0) {
+        // How far there is something to read.
+        if (first > oracle_.released() + 1) problem("it is told of positions that nobody has released");
+        return;
+    }
     const ReleasedBatch* known = oracle_.batchAt(first);
     if (first != next_) {
         problem("it waits for the entry at position " + std::to_string(next_) + " and is sent " +

@@ -81,7 +81,8 @@ void SimulatedMember::kill(RestartMode mode) {
     disk_.restart(mode, random_.next());
     if (mode == RestartMode::PowerCut) {
         boot_++;
-        if (!plan_.durable) held_.lost = true;
+        held_.stored = std::min(held_.stored, held_.durable);
+        if (!held_.vouches) held_.lost = true;
     }
     machineStops = false;
 }
@@ -241,7 +242,9 @@ void SimulatedMember::noteHeld() {
     held_.lost = false;
     held_.incarnation = member_->replica().facts().incarnation;
     held_.ends = member_->log().ends();
-    held_.stored = plan_.durable ? member_->log().durable() : member_->log().written();
+    held_.durable = member_->log().durable();
+    held_.stored = plan_.durable ? held_.durable : member_->log().written();
+    held_.vouches = member_->replica().facts().durable;
 }
 
 // ---- Wires

@@ -82,7 +82,9 @@ public:
         replication::Incarnation incarnation = 0;
         std::vector<replication::EpochEnd> ends;
         Position stored = 0;  // written, or durable where that is what counts
-        bool lost = false;    // a machine has stopped since: nothing is known
+        Position durable = 0;
+        bool vouches = false;  // also after the machine has stopped: it acknowledges durable only
+        bool lost = false;     // a machine has stopped since, and it did not
     };
     [[nodiscard]] const Held& held() const { return held_; }
 
