@@ -30,6 +30,13 @@ bool checkCommands(std::span<const std::byte> bytes, uint32_t count, std::vector
     return at == bytes.size();
 }
 
+// The last position of a log that ends its epochs so.
+Position endOf(std::span<const std::byte> ends) {
+    EpochEnd last;
+    std::memcpy(&last, ends.data() + ends.size() - sizeof(last), sizeof(last));
+    return last.last;
+}
+
 // Of a later incarnation nothing is known but that it is there.
 Replica::Progress reborn(const Replica::Progress& before, Incarnation incarnation) {
     Replica::Progress progress;
@@ -221,7 +228,7 @@ void Replica::onAck(MemberId from, const AckFrame& frame) {
     peer.heardAt = now_.steadyNs;
     if (peer.incarnation != frame.incarnation) {
         // A later one of another incarnation: nothing that it acknowledged before holds for this one.
-        if (frame.incarnation < peer.incarnation) return;
+        if (isBefore(frame.incarnation, peer.incarnation)) return;
         peer = reborn(peer, frame.incarnation);
         peer.heardAt = now_.steadyNs;
     }
@@ -251,8 +258,10 @@ void Replica::onState(MemberId from, const StateFrame& frame, std::span<const st
         // It has not heard of this term yet; what its log is, is true all the same.
     }
     Progress& peer = progress_[from];
-    if (frame.incarnation < peer.incarnation) return;
-    if (peer.incarnation != frame.incarnation) {
+    if (isBefore(frame.incarnation, peer.incarnation)) return;
+    const Position theirs = frame.ends == 0 ? 0 : endOf(payload);
+    if (peer.incarnation != frame.incarnation || theirs < peer.acknowledged) {
+        // Also where its log has not got what it has acknowledged: then that counts for nothing.
         peer = reborn(peer, frame.incarnation);
     }
     peer.heardAt = now_.steadyNs;

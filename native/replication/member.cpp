@@ -55,6 +55,7 @@ Result<std::unique_ptr<Member>> Member::open(const MemberOptions& given, journal
     MemberOptions options = given;
     options.replica.executor.limits = options.limits;
     options.replica.executor.mutant = options.replica.mutant;
+    options.replica.birth = hash128(&options.journalId, sizeof(options.journalId)).lo;
     auto parts = std::make_unique<Parts>(options, storage);
     VERBEX_RETURN_IF_FAILED(storage.createDirectory(options.data));
     Result<std::unique_ptr<journal::DirectoryLock>> lock = storage.lockDirectory(options.data);

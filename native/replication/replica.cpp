@@ -202,10 +202,14 @@ void Replica::bootstrap() {
 
 // A fresh directory vouches for nothing. Before the first leader there is nothing to vouch for; after it
 // the record's revision, with room for restarts below it, is a number that no incarnation of this member
-// in a sync set has had: it got in there by a change of the record.
+// in a sync set has had: it got in there by a change of the record. A directory may be replaced twice without
+// one: then what the surroundings have drawn tells the two from each other, for what a leader remembers.
 void Replica::beBorn() {
     MemberFacts born = facts_;
-    born.incarnation = known_.epoch == 0 && known_.holds(facts_.id, 1) ? 1 : (revision_ + 1) << 20;
+    born.incarnation = known_.epoch == 0 && known_.holds(facts_.id, 1)
+                           ? 1
+                           : (revision_ + 1) << kBirthRevisionShift |
+                                 (options_.birth & kBirthMask) << kBirthShift;
     if (!with_.store(born)) return;
     facts_ = born;
 }
