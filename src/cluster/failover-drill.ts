@@ -92,7 +92,15 @@ export function percentilesOf(values: readonly number[]): Percentiles {
 /** What the drill needs of a cluster; a test has another one. */
 export type DrilledCluster = Pick<
   LocalCluster,
-  'ids' | 'description' | 'signal' | 'startMember' | 'processOf' | 'leader' | 'waitForLeader' | 'look'
+  | 'ids'
+  | 'description'
+  | 'signal'
+  | 'startMember'
+  | 'processOf'
+  | 'leader'
+  | 'waitForLeader'
+  | 'look'
+  | 'logEnd'
 >;
 
 export class FailoverDrill {
@@ -206,7 +214,7 @@ export class FailoverDrill {
         const silent = views.filter(({ status }) => status === undefined).map(({ id }) => id);
         throw new ClusterError(
           'DRILL_STOPPED',
-          `member ${silent.join(', ')} did not come back within ${healMsMax} ms`,
+          `member ${silent.join(', ')} did not come back within ${healMsMax} ms:\n${silent.map((id) => this.#cluster.logEnd(id)).join('\n')}`,
         );
       }
       await sleep(lookMs);
