@@ -1,6 +1,7 @@
 #include "node/data_directory.h"
 
 #include <cstring>
+#include <random>
 #include <span>
 
 #include "base/crc32c.h"
@@ -58,6 +59,14 @@ std::string snapshotDirectory(const std::string& data) {
 
 std::string gatewayDirectory(const std::string& data) {
     return journal::joinPath(data, "gateway");
+}
+
+journal::JournalId drawJournalId() {
+    std::random_device device;
+    const auto word = [&device] {
+        return uint64_t{device()} << 32 | uint64_t{device()};
+    };
+    return {word(), word()};
 }
 
 Result<std::optional<DirectoryFacts>> readFacts(journal::Storage& storage,

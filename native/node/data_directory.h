@@ -53,6 +53,9 @@ struct FactsFile {
 static_assert(sizeof(FactsFile) == 64 && offsetof(FactsFile, journalId) == 32);
 static_assert(offsetof(FactsFile, crc) == 60);
 
+// By chance, for a journal that is made.
+[[nodiscard]] journal::JournalId drawJournalId();
+
 // None where the directory has no facts yet.
 Result<std::optional<DirectoryFacts>> readFacts(journal::Storage& storage, const std::string& data);
 Status writeFacts(journal::Storage& storage, const std::string& data, const DirectoryFacts& facts);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <random>
 
 #include "node/data_directory.h"
 #include "node/event_replay.h"
@@ -15,14 +14,6 @@ namespace {
 
 // At saturation a batch is this long: 256 KiB of journal, which a disk takes in about twice the time of a quarter.
 constexpr uint32_t kBatchMax = 4096;
-
-journal::JournalId drawJournalId() {
-    std::random_device device;
-    const auto word = [&device] {
-        return uint64_t{device()} << 32 | uint64_t{device()};
-    };
-    return {word(), word()};
-}
 
 bool ringFits(uint32_t cells) {
     return std::has_single_bit(cells) && cells >= kRingCellsMin && cells <= kRingCellsMax;

@@ -55,6 +55,7 @@ void ClientPort::subscribe(NodeId client, const SubscribeFrame& frame) {
     Subscriber subscriber;
     subscriber.next = frame.from != 0 ? frame.from : outputs_.released() + 1;
     subscriber.entries = (frame.header.flags & kSubscribeEntries) != 0;
+    subscriber.greeting = subscriber.entries;
     subscriber.accountFirst = frame.accountFirst;
     subscriber.accountLast = frame.accountLast;
     subscribers_[client] = subscriber;
@@ -82,7 +83,7 @@ bool ClientPort::step() {
 
 bool ClientPort::isIdle() const {
     return std::all_of(subscribers_.begin(), subscribers_.end(), [this](const auto& each) {
-        return each.second.next > outputs_.released();
+        return each.second.next > outputs_.released() && !each.second.greeting;
     });
 }
 
@@ -93,6 +94,11 @@ void ClientPort::endAll(Answered why) {
 
 bool ClientPort::serve(NodeId client, Subscriber& subscriber, bool& ended) {
     bool sent = false;
+    if (subscriber.greeting) {
+        if (!sendGreeting(client)) return false;
+        subscriber.greeting = false;
+        sent = true;
+    }
     for (uint32_t i = 0; i < options_.framesPerStep && !ended; i++) {
         if (subscriber.next > outputs_.released()) break;
         const OutputBatch* batch = outputs_.find(subscriber.next);
@@ -154,6 +160,15 @@ bool ClientPort::sendEvents(NodeId client, Subscriber& subscriber, const OutputB
 }
 
 // An entry with its result; from the store where its events are no longer kept: then without the result.
+// So that who wants all that there is knows when it has it.
+bool ClientPort::sendGreeting(NodeId client) {
+    EntriesFrame frame;
+    frame.header.from = replica_.facts().id;
+    frame.header.epoch = replica_.facts().promised;
+    frame.entry.first = outputs_.released() + 1;
+    return wires_.send(client, buffer_.make(frame));
+}
+
 bool ClientPort::sendEntry(NodeId client, Subscriber& subscriber, const OutputBatch* batch,
                            bool& ended) {
     LogEntry entry;

@@ -49,6 +49,7 @@ private:
         Position next = 0;
         uint32_t index = 0;  // events of the batch at `next` that are sent
         bool entries = false;
+        bool greeting = false;  // it has not been told yet how far the output is released
         uint32_t accountFirst = 0;
         uint32_t accountLast = 0;
     };
@@ -57,6 +58,7 @@ private:
     void refuse(NodeId client, Answered why, Position resume);
     bool serve(NodeId client, Subscriber& subscriber, bool& ended);
     bool sendEvents(NodeId client, Subscriber& subscriber, const OutputBatch& batch);
+    bool sendGreeting(NodeId client);
     bool sendEntry(NodeId client, Subscriber& subscriber, const OutputBatch* batch, bool& ended);
 
     const ClientPortOptions options_;

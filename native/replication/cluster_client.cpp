@@ -25,18 +25,19 @@ ClusterClient::~ClusterClient() {
 }
 
 void ClusterClient::subscribeEvents(Position from, uint32_t accountFirst, uint32_t accountLast) {
+    subscribe(from, false, accountFirst, accountLast);
+}
+
+void ClusterClient::subscribeEntries(Position from) { subscribe(from, true, 0, 0); }
+
+void ClusterClient::subscribe(Position from, bool entries, uint32_t accountFirst,
+                              uint32_t accountLast) {
     subscribed_ = true;
-    entries_ = false;
+    entries_ = entries;
     next_ = from;
     index_ = 0;
     accountFirst_ = accountFirst;
     accountLast_ = accountLast;
-    if (link_ != nullptr) sendSubscription();
-}
-
-void ClusterClient::subscribeEntries(Position from) {
-    subscribeEvents(from);
-    entries_ = true;
     if (link_ != nullptr) sendSubscription();
 }
 
@@ -98,6 +99,7 @@ void ClusterClient::goOn(MemberId hint) {
 void ClusterClient::leave(const std::string& why, MemberId hint) {
     dropLeft();
     left_ = std::exchange(link_, nullptr);
+    trouble_ = why;
     events_.onDisconnected(why);
     goOn(hint);
 }
@@ -118,9 +120,10 @@ void ClusterClient::onConnected(transport::ConnectId id, transport::Link& link) 
     if (link_ != nullptr) events_.onConnected(member());
 }
 
-void ClusterClient::onRefused(transport::ConnectId id, const Status&) {
+void ClusterClient::onRefused(transport::ConnectId id, const Status& why) {
     if (id != dialling_) return;
     dialling_ = 0;
+    trouble_ = why.toString();
     goOn(0);
 }
 
@@ -128,7 +131,8 @@ void ClusterClient::onOver(transport::Link& link) {
     if (&link == left_) left_ = nullptr;
     if (&link == link_) {
         link_ = nullptr;
-        events_.onDisconnected("the connection has ended");
+        trouble_ = "the connection has ended";
+        events_.onDisconnected(trouble_);
         goOn(0);
     }
     network_.drop(link);
@@ -198,7 +202,11 @@ void ClusterClient::onEntriesFrame(std::span<const std::byte> bytes) {
     EntriesFrame frame;
     std::span<const std::byte> payload;
     if (!readHead(bytes, frame, payload) || payload.size() != frame.entry.payloadBytes) return;
-    if (frame.entry.count == 0 || frame.entry.last() < next_) return;
+    if (frame.entry.count == 0) {
+        if (frame.entry.first != 0) events_.onReleased(frame.entry.first - 1);
+        return;
+    }
+    if (frame.entry.last() < next_) return;
     if (next_ == 0) next_ = frame.entry.first;
     if (frame.entry.first != next_) {
         events_.onEnded(Answered::PositionLost, frame.entry.first);

@@ -38,6 +38,8 @@ public:
     // `index`: of the first event within its batch, [first, last].
     virtual void onEvents(const EventsFrame& batch, std::span<const Event> events) = 0;
     virtual void onEntry(const EntriesFrame& entry, std::span<const std::byte> payload) = 0;
+    // Entries up to here are released, and will come: once after each subscription to entries.
+    virtual void onReleased(Position) {}
     virtual void onSubmitted(const SubmittedFrame& answer) = 0;
     // A connection to a member is there: what is unanswered may be submitted again.
     virtual void onConnected(MemberId member) = 0;
@@ -72,6 +74,8 @@ public:
     void flush();
     [[nodiscard]] bool connected() const { return link_ != nullptr; }
     [[nodiscard]] MemberId member() const { return options_.members[at_].id; }
+    // Why the last member that was dialled was not reached, or has been left.
+    [[nodiscard]] const std::string& trouble() const { return trouble_; }
 
 private:
     void onAccepted(transport::ListenId, transport::Link& link) override { link.close(); }
@@ -81,6 +85,7 @@ private:
     void onMessage(const transport::Message& message) override;
     void onEventsFrame(std::span<const std::byte> frame);
     void onEntriesFrame(std::span<const std::byte> frame);
+    void subscribe(Position from, bool entries, uint32_t accountFirst, uint32_t accountLast);
     void sendSubscription();
     void goOn(MemberId hint);
     void leave(const std::string& why, MemberId hint);
@@ -97,6 +102,7 @@ private:
     uint64_t now_ = 0;
     uint64_t dialAt_ = 0;
     uint64_t heardAt_ = 0;
+    std::string trouble_;
     bool subscribed_ = false;
     bool entries_ = false;
     uint32_t accountFirst_ = 0;

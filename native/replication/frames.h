@@ -193,6 +193,7 @@ struct EventsFrame {  // payload: count events
 };
 static_assert(sizeof(EventsFrame) == 40);
 
+// The first one of a subscription has no entry: its `first` is the position behind what is released.
 struct EntriesFrame {  // payload: the entry's
     static constexpr FrameKind kKind = FrameKind::Entries;
     FrameHeader header;

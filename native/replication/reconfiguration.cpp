@@ -148,6 +148,18 @@ bool Replica::vote() {
     return false;
 }
 
+// A member that has found itself odd, and that nobody counts any more, says so in the record: it must not
+// come back unasked after a restart.
+void Replica::confess() {
+    if (!diverged_.has_value() || asked_.request != 0 || readWanted_ || revision_ == 0) return;
+    if (known_.evictedMember(facts_.id) != nullptr || known_.member(facts_.id) != nullptr) return;
+    Configuration wanted = known_;
+    putOut(wanted, *diverged_);
+    wanted.writer = facts_.id;
+    wanted.writerNonce = ++nonce_;
+    askSwap(wanted);
+}
+
 // ---- an operator's words
 
 Status Replica::command(const char* what, Configuration wanted) {

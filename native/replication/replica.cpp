@@ -69,6 +69,7 @@ bool Replica::step(Moment now) {
     }
     if (role_ == Role::Halted) {
         if (now.steadyNs - readAt_ > kHaltedReadNs) readWanted_ = true;
+        confess();
     } else {
         considerTakeover();
         if (role_ == Role::Fencing) fence();
@@ -220,6 +221,7 @@ void Replica::learn(const Configuration& configuration, uint64_t revision) {
         // Evicted, and readmitted by an operator's word: the state is made anew from the log.
         if (failure_.isOk() && wasEvicted_ && known_.evictedMember(facts_.id) == nullptr) {
             wasEvicted_ = false;
+            diverged_.reset();
             if (!with_.rebuild()) return;
             halted_.clear();
             role_ = Role::Follower;

@@ -231,6 +231,7 @@ private:
     void reconfigure();
     bool change(Configuration wanted);
     bool shrink();
+    void confess();
     bool grow();
     bool vote();
     Status command(const char* what, Configuration wanted);
@@ -254,6 +255,7 @@ private:
     bool readWanted_ = true;
     uint64_t readAt_ = 0;
     bool wasEvicted_ = false;
+    std::optional<Evicted> diverged_;  // found by itself, and not in the record yet
 
     // Follower.
     MemberId heardLeader_ = 0;

@@ -1,0 +1,283 @@
+#include "node/log_source.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <deque>
+#include <vector>
+
+#include "base/crc32c.h"
+#include "journal/reader.h"
+#include "journal/recovery.h"
+#include "journal/segment.h"
+#include "journal/snapshots.h"
+#include "replication/cluster_client.h"
+#include "transport/host/host_network.h"
+#include "wire/command_codec.h"
+
+namespace verbex::node {
+
+namespace {
+
+using replication::Answered;
+using replication::ClusterClient;
+
+// Records, their payloads one behind the other in memory that is used again.
+class RecordStore {
+public:
+    void clear() {
+        bytes_.clear();
+        records_.clear();
+        at_ = 0;
+    }
+    void add(uint64_t epoch, Position first, uint32_t count, std::span<const std::byte> payload) {
+        records_.push_back({epoch, first, count, bytes_.size(), payload.size()});
+        bytes_.insert(bytes_.end(), payload.begin(), payload.end());
+    }
+    [[nodiscard]] bool isEmpty() const { return at_ == records_.size(); }
+    LogRecord take() {
+        const Kept& kept = records_[at_++];
+        return {kept.epoch, kept.first, kept.count, {bytes_.data() + kept.offset, kept.size}};
+    }
+
+private:
+    struct Kept {
+        uint64_t epoch;
+        Position first;
+        uint32_t count;
+        size_t offset;
+        size_t size;
+    };
+    std::vector<std::byte> bytes_;
+    std::vector<Kept> records_;
+    size_t at_ = 0;
+};
+
+// ---- a directory
+
+// The largest record fits: positions that are read at a time.
+constexpr Position kReadAhead = journal::kPayloadBytesMax / kCommandLineBytes;
+
+class DirectorySource final : public LogSource {
+public:
+    DirectorySource(journal::Storage& storage, const std::string& directory)
+        : LogSource(directory), storage_(storage) {}
+
+    Failure open() {
+        const std::string within = journalDirectory(name_);
+        Result<std::vector<journal::SegmentName>> segments =
+            journal::listSegments(storage_, within);
+        if (!segments.isOk()) return segments.status();
+        journal::RecoveryOptions options{.fromPosition = 0};
+        if (!segments.value().empty()) {
+            journal_ = within;
+            if (Failure wrong = readSurroundings(options); !wrong.isOk()) return wrong;
+        } else {
+            journal_ = name_;
+            segments = journal::listSegments(storage_, name_);
+            if (!segments.isOk()) return segments.status();
+            if (segments.value().empty()) {
+                return Status(StatusCode::NotFound, "there is no journal in " + name_);
+            }
+        }
+        const journal::RecoveryReport report =
+            journal::verifyJournal(storage_, journal_, options);
+        if (!report.status.isOk()) {
+            Failure failure(report.status);
+            failure.place = report.damage;
+            return failure;
+        }
+        tornBytes_ = report.tornBytes;
+        if (report.commands == 0) return {};
+        first_ = next_ = report.firstPosition;
+        last_ = report.lastPosition;
+        Result<std::unique_ptr<journal::JournalReader>> reader =
+            journal::JournalReader::open(storage_, journal_, first_);
+        if (!reader.isOk()) return reader.status();
+        reader_ = reader.take();
+        return {};
+    }
+
+    Failure next(LogRecord& into, bool& got) override {
+        got = false;
+        if (records_.isEmpty() && next_ <= last_ && reader_ != nullptr) {
+            records_.clear();
+            const Position to = std::min(last_, next_ + kReadAhead - 1);
+            Status status = reader_->readUpTo(to, [this](const journal::RecordView& record) {
+                records_.add(record.epoch, record.position, record.count, record.payload);
+                return Status();
+            });
+            if (!status.isOk()) return status.within("reading " + name_);
+            next_ = reader_->nextPosition();
+        }
+        if (records_.isEmpty()) return {};
+        into = records_.take();
+        got = true;
+        return {};
+    }
+
+private:
+    // What else in a data directory says something about its journal.
+    Failure readSurroundings(journal::RecoveryOptions& options) {
+        Result<std::optional<DirectoryFacts>> facts = readFacts(storage_, name_);
+        if (!facts.isOk()) return facts.status();
+        facts_ = facts.value();
+        if (facts_.has_value()) options.journalId = facts_->journalId;
+        Result<std::vector<journal::SnapshotListing>> snapshots =
+            journal::listSnapshots(storage_, snapshotDirectory(name_));
+        if (!snapshots.isOk()) {
+            if (snapshots.status().code() == StatusCode::NotFound) return {};
+            return snapshots.status();
+        }
+        // The newest first: the journal must reach that far.
+        if (!snapshots.value().empty()) {
+            options.minimumPosition = snapshots.value().front().position;
+        }
+        return {};
+    }
+
+    journal::Storage& storage_;
+    std::string journal_;
+    std::unique_ptr<journal::JournalReader> reader_;
+    RecordStore records_;
+    Position next_ = 1;
+};
+
+// ---- a member
+
+constexpr uint64_t kWaitNs = 1'000'000;
+constexpr uint32_t kRingBytes = 1u << 22;
+
+uint64_t steadyNs() {
+    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                     std::chrono::steady_clock::now().time_since_epoch())
+                                     .count());
+}
+
+class MemberSource final : public LogSource, private replication::ClusterClientEvents {
+public:
+    MemberSource(const transport::Address& address, const MemberSourceOptions& options)
+        : LogSource(address.toString()), address_(address), options_(options) {}
+
+    Failure open() {
+        transport::NetworkOptions network;
+        network.node = "recovery";
+        network.ringBytes = kRingBytes;
+        network.payloadMax = replication::kFrameBytesMax;
+        Result<std::unique_ptr<transport::HostNetwork>> opened =
+            transport::HostNetwork::open(network);
+        if (!opened.isOk()) return opened.status();
+        network_ = opened.take();
+        replication::ClusterClientOptions client;
+        client.cluster = options_.cluster;
+        client.members = {{1, address_}};
+        client.anyMember = true;
+        client.silentNs = options_.patienceNs;
+        replication::ClusterClientEvents& events = *this;
+        client_ = std::make_unique<ClusterClient>(*network_, std::move(client), events);
+        client_->subscribeEntries(1);
+        if (Failure failure = pollUntil([this] { return released_.has_value(); });
+            !failure.isOk()) {
+            return failure;
+        }
+        last_ = *released_;
+        return {};
+    }
+
+    Failure next(LogRecord& into, bool& got) override {
+        got = false;
+        if (taken_ == last_) return {};
+        if (records_.isEmpty()) {
+            records_.clear();
+            Failure failure = pollUntil([this] { return !records_.isEmpty(); });
+            if (!failure.isOk()) return failure;
+        }
+        into = records_.take();
+        // The position that was released lies at the end of an entry.
+        if (into.first != taken_ + 1 || into.last() > last_) {
+            return Status(StatusCode::ProtocolViolation,
+                          name_ + " has sent positions " + std::to_string(into.first) + " to " +
+                              std::to_string(into.last()) + " behind " + std::to_string(taken_) +
+                              ", though it has released up to " + std::to_string(last_));
+        }
+        taken_ = into.last();
+        got = true;
+        return {};
+    }
+
+private:
+    template <typename Is>
+    Failure pollUntil(const Is& is) {
+        uint64_t heardAt = steadyNs();
+        while (!is()) {
+            if (!failure_.isOk()) return failure_;
+            const uint64_t now = steadyNs();
+            if (client_->poll(now)) heardAt = now;
+            client_->flush();
+            if (is() || !failure_.isOk()) continue;
+            if (now - heardAt > options_.patienceNs) {
+                const std::string& why = client_->trouble();
+                return Status(StatusCode::TimedOut,
+                              "no member of cluster " + options_.cluster + " answers at " + name_ +
+                                  (why.empty() ? "" : " (" + why + ")"));
+            }
+            network_->wait(kWaitNs);
+        }
+        return failure_;
+    }
+
+    void onEvents(const replication::EventsFrame&, std::span<const Event>) override {}
+    void onEntry(const replication::EntriesFrame& frame,
+                 std::span<const std::byte> payload) override {
+        const replication::EntryHeader& entry = frame.entry;
+        if (crc32c(payload.data(), payload.size()) != entry.payloadCrc) {
+            failure_ = Status(StatusCode::ProtocolViolation,
+                              name_ + " has sent the entry at position " +
+                                  std::to_string(entry.first) + " with a wrong checksum");
+            return;
+        }
+        records_.add(entry.epoch, entry.first, entry.count, payload);
+    }
+    void onReleased(Position position) override {
+        // After a lost connection too, but the end stays where it was.
+        if (!released_.has_value()) released_ = position;
+    }
+    void onSubmitted(const replication::SubmittedFrame&) override {}
+    void onConnected(replication::MemberId) override {}
+    void onDisconnected(const std::string&) override {}
+    void onEnded(Answered, Position oldest) override {
+        failure_ = Status(StatusCode::PositionLost,
+                          name_ + " has no entry at position " +
+                              std::to_string(client_->next()) + " any more, or not yet; the oldest "
+                              "output that it keeps begins at " + std::to_string(oldest));
+    }
+
+    const transport::Address address_;
+    const MemberSourceOptions options_;
+    std::unique_ptr<transport::HostNetwork> network_;
+    std::unique_ptr<ClusterClient> client_;
+    RecordStore records_;
+    std::optional<Position> released_;
+    Position taken_ = 0;
+    Failure failure_;
+};
+
+template <typename Source>
+OpenedSource opened(std::unique_ptr<Source> source) {
+    Failure failure = source->open();
+    if (!failure.isOk()) return {std::move(failure), nullptr};
+    return {{}, std::move(source)};
+}
+
+}  // namespace
+
+OpenedSource openDirectorySource(journal::Storage& storage, const std::string& directory) {
+    return opened(std::make_unique<DirectorySource>(storage, directory));
+}
+
+OpenedSource openMemberSource(const transport::Address& address,
+                              const MemberSourceOptions& options) {
+    return opened(std::make_unique<MemberSource>(address, options));
+}
+
+}  // namespace verbex::node

@@ -1,0 +1,74 @@
+// LogSource: the log of a market, record by record, from wherever it can still be had.
+//
+// Purpose: recovery from several sources reads a directory and a running member of a cluster alike.
+// Owner: source_recovery.cpp, or a test.
+// Thread safety: none.
+// Invariants:
+//   1. Records follow one another without gaps from first() to last(); last() does not change, whatever
+//      is written meanwhile.
+//   2. A directory is verified as a whole before its first record is handed out, and changed never.
+// Requires: the storage outlives it; nobody shortens the directory's journal meanwhile.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "journal/storage.h"
+#include "node/data_directory.h"
+#include "node/failure.h"
+#include "replication/member_address.h"
+#include "transport/network.h"
+#include "wire/command.h"
+
+namespace verbex::node {
+
+struct LogRecord {
+    uint64_t epoch = 0;
+    Position first = 0;
+    uint32_t count = 0;
+    std::span<const std::byte> payload;  // valid until the next next()
+    [[nodiscard]] Position last() const { return first + count - 1; }
+};
+
+class LogSource {
+public:
+    virtual ~LogSource() = default;
+    // The next record; `got` is false at the end.
+    virtual Failure next(LogRecord& into, bool& got) = 0;
+
+    [[nodiscard]] const std::string& name() const { return name_; }
+    [[nodiscard]] Position first() const { return first_; }  // 1 where it is empty
+    [[nodiscard]] Position last() const { return last_; }    // 0 where it is empty
+    [[nodiscard]] uint64_t tornBytes() const { return tornBytes_; }
+    // What the directory was created with, if that is known.
+    [[nodiscard]] const std::optional<DirectoryFacts>& facts() const { return facts_; }
+
+protected:
+    explicit LogSource(std::string name) : name_(std::move(name)) {}
+
+    const std::string name_;
+    Position first_ = 1;
+    Position last_ = 0;
+    uint64_t tornBytes_ = 0;
+    std::optional<DirectoryFacts> facts_;
+};
+
+struct OpenedSource {
+    Failure failure;
+    std::unique_ptr<LogSource> source;
+};
+
+// A data directory, of a node or of a member, or a directory of segments.
+OpenedSource openDirectorySource(journal::Storage& storage, const std::string& directory);
+
+struct MemberSourceOptions {
+    std::string cluster = "verbex";
+    uint64_t patienceNs = 5'000'000'000;  // without a word of the member
+};
+// What a running member has released.
+OpenedSource openMemberSource(const transport::Address& address, const MemberSourceOptions& options);
+
+}  // namespace verbex::node
