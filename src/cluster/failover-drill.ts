@@ -14,6 +14,9 @@ import { keyOf, membersText } from './member-process.ts';
 const healMsMax = 30_000;
 const answerMsMax = 30_000;
 const lookMs = 5;
+/** Answers come at their pace: a fault's gap is the fault's. */
+const steadyMs = 200;
+const steadyGapMsMax = 100;
 /** What was on its way when the fault came has arrived by then. */
 const inFlightMs = 60;
 
@@ -89,7 +92,15 @@ export function percentilesOf(values: readonly number[]): Percentiles {
 /** What the drill needs of a cluster; a test has another one. */
 export type DrilledCluster = Pick<
   LocalCluster,
-  'ids' | 'description' | 'signal' | 'startMember' | 'processOf' | 'leader' | 'waitForLeader' | 'look'
+  | 'ids'
+  | 'description'
+  | 'signal'
+  | 'startMember'
+  | 'processOf'
+  | 'leader'
+  | 'waitForLeader'
+  | 'look'
+  | 'logEnd'
 >;
 
 export class FailoverDrill {
@@ -158,6 +169,7 @@ export class FailoverDrill {
     const led = this.#random() < 0.75 || others.length === 0;
     const member = led ? leader : others[Math.floor(this.#random() * others.length)]!;
     const restMs = kind === 'pause' ? 300 + this.#random() * 1200 : this.#random() * 600;
+    await this.#steady();
     await sleep(this.#random() * 150);
     this.#load.gap();
     const started = performance.now();
@@ -200,10 +212,22 @@ export class FailoverDrill {
       if (views.every(({ status }) => status !== undefined)) return leader;
       if (performance.now() > until) {
         const silent = views.filter(({ status }) => status === undefined).map(({ id }) => id);
-        throw new ClusterError('DRILL_STOPPED', `member ${silent.join(', ')} did not come back`);
+        throw new ClusterError(
+          'DRILL_STOPPED',
+          `member ${silent.join(', ')} did not come back within ${healMsMax} ms:\n${silent.map((id) => this.#cluster.logEnd(id)).join('\n')}`,
+        );
       }
       await sleep(lookMs);
     }
+  }
+
+  async #steady(): Promise<void> {
+    for (const until = performance.now() + answerMsMax; performance.now() < until; ) {
+      this.#load.gap();
+      await sleep(steadyMs);
+      if (this.#load.gap() < steadyGapMsMax) return;
+    }
+    throw new ClusterError('DRILL_STOPPED', `answers do not come steadily within ${answerMsMax} ms`);
   }
 
   async #answersAfter(acknowledged: number): Promise<void> {
