@@ -2,7 +2,7 @@
  * What the addon exports (native/addon), as TypeScript sees it. Positions are bigint, counts are numbers; errors are JavaScript Errors
  * with a stable `code` (docs/node.md lists them) and, where a journal is damaged, a `place`.
  */
-import type { NativeClusterLoadConstructor, NativeMemberConstructor } from './cluster-types.ts';
+import type { NativeBridgeConstructor, NativeClusterLoadConstructor, NativeMemberConstructor } from './cluster-types.ts';
 
 export type * from './cluster-types.ts';
 
@@ -467,6 +467,7 @@ export interface NativeLoadConstructor {
 export interface Addon {
   readonly NativeMember: NativeMemberConstructor;
   readonly NativeClusterLoad: NativeClusterLoadConstructor;
+  readonly NativeBridge: NativeBridgeConstructor;
   readonly NativeLoad: NativeLoadConstructor;
   readonly NativeBus: NativeBusConstructor;
   readonly NativeCore: NativeCoreConstructor;
