@@ -25,6 +25,7 @@ napi_value define(napi_env env, napi_value exports) {
     defineNativeLoad(env, exports);
     defineNativeMember(env, exports);
     defineNativeClusterLoad(env, exports);
+    defineSimulatorFunctions(env, exports);
     defineJournalFunctions(env, exports);
     defineLayout(env, exports);
     defineCoverage(env, exports);
