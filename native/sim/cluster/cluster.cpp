@@ -184,9 +184,9 @@ private:
             [this](uint32_t client, NodeId connection) { clients_[client]->onClosed(connection); },
         });
         control_.watch(
-            [this](const Configuration&, const Configuration& after) {
+            [this](const Configuration& before, const Configuration& after) {
                 report_.counters.swaps++;
-                oracle_.onChange(after);
+                oracle_.onChange(before, after);
             },
             [this](const std::string& text) { problem(text); });
         control_.wakes([this](MemberId member) { members_[member - 1]->wake(); });
