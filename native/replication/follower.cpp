@@ -92,6 +92,7 @@ void Replica::follow(const AppendFrame& frame) {
     if (options_.mutant == Mutant::VoteSkipped) return;
     // The leader hears the wrong result once more, before this member falls silent.
     AckFrame ack;
+    ack.header.flags = kAckResultOnly;
     ack.incarnation = facts_.incarnation;
     ack.position = frame.released;
     ack.hash = own;

@@ -54,17 +54,19 @@ void Replica::lead() {
     counters_.takeovers++;
     heardLeader_ = facts_.id;
     for (auto& [id, peer] : progress_) peer.heardAt = now_.steadyNs;
-    (void)makeEntry(true);
+    // A standby site's log is the other site's, word for word: it adds nothing of its own.
+    if (known_.site != Site::Standby) (void)makeEntry(true);
 }
 
 // ---- entries
 
 Answered Replica::submit(std::span<const std::byte> commands, uint32_t count, uint32_t& taken) {
     taken = 0;
-    if (role_ == Role::Halted || known_.fenced) return Answered::Halted;
+    if (role_ == Role::Halted || known_.site == Site::Fenced) return Answered::Halted;
     if (role_ != Role::Leader) return Answered::NotLeader;
+    if (known_.site == Site::Standby) return Answered::Standby;
     if (known_.sync.size() < options_.minSync) return Answered::Halted;
-    const bool closing = changing_.has_value() && changing_->fenced;
+    const bool closing = changing_.has_value() && changing_->site != Site::Active;
     if (yieldTo_ != 0 || closing) return Answered::Busy;
     static thread_local std::vector<uint32_t> ends;
     if (!checkCommands(commands, count, ends)) return Answered::Malformed;
@@ -79,12 +81,29 @@ Answered Replica::submit(std::span<const std::byte> commands, uint32_t count, ui
     return taken == count ? Answered::Taken : Answered::Busy;
 }
 
+Answered Replica::ingest(const EntryHeader& header, std::span<const std::byte> payload) {
+    if (role_ == Role::Halted) return Answered::Halted;
+    if (role_ != Role::Leader) return Answered::NotLeader;
+    if (known_.site != Site::Standby || changing_.has_value()) return Answered::Busy;
+    if (header.count == 0 || header.last() <= with_.log.last()) return Answered::Taken;
+    if (header.first != with_.log.last() + 1) return Answered::PositionLost;
+    if (header.payloadBytes != payload.size() || payload.size() > kBatchBytesMax ||
+        header.payloadCrc != crc32c(payload.data(), payload.size())) {
+        return Answered::Malformed;
+    }
+    if (with_.log.last() - with_.outputs.released() >= options_.windowCommands) return Answered::Busy;
+    EntryHeader own = header;
+    own.epoch = term_;  // epochs are this site's
+    return appendEntry(own, payload) ? Answered::Taken : Answered::Halted;
+}
+
 bool Replica::makeEntries() {
     if (yieldTo_ != 0 && now_.steadyNs > yieldUntil_) yieldTo_ = 0;
     const uint64_t time = with_.executor->time();
     const uint64_t passed = now_.wallNs > time ? now_.wallNs - time : 0;
     const bool idle = pendingCount_ == 0;
-    if (idle && changing_.has_value() && changing_->fenced) return false;
+    const bool closing = changing_.has_value() && changing_->site != Site::Active;
+    if (idle && (closing || known_.site != Site::Active)) return false;
     if (idle && (passed < options_.idleTickNs || yieldTo_ != 0)) return false;
     // The window bounds what waits for its commit; the clock's commands wait too.
     if (idle && with_.log.last() - with_.outputs.released() >= options_.windowCommands) return false;
@@ -218,7 +237,9 @@ void Replica::onAck(MemberId from, const AckFrame& frame) {
         peer.next = frame.last + 1;
     }
     if (frame.position > with_.log.last()) return;
-    peer.acknowledged = std::max(peer.acknowledged, frame.position);
+    if ((frame.header.flags & kAckResultOnly) == 0) {
+        peer.acknowledged = std::max(peer.acknowledged, frame.position);
+    }
     compare(peer, frame.position, frame.hash);
 }
 
@@ -270,6 +291,10 @@ void Replica::align(MemberId from, Progress& peer) {
 
 // Of two results at one position one is wrong, or they are equal up to there.
 void Replica::compare(Progress& peer, Position position, const Digest128& hash) {
+    if (position >= peer.said) {
+        peer.said = position;
+        peer.saidHash = hash;
+    }
     Digest128 own;
     if (position <= peer.matched || peer.differs != 0) return;
     if (position <= with_.log.last() && hashAt(position, own)) {

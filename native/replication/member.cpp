@@ -75,8 +75,10 @@ Result<std::unique_ptr<Member>> Member::open(const MemberOptions& given, journal
         if (facts.cluster != hashOf(options.cluster) || facts.id != options.id) {
             return Status(StatusCode::Refused, options.data + " belongs to another cluster or member");
         }
-        const bool vouched =
-            vouches(facts, boot) || options.replica.mutant == Mutant::VouchAfterRestart;
+        // Where there is nobody else, nobody else can have what this log may have lost: a lone member in
+        // memory mode goes on with what it has, as its mode says.
+        const bool vouched = vouches(facts, boot) || options.replica.members.size() == 1 ||
+                             options.replica.mutant == Mutant::VouchAfterRestart;
         if (!vouched && facts.incarnation != 0) facts.incarnation++;
         facts.durable = options.replica.durable && (facts.durable || facts.closed || !vouched);
     }
@@ -152,8 +154,9 @@ Status Member::close() {
 Status Member::evict(MemberId member) { return parts_->replica->evict(member); }
 Status Member::readmit(MemberId member) { return parts_->replica->readmit(member); }
 Status Member::force() { return parts_->replica->force(); }
-Status Member::fenceSite() { return parts_->replica->fenceSite(true); }
-Status Member::activateSite() { return parts_->replica->fenceSite(false); }
+Status Member::fenceSite() { return parts_->replica->become(Site::Fenced); }
+Status Member::activateSite() { return parts_->replica->become(Site::Active); }
+Status Member::standbySite() { return parts_->replica->become(Site::Standby); }
 Status Member::promote(MemberId member) { return parts_->replica->promote(member); }
 
 bool Member::failed() const { return !parts_->replica->failure().isOk(); }

@@ -193,6 +193,8 @@ void Replica::bootstrap() {
     }
     std::sort(first.sync.begin(), first.sync.end(),
               [](const SyncMember& a, const SyncMember& b) { return a.id < b.id; });
+    if (first.member(facts_.id) == nullptr) return;
+    first.site = options_.standby ? Site::Standby : Site::Active;
     first.writer = facts_.id;
     first.writerNonce = ++nonce_;
     revision_ = 0;
@@ -218,6 +220,7 @@ void Replica::learn(const Configuration& configuration, uint64_t revision) {
         // Readmitted: what it said before it was evicted is forgotten.
         if (configuration.evictedMember(each.id) == nullptr) progress_.erase(each.id);
     }
+    const bool wasStandby = known_.site == Site::Standby;
     known_ = configuration;
     revision_ = revision;
     changing_.reset();
@@ -242,14 +245,16 @@ void Replica::learn(const Configuration& configuration, uint64_t revision) {
         halt("evicted: see the record of the control store");
         return;
     }
-    if (known_.fenced && known_.reservedEpoch > facts_.promised) (void)promise(known_.reservedEpoch);
+    if (known_.site == Site::Fenced && known_.reservedEpoch > facts_.promised) (void)promise(known_.reservedEpoch);
     if (role_ == Role::Follower) return;
     const bool mine = known_.epoch == term_ && known_.leader == facts_.id;
     const bool reserved = known_.reservedEpoch == term_ && known_.candidate == facts_.id;
-    if (role_ == Role::Leader ? !mine || known_.reservedEpoch != 0 || known_.fenced
-                             : !mine && !reserved) {
-        if (role_ != Role::Reserving) stepDown();
-    }
+    const bool over = role_ == Role::Leader
+                          ? !mine || known_.reservedEpoch != 0 || known_.site == Site::Fenced
+                          : !mine && !reserved;
+    if (over && role_ != Role::Reserving) stepDown();
+    // A standby site that becomes the active one has an epoch to begin.
+    if (role_ == Role::Leader && wasStandby && known_.site == Site::Active) (void)makeEntry(true);
 }
 
 void Replica::onSwapped(const Configuration& now) {
@@ -355,7 +360,15 @@ void Replica::halt(const std::string& why) {
 }
 
 void Replica::fail(const Status& why) {
-    if (failure_.isOk()) failure_ = why;
+    if (failure_.isOk()) {
+        failure_ = why;
+        // What a failed disk has kept nobody knows, in this start of the machine neither: the next start
+        // must not vouch for it. If this can't be stored, the disk will hardly answer then.
+        MemberFacts doubted = facts_;
+        doubted.boot = 0;
+        doubted.closed = doubted.durable = false;
+        if (with_.store(doubted)) facts_ = doubted;
+    }
     halt(why.toString());
 }
 

@@ -49,6 +49,7 @@ struct ReplicaOptions {
     std::vector<MemberPlace> members;   // all of them, this one too
     uint32_t hotWanted = 2;             // the sync set is kept at so many, from warm ones where need be
     bool durable = false;               // acknowledge what is durable, not what is written
+    bool standby = false;               // what the first record says
     uint32_t minSync = 1;               // fewer, and the leader takes no commands
     uint64_t heartbeatNs = 10'000'000;
     uint64_t suspectNs = 120'000'000;   // without a word of the leader
@@ -97,6 +98,10 @@ public:
     [[nodiscard]] uint64_t nextTimer() const;
 
     // ---- clients
+    // A bridge's: the entry behind the log's end is taken, one that is here already is passed over. Where
+    // this member leads a standby site.
+    Answered ingest(const EntryHeader& header, std::span<const std::byte> payload);
+    [[nodiscard]] Position last() const { return with_.log.last(); }
     // Takes as many commands as there is room for. Not where this member does not lead.
     Answered submit(std::span<const std::byte> commands, uint32_t count, uint32_t& taken);
     [[nodiscard]] MemberId leader() const;  // as far as known; 0: nobody
@@ -111,7 +116,7 @@ public:
     Status evict(MemberId member);
     Status readmit(MemberId member);
     Status force();
-    Status fenceSite(bool fenced);
+    Status become(Site site);
     Status promote(MemberId member);
 
     // ---- what others look at
@@ -143,6 +148,8 @@ public:
         Position matched = 0;        // its results equal ours up to here
         Position differs = 0;        // the first position where they were seen to differ; 0: nowhere
         Digest128 differsFound;
+        Position said = 0;           // where its latest result is from
+        Digest128 saidHash;
         uint64_t heartbeatAt = 0;    // when something was last sent
         uint64_t probeAt = 0;
         std::vector<EpochEnd> ends;  // of its log, as it last said
@@ -233,6 +240,7 @@ private:
     bool change(Configuration wanted);
     bool shrink();
     void confess();
+    [[nodiscard]] bool opponentsAgree();
     bool grow();
     bool vote();
     Status command(const char* what, Configuration wanted);

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
 
 #include "model/explorer.h"
 
@@ -58,17 +61,31 @@ TEST_P(EveryState, IsSound) {
                 static_cast<unsigned long long>(explored.states), explored.depth);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Worlds, EveryState,
-    testing::Values(worldOf("ThreeMembersFourEpochs", 3, 3, 4, 2, 0, 0),
-                    worldOf("ThreeMembersThreeEntries", 3, 3, 3, 3, 0, 0),
-                    worldOf("ThreeMembersOneLossOneChange", 3, 3, 3, 2, 1, 1),
-                    worldOf("APairAndAWarmOneOneLossTwoChanges", 3, 2, 3, 1, 1, 2),
-                    worldOf("APairAndAWarmOneTwoEntries", 3, 2, 2, 2, 1, 2),
-                    worldOf("ThreeMembersPowerCutDurable", 3, 3, 3, 2, 1, 0, true),
-                    worldOf("FourMembers", 4, 4, 3, 1, 0, 0),
-                    worldOf("FourMembersOneChange", 4, 4, 2, 2, 0, 1)),
-    [](const auto& info) { return std::string(info.param.name); });
+// VERBEX_MODEL=large: millions of states more, for a run of minutes.
+std::vector<WorldOptions> worlds() {
+    std::vector<WorldOptions> worlds{
+        worldOf("ThreeMembersFourEpochs", 3, 3, 4, 2, 0, 0),
+        worldOf("ThreeMembersThreeEntries", 3, 3, 3, 3, 0, 0),
+        worldOf("ThreeMembersOneLossOneChange", 3, 3, 3, 2, 1, 1),
+        worldOf("APairAndAWarmOneOneLossTwoChanges", 3, 2, 3, 1, 1, 2),
+        worldOf("APairAndAWarmOneTwoEntries", 3, 2, 2, 2, 1, 2),
+        worldOf("ThreeMembersPowerCutDurable", 3, 3, 3, 2, 1, 0, true),
+        worldOf("FourMembers", 4, 4, 3, 1, 0, 0),
+        worldOf("FourMembersOneChange", 4, 4, 2, 2, 0, 1),
+    };
+    const char* given = std::getenv("VERBEX_MODEL");
+    if (given == nullptr || std::string(given) != "large") return worlds;
+    worlds.push_back(worldOf("LargeThreeMembersOneLossTwoChanges", 3, 3, 3, 2, 1, 2));
+    worlds.push_back(worldOf("LargeThreeMembersFourEpochsOneChange", 3, 3, 4, 2, 0, 1));
+    worlds.push_back(worldOf("LargeAPairAndAWarmOneOneLossOneChange", 3, 2, 3, 2, 1, 1));
+    worlds.push_back(worldOf("LargeAPairPowerCutDurable", 3, 2, 3, 2, 1, 0, true));
+    worlds.push_back(worldOf("LargeFourMembersThreeEpochs", 4, 4, 3, 2, 0, 0));
+    worlds.push_back(worldOf("LargeThreeOfFourMembersOneChange", 4, 3, 3, 1, 0, 1));
+    return worlds;
+}
+
+INSTANTIATE_TEST_SUITE_P(Worlds, EveryState, testing::ValuesIn(worlds()),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 // ---- every rule
 
