@@ -20,6 +20,7 @@ import { loadCommand } from './load.ts';
 import { Output, type Streams } from './output.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
+import { simCommand } from './sim.ts';
 import { topCommand } from './top.ts';
 
 export const commands: readonly Command[] = [
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   gatewayAuditCommand,
   loadCommand,
   benchCommand,
+  simCommand,
   topCommand,
   doctorCommand,
   ...clusterCommands,
