@@ -20,6 +20,7 @@ import { loadCommand } from './load.ts';
 import { Output, type Streams } from './output.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
+import { clusterBridgeCommand, siteStandbyCommand, siteSwitchCommand } from './site.ts';
 import { topCommand } from './top.ts';
 
 export const commands: readonly Command[] = [
@@ -37,6 +38,9 @@ export const commands: readonly Command[] = [
   topCommand,
   doctorCommand,
   ...clusterCommands,
+  clusterBridgeCommand,
+  siteSwitchCommand,
+  siteStandbyCommand,
   drillFailoverCommand,
 ];
 

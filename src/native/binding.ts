@@ -7,8 +7,8 @@ import { NativeError } from '../errors/errors.ts';
 import type {
   Addon,
   Layout,
-  NativeBus as NativeBusObject,
   NativeBridge as NativeBridgeObject,
+  NativeBus as NativeBusObject,
   NativeClusterLoad as NativeClusterLoadObject,
   NativeCore as NativeCoreObject,
   NativeLoad as NativeLoadObject,

@@ -2,7 +2,11 @@
  * What the addon exports (native/addon), as TypeScript sees it. Positions are bigint, counts are numbers; errors are JavaScript Errors
  * with a stable `code` (docs/node.md lists them) and, where a journal is damaged, a `place`.
  */
-import type { NativeBridgeConstructor, NativeClusterLoadConstructor, NativeMemberConstructor } from './cluster-types.ts';
+import type {
+  NativeBridgeConstructor,
+  NativeClusterLoadConstructor,
+  NativeMemberConstructor,
+} from './cluster-types.ts';
 
 export type * from './cluster-types.ts';
 
