@@ -26,6 +26,7 @@ napi_value define(napi_env env, napi_value exports) {
     defineNativeMember(env, exports);
     defineNativeBridge(env, exports);
     defineNativeClusterLoad(env, exports);
+    defineHostFunctions(env, exports);
     defineJournalFunctions(env, exports);
     defineLayout(env, exports);
     defineCoverage(env, exports);

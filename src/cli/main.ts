@@ -13,6 +13,7 @@ import { drillFailoverCommand } from './drill.ts';
 import { explainCommand } from './explain.ts';
 import { gatewayAuditCommand } from './gateway-audit.ts';
 import { hashCommand } from './hash.ts';
+import { hostCheckCommand } from './host-check.ts';
 import { journalDumpCommand } from './journal-dump.ts';
 import { journalRecoverCommand } from './journal-recover.ts';
 import { journalVerifyCommand } from './journal-verify.ts';
@@ -37,6 +38,7 @@ export const commands: readonly Command[] = [
   benchCommand,
   topCommand,
   doctorCommand,
+  hostCheckCommand,
   ...clusterCommands,
   clusterBridgeCommand,
   siteSwitchCommand,
