@@ -74,6 +74,7 @@ bool Replica::step(Moment now) {
         considerTakeover();
         if (role_ == Role::Fencing) fence();
         if (role_ == Role::Adopting) adopt();
+        if (role_ == Role::Halted) return true;
         if (role_ == Role::Leader) done |= makeEntries();
         if (Status status = with_.log.write(); !status.isOk()) {
             fail(status);

@@ -76,6 +76,18 @@ export interface NodeOptions extends Limits {
   readonly pruneSegments?: boolean;
   /** Absent: no gateways. */
   readonly gateways?: NativeGatewayOptions;
+  /** Absent: the node gives positions itself. */
+  readonly cluster?: NativeClusterConnection;
+}
+
+/** A cluster whose edge the node is, flat. */
+export interface NativeClusterConnection {
+  /** A line a member, with a tab: id, "host:port". */
+  readonly members: string;
+  readonly name: string;
+  readonly edge: number;
+  readonly transport?: 'auto' | 'tcp' | 'shm' | 'verbs';
+  readonly key?: string;
 }
 
 /** The gateways' options, flat (native/addon/gateway_options.cpp). Addresses are "host:port", "" for none. */

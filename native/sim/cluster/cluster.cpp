@@ -82,9 +82,9 @@ public:
         nemesis_.start();
         operate();
         const uint64_t healAt = plan_.faultsForNs;
-        while (good() && timeline_.runNext(healAt)) {
+        while (good() && !blocked_ && timeline_.runNext(healAt)) {
         }
-        if (good()) heal();
+        if (good() && !blocked_) heal();
         const uint64_t end = healAt + kHealedNs;
         while (good() && !settled_ && !blocked_ && timeline_.runNext(end)) {
         }
@@ -197,6 +197,12 @@ private:
     }
 
     void onCalled(SimulatedMember& member) {
+        // A single member that computes wrong has nobody to be compared with: nothing can be said then.
+        const Configuration& record = control_.record();
+        if (member.flipped && record.sync.size() == 1 && record.sync[0].id == member.id()) {
+            blocked_ = true;
+            return;
+        }
         oracle_.look(member);
         const replication::Replica& replica = member.member().replica();
         timeline_.fold(static_cast<uint64_t>(replica.role()) << 56 | member.member().log().last());
@@ -211,9 +217,6 @@ private:
         // Its state has been made anew from its log.
         if (now.truncations != before.truncations) member.flipped = false;
         if (now.takeovers != before.takeovers) nemesis_.onLeader(member);
-        // A single member that computes wrong has nobody to be compared with: nothing can be said then.
-        const Configuration& record = control_.record();
-        if (member.flipped && record.sync.size() == 1 && record.sync[0].id == member.id()) blocked_ = true;
     }
 
     // ---- whoever looks after the cluster

@@ -77,12 +77,14 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
     const auto often = [&plan, &random](Fault fault, uint64_t least, uint64_t most) {
         plan.every(fault) = random.between(least, most) * kMillis;
     };
+    if (mutant == Mutant::None) return;
+    // So that what is found is the broken rule.
+    plan.every(Fault::FlipState) = plan.every(Fault::FlipResult) = 0;
     switch (mutant) {
         case Mutant::None:
-        case Mutant::DuplicateApplied:
+        case Mutant::DuplicateApplied: return;
         case Mutant::CommitOldEpoch:
         case Mutant::AdoptShorterLog:
-            if (mutant == Mutant::None || mutant == Mutant::DuplicateApplied) return;
             plan.hot = 3;
             often(Fault::IsolateLeader, 150, 400);
             plan.every(Fault::CrashNewLeader) = 50;
