@@ -98,7 +98,7 @@ TEST_P(BrokenRule, IsNoticed) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rules, BrokenRule,
-    testing::Values(Bound{Mutant::FenceBeforeDead, 100}, Bound{Mutant::CommitOldEpoch, 400},
+    testing::Values(Bound{Mutant::FenceBeforeDead, 400}, Bound{Mutant::CommitOldEpoch, 400},
                     Bound{Mutant::TruncateByCommit, 20}, Bound{Mutant::AckBeforeStore, 5},
                     Bound{Mutant::VouchAfterRestart, 40}, Bound{Mutant::FenceTooFew, 20},
                     Bound{Mutant::GrowBeforeAck, 40}, Bound{Mutant::VoteSkipped, 10},
