@@ -59,7 +59,7 @@ void SimulatedMember::start() {
         return;
     }
     member_ = opened.take();
-    flipped = false;
+    flipped = doomed = false;
     syncing_ = preparing_ = false;
     called();
     if (member_ != nullptr) scheduleStep(timeline_.now());
@@ -200,6 +200,7 @@ void SimulatedMember::called() {
     noteHeld();
     onCalled_(*this);
     if (member_->failed()) {
+        held_.lost = true;  // the next start says so
         timeline_.after(20 * kMillis + random_.below(300 * kMillis), [this, life = life_] {
             if (life != life_ || member_ == nullptr) return;
             kill(RestartMode::ProcessCrash);
