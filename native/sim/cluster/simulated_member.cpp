@@ -221,7 +221,8 @@ void SimulatedMember::scheduleSync() {
             if (life != life_ || member_ == nullptr) return;
             syncing_ = false;
             if (paused_ || member_->failed()) return;
-            (void)member_->log().syncNow();
+            const Status status = member_->log().syncNow();
+            if (!status.isOk()) member_->replica().fail(status);
             called();
             wake();
         });
@@ -232,7 +233,9 @@ void SimulatedMember::scheduleSync() {
             if (life != life_ || member_ == nullptr) return;
             preparing_ = false;
             if (paused_ || member_->failed()) return;
-            (void)member_->log().prepareNow();
+            // No room for the next segment is no failure yet: the current one has its own.
+            const Status status = member_->log().prepareNow();
+            if (!status.isOk() && status.code() != StatusCode::NoSpace) member_->replica().fail(status);
             called();
         });
     }
