@@ -133,7 +133,11 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
             often(Fault::FlipResult, 200, 500);
             break;
         case Mutant::ActivateBeforeSync:
-            plan.hot = 3;
+            // With three, whoever is fenced meets every quorum, so a quorum has it already.
+            plan.hot = 4;
+            plan.minSync = 1;
+            plan.noRoomRate = 100'000;
+            plan.every(Fault::CrashNewLeader) = 40;
             often(Fault::IsolateLeader, 200, 500);
             often(Fault::Isolate, 200, 500);
             often(Fault::CrashLeader, 200, 500);
@@ -154,13 +158,14 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
             often(Fault::CrashLeader, 200, 500);
             break;
         case Mutant::ChangeByCommitOnly:
-            plan.hot = 3;
+            plan.hot = 2;
+            plan.minSync = 1;
             plan.durable = false;
             plan.noRoomRate = 300'000;
-            plan.batchBytes = 128;
             often(Fault::CrashLeader, 200, 400);
             often(Fault::PowerCut, 150, 300);
             often(Fault::Isolate, 150, 400);
+            often(Fault::Promote, 100, 300);
             break;
         case Mutant::IgnoreChecksum: plan.flipRate = 50'000; break;
     }
