@@ -41,6 +41,7 @@ void defineNativeBridge(napi_env env, napi_value exports);
 void defineNativeClusterLoad(napi_env env, napi_value exports);
 void defineNativeBus(napi_env env, napi_value exports);
 void defineSimulatorFunctions(napi_env env, napi_value exports);
+void defineHostFunctions(napi_env env, napi_value exports);
 void defineJournalFunctions(napi_env env, napi_value exports);
 void defineLayout(napi_env env, napi_value exports);
 void defineCoverage(napi_env env, napi_value exports);

@@ -27,6 +27,7 @@ napi_value define(napi_env env, napi_value exports) {
     defineNativeBridge(env, exports);
     defineNativeClusterLoad(env, exports);
     defineSimulatorFunctions(env, exports);
+    defineHostFunctions(env, exports);
     defineJournalFunctions(env, exports);
     defineLayout(env, exports);
     defineCoverage(env, exports);

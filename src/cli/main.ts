@@ -13,6 +13,7 @@ import { drillFailoverCommand } from './drill.ts';
 import { explainCommand } from './explain.ts';
 import { gatewayAuditCommand } from './gateway-audit.ts';
 import { hashCommand } from './hash.ts';
+import { hostCheckCommand } from './host-check.ts';
 import { journalDumpCommand } from './journal-dump.ts';
 import { journalRecoverCommand } from './journal-recover.ts';
 import { journalVerifyCommand } from './journal-verify.ts';
@@ -21,6 +22,7 @@ import { Output, type Streams } from './output.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
 import { simCommand } from './sim.ts';
+import { clusterBridgeCommand, siteStandbyCommand, siteSwitchCommand } from './site.ts';
 import { topCommand } from './top.ts';
 
 export const commands: readonly Command[] = [
@@ -38,7 +40,11 @@ export const commands: readonly Command[] = [
   simCommand,
   topCommand,
   doctorCommand,
+  hostCheckCommand,
   ...clusterCommands,
+  clusterBridgeCommand,
+  siteSwitchCommand,
+  siteStandbyCommand,
   drillFailoverCommand,
 ];
 

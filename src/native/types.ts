@@ -510,6 +510,10 @@ export interface Addon {
   explainAt(dir: string, limits: Limits, upTo: bigint): Promise<string>;
   /** {"name", "threads", "spinNs", "cores"} as JSON, or "" where the text is no plan. */
   threadPlan(text: string): string;
+  /** Computes in every rounding mode on so many threads (0: twice the cores); JSON: threads, checks, signals, contextSwitches, wrong, first, host. */
+  roundingSoak(milliseconds: number, threads: number): Promise<string>;
+  /** JSON: processor, microcode, kernel, host, floatingEnvironment. */
+  hostFacts(): string;
   readonly layout: Layout;
   readonly version: string;
   readonly compiler: string;
