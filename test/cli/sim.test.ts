@@ -35,7 +35,14 @@ describe('verbex sim', () => {
   });
 
   test('a failing seed is named with its problem and how to see it again', async () => {
-    const { code, answer, err } = await sim('--mutant', 'duplicate-applied', '--seeds', '2', '--threads', '1');
+    const { code, answer, err } = await sim(
+      '--mutant',
+      'duplicate-applied',
+      '--seeds',
+      '2',
+      '--threads',
+      '1',
+    );
     expect(answer.failed).toBeGreaterThan(0);
     const [failure] = answer.failures;
     expect(failure?.again).toBe(`verbex sim --seed ${failure?.seed} --seeds 1 --mutant duplicate-applied`);

@@ -97,6 +97,13 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
             plan.every(Fault::CrashNewLeader) = 50;
             break;
         case Mutant::FenceBeforeDead:
+            // A candidate that does not hear the leader, and a third one that hears both.
+            plan.hot = 3;
+            plan.wiresFence = false;
+            often(Fault::CutOneWay, 50, 200);
+            often(Fault::Bridge, 150, 400);
+            often(Fault::Flap, 150, 400);
+            break;
         case Mutant::ShrinkWithoutSwap:
         case Mutant::FenceTooFew:
             plan.hot = mutant == Mutant::FenceTooFew ? 3 : plan.hot;

@@ -50,7 +50,7 @@ TEST(SimulatedCluster, KeepsItsWordWhateverHappens) {
     EXPECT_GT(counters.cuts, 0u);
     EXPECT_GT(counters.diskFaults, 0u);
     // Where too many copies are lost a cluster stands still, as it must; that shows nothing, so it is rare.
-    EXPECT_LT(counters.blocked, options.seeds / 50);
+    EXPECT_LT(counters.blocked, options.seeds / 20);
 }
 
 TEST(SimulatedCluster, SameSeedIsTheSameRun) {
@@ -75,8 +75,8 @@ TEST(SimulatedCluster, ThreadsChangeNothing) {
     EXPECT_EQ(runClusters(options).traceHash, alone);
 }
 
-// Within how many seeds, from the first on, a broken rule is noticed. ActivateBeforeSync and ChangeByCommitOnly
-// are not here: each keeps what the other would lose (docs/simulator.md); test/native/model has them.
+// Within how many seeds, from the first on, a broken rule is noticed. ChangeByCommitOnly is
+// not here: docs/simulator.md says why; test/native/model has it.
 struct Bound {
     Mutant mutant;
     uint64_t seeds;
@@ -99,14 +99,14 @@ TEST_P(BrokenRule, IsNoticed) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rules, BrokenRule,
-    testing::Values(Bound{Mutant::FenceBeforeDead, 20}, Bound{Mutant::CommitOldEpoch, 500},
+    testing::Values(Bound{Mutant::FenceBeforeDead, 60}, Bound{Mutant::CommitOldEpoch, 200},
                     Bound{Mutant::TruncateByCommit, 60}, Bound{Mutant::AckBeforeStore, 10},
                     Bound{Mutant::VouchAfterRestart, 80}, Bound{Mutant::FenceTooFew, 40},
                     Bound{Mutant::GrowBeforeAck, 40}, Bound{Mutant::VoteSkipped, 20},
                     Bound{Mutant::DuplicateApplied, 2}, Bound{Mutant::AdoptShorterLog, 40},
-                    Bound{Mutant::IgnoreChecksum, 10}, Bound{Mutant::ShrinkWithoutSwap, 10},
-                    Bound{Mutant::AckUnverified, 60}, Bound{Mutant::TruncateStale, 500},
-                    Bound{Mutant::AlignTooEarly, 400}),
+                    Bound{Mutant::ActivateBeforeSync, 40}, Bound{Mutant::IgnoreChecksum, 10},
+                    Bound{Mutant::ShrinkWithoutSwap, 10}, Bound{Mutant::AckUnverified, 60},
+                    Bound{Mutant::TruncateStale, 400}, Bound{Mutant::AlignTooEarly, 250}),
     [](const auto& each) {
         std::string name = mutantName(each.param.mutant);
         for (char& c : name) c = c == '-' ? '_' : c;
