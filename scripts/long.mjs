@@ -1,9 +1,10 @@
-// npm run test:long [-- --minutes M] [--seed S] [--handoffs N] [--frames N]: campaigns that npm test runs in small.
+// npm run test:long [-- --minutes M] [--seed S] [--sim-seeds N] [--handoffs N] [--frames N]: campaigns that npm test runs in small.
 //
 // Serial equivalence of the pipeline for M minutes (default 10) from a seed that is drawn, and said, unless given;
-// then N hand-offs (default a billion) through each of the rings; then N frames (default ten million) over each transport,
+// then N runs of simulated clusters (default 20,000) from that seed; then N hand-offs (default a billion) through each of the rings; then N frames (default ten million) over each transport,
 // verbs in the soft-RoCE machine; then every state of the larger worlds of the replication protocol. Prints what it did, with seeds.
 import { randomInt } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { main, StepFailed, say } from './steps/console.mjs';
 import { runNativeTests } from './steps/native-tests.mjs';
@@ -29,12 +30,14 @@ await main(async (args) => {
     options: {
       minutes: { type: 'string', default: '10' },
       seed: { type: 'string', default: String(randomInt(1, 2 ** 31)) },
+      'sim-seeds': { type: 'string', default: '20000' },
       handoffs: { type: 'string', default: '1000000000' },
       frames: { type: 'string', default: '10000000' },
     },
   });
   const minutes = positive(values, 'minutes');
   const seed = positive(values, 'seed');
+  const simSeeds = positive(values, 'sim-seeds');
   const handoffs = positive(values, 'handoffs');
   const frames = positive(values, 'frames');
   const skippedParts = await setupNativeTests();
@@ -43,7 +46,7 @@ await main(async (args) => {
     throw new StepFailed('the native tests cannot be built here');
   }
   say(
-    `equivalence: ${minutes} minutes from seed ${seed}; hand-offs: ${handoffs} a ring; frames: ${frames} a link`,
+    `equivalence: ${minutes} minutes from seed ${seed}; simulated clusters: ${simSeeds} from the same; hand-offs: ${handoffs} a ring; frames: ${frames} a link`,
   );
   const how = { folder: 'build/native', timeoutMs: (minutes + 60) * 60_000 };
   const total = await runNativeTests(['node'], {
@@ -51,6 +54,15 @@ await main(async (args) => {
     filter: '*quivalence*',
     environment: {
       VERBEX_EQUIVALENCE_SECONDS: String((minutes * 60) / shares),
+      VERBEX_SEED: String(seed),
+    },
+  });
+  const clusters = await runNativeTests(['sim'], {
+    ...how,
+    filter: 'SimulatedCluster.KeepsItsWord*',
+    environment: {
+      VERBEX_SIM_SEEDS: String(simSeeds),
+      VERBEX_SIM_THREADS: String(availableParallelism()),
       VERBEX_SEED: String(seed),
     },
   });
@@ -68,7 +80,7 @@ await main(async (args) => {
   const noMachine = await provideSoftRoce();
   if (noMachine !== undefined) saySkipped([noMachine]);
   const verbs = noMachine === undefined ? await runVerbsSoak(frames) : undefined;
-  for (const counts of [rings, links, worlds, verbs].filter((one) => one !== undefined)) {
+  for (const counts of [clusters, rings, links, worlds, verbs].filter((one) => one !== undefined)) {
     for (const key of Object.keys(total)) total[key] += counts[key];
   }
   process.stdout.write(`${closingLine(total)}\n`);

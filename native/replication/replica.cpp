@@ -71,6 +71,11 @@ bool Replica::step(Moment now) {
         if (now.steadyNs - readAt_ > kHaltedReadNs) readWanted_ = true;
         confess();
     } else {
+        // Who hears no leader may have been made a sync member by the last one, and not been told.
+        if (role_ == Role::Follower && now.steadyNs - heardAt_ > options_.suspectNs &&
+            now.steadyNs - readAt_ > kHaltedReadNs) {
+            readWanted_ = true;
+        }
         considerTakeover();
         if (role_ == Role::Fencing) fence();
         if (role_ == Role::Adopting) adopt();

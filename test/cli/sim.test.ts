@@ -55,7 +55,7 @@ describe('verbex sim', () => {
   });
 
   test('a broken rule that nobody notices is exit code 1', async () => {
-    // Two members and no trouble to speak of: too few runs to see it.
+    // One run is too few to meet what this rule is there for.
     const { code, answer } = await sim('--mutant', 'truncate-stale', '--seeds', '1');
     expect(answer.failed).toBe(0);
     expect(code).toBe(1);

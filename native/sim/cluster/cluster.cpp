@@ -303,7 +303,7 @@ private:
     }
 
     void heal() {
-        healedAt_ = timeline_.now();
+        healedAt_ = blockedSince_ = timeline_.now();
         nemesis_.stop();
         network_.heal();
         control_.heal();

@@ -46,7 +46,7 @@ bool Nemesis::mayLose(const SimulatedMember& member) const {
     uint32_t left = 0;
     for (const replication::SyncMember& sync : record.sync) {
         const SimulatedMember& other = *members_[sync.id - 1];
-        if (sync.id == member.id() || other.held().lost) continue;
+        if (sync.id == member.id() || other.held().lost || other.doomed) continue;
         if (other.held().incarnation == sync.incarnation) left++;
     }
     // One more than needed: the sync set may be about to change.
@@ -170,7 +170,9 @@ void Nemesis::strike(Fault fault) {
             crash(member, RestartMode::PowerCut);
             break;
         case Fault::PowerCutAll:
-            if (!plan_.durable) return;
+            for (const auto& each : members_) {
+                if (!each->held().vouches || each->doomed) return;
+            }
             for (const auto& each : members_) crash(*each, RestartMode::PowerCut);
             break;
         case Fault::Pause:
@@ -199,13 +201,15 @@ void Nemesis::strike(Fault fault) {
             break;
         case Fault::SlowDisk: member.slowUntil = timeline_.now() + aWhile(); break;
         case Fault::DiskFails:
-            if (!up) return;
+            if (!up || !mayLose(member)) return;
+            member.doomed = true;
             member.disk().failAt(member.disk().calls() + 1 + random_.below(30),
                                  random_.coin() ? DiskFault::IoError : DiskFault::NoSpace);
             break;
         case Fault::DiskStops: {
             if (!up) return;
             const bool machine = (member.held().vouches || mayLose(member)) && random_.coin();
+            member.doomed |= machine && !member.held().vouches;
             member.machineStops = machine;
             member.disk().crashAt(member.disk().calls() + 1 + random_.below(30),
                                   static_cast<CrashMoment>(random_.below(4)), random_.below(9));

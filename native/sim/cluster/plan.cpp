@@ -97,6 +97,13 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
             plan.every(Fault::CrashNewLeader) = 50;
             break;
         case Mutant::FenceBeforeDead:
+            // A candidate that does not hear the leader, and a third one that hears both.
+            plan.hot = 3;
+            plan.wiresFence = false;
+            often(Fault::CutOneWay, 50, 200);
+            often(Fault::Bridge, 150, 400);
+            often(Fault::Flap, 150, 400);
+            break;
         case Mutant::ShrinkWithoutSwap:
         case Mutant::FenceTooFew:
             plan.hot = mutant == Mutant::FenceTooFew ? 3 : plan.hot;
@@ -133,7 +140,11 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
             often(Fault::FlipResult, 200, 500);
             break;
         case Mutant::ActivateBeforeSync:
-            plan.hot = 3;
+            // With three, whoever is fenced meets every quorum, so a quorum has it already.
+            plan.hot = 4;
+            plan.minSync = 1;
+            plan.noRoomRate = 100'000;
+            plan.every(Fault::CrashNewLeader) = 40;
             often(Fault::IsolateLeader, 200, 500);
             often(Fault::Isolate, 200, 500);
             often(Fault::CrashLeader, 200, 500);
@@ -154,13 +165,14 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
             often(Fault::CrashLeader, 200, 500);
             break;
         case Mutant::ChangeByCommitOnly:
-            plan.hot = 3;
+            plan.hot = 2;
+            plan.minSync = 1;
             plan.durable = false;
             plan.noRoomRate = 300'000;
-            plan.batchBytes = 128;
             often(Fault::CrashLeader, 200, 400);
             often(Fault::PowerCut, 150, 300);
             often(Fault::Isolate, 150, 400);
+            often(Fault::Promote, 100, 300);
             break;
         case Mutant::IgnoreChecksum: plan.flipRate = 50'000; break;
     }

@@ -59,7 +59,7 @@ void SimulatedMember::start() {
         return;
     }
     member_ = opened.take();
-    flipped = false;
+    flipped = doomed = false;
     syncing_ = preparing_ = false;
     called();
     if (member_ != nullptr) scheduleStep(timeline_.now());
@@ -200,6 +200,7 @@ void SimulatedMember::called() {
     noteHeld();
     onCalled_(*this);
     if (member_->failed()) {
+        held_.lost = true;  // the next start says so
         timeline_.after(20 * kMillis + random_.below(300 * kMillis), [this, life = life_] {
             if (life != life_ || member_ == nullptr) return;
             kill(RestartMode::ProcessCrash);
@@ -220,7 +221,8 @@ void SimulatedMember::scheduleSync() {
             if (life != life_ || member_ == nullptr) return;
             syncing_ = false;
             if (paused_ || member_->failed()) return;
-            (void)member_->log().syncNow();
+            const Status status = member_->log().syncNow();
+            if (!status.isOk()) member_->replica().fail(status);
             called();
             wake();
         });
@@ -231,7 +233,9 @@ void SimulatedMember::scheduleSync() {
             if (life != life_ || member_ == nullptr) return;
             preparing_ = false;
             if (paused_ || member_->failed()) return;
-            (void)member_->log().prepareNow();
+            // No room for the next segment is no failure yet: the current one has its own.
+            const Status status = member_->log().prepareNow();
+            if (!status.isOk() && status.code() != StatusCode::NoSpace) member_->replica().fail(status);
             called();
         });
     }

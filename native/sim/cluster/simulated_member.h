@@ -73,6 +73,8 @@ public:
     WallClock wall;
     uint64_t slowUntil = 0;  // the disk
     bool machineStops = false;  // when the disk stops: the machine, not the process alone
+    // Its disk is about to do something after which it can't vouch for its log.
+    bool doomed = false;
     // A bit has been flipped in what this process holds.
     bool flipped = false;
     uint64_t flips = 0;  // ever
