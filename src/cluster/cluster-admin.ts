@@ -1,9 +1,12 @@
 // ClusterAdmin: all members of a cluster by their admin ports, wherever they run.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ClusterError } from '../errors/errors.ts';
 import type { OperatorWord } from '../native/cluster-types.ts';
 import { AdminClient } from './admin.ts';
 import { type ClusterDescription, memberOf, secretOf } from './description.ts';
 import { leaderOf, type MemberStatus } from './member-status.ts';
+
+const lookMs = 20;
 
 export class ClusterAdmin {
   readonly description: ClusterDescription;
@@ -45,11 +48,19 @@ export class ClusterAdmin {
     await this.#clients.get(id)!.operator(word, about);
   }
 
+  /** Whoever leads, or will in a moment: a takeover is no reason to send somebody away. Throws NO_LEADER. */
+  async someLeader(withinMs = 5000): Promise<number> {
+    for (const until = performance.now() + withinMs; performance.now() < until; await sleep(lookMs)) {
+      const leader = await this.leader();
+      if (leader !== undefined) return leader;
+    }
+    throw new ClusterError('NO_LEADER', `nobody leads ${this.description.name} at the moment`);
+  }
+
   /** To whoever leads; answers who that was. Throws NO_LEADER. */
   async tellLeader(word: OperatorWord, about: number): Promise<number> {
     memberOf(this.description, about);
-    const leader = await this.leader();
-    if (leader === undefined) throw new ClusterError('NO_LEADER', 'nobody leads at the moment');
+    const leader = await this.someLeader();
     await this.tell(leader, word, about);
     return leader;
   }
