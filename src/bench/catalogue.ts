@@ -128,6 +128,19 @@ export const catalogue: readonly BenchEntry[] = [
     cases: [],
   },
   {
+    name: 'cluster',
+    sentence:
+      'A cluster of 1, 2 and 3 members takes orders, loses its leader, and opens its directory again.',
+    picture: [
+      'client ──Submit──▶ leader ──Append──▶ member 2, member 3     every member: journal, risk, matching, result hash',
+      '   ◀──Events──  THE PUBLISH BARRIER ◀──Ack, hash──',
+    ].join('\n'),
+    workload:
+      'Members are threads with links between them as between processes; the client is one more. Orders of 64 accounts on four instruments around a middle price, each counted when the last event of its command is back: stored, executed, committed by a majority, voted. ordersPerSecond: --window in flight; p50Us and the rest: at --rate, from the first sending. ofOneMember compares with one member in the same run. takeoverMs: the longest time without an answer when the leader stops where it stands; recoveryMs: to open its directory again. Cases take turns; a figure is the median of the runs.',
+    options: ['orders', 'rate', 'window', 'runs', 'transport', 'dir'],
+    cases: [],
+  },
+  {
     name: 'journal',
     sentence: "The journal's writer stores batches.",
     picture:

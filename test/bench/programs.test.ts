@@ -44,6 +44,7 @@ describe('native programs', () => {
     snapshot: ['--orders', '2000', '--rate', '2000', '--runs', '1'],
     recovery: ['--operations', '4000', '--runs', '1'],
     fanout: ['--operations', '2000', '--runs', '1'],
+    cluster: ['--orders', '2000', '--rate', '2000', '--runs', '1', '--transport', 'tcp'],
     scale: ['--operations', '1000', '--runs', '1', '--largest', '1000'],
     presets: ['--operations', '1000', '--memory', '64'],
   };
@@ -72,6 +73,12 @@ describe('native programs', () => {
           expect(one.deliveriesPerOrder).toBeGreaterThanOrEqual(1);
           expect(one.deliveriesPerOrder).toBeLessThanOrEqual(1.3);
         }
+      }
+      if (name === 'cluster') {
+        expect(cases.map((one) => `${one.members} ${one.acknowledge}`)).toEqual([
+          ...['1 memory', '2 memory', '3 memory'],
+          ...['1 durable', '2 durable', '3 durable'],
+        ]);
       }
       if (name === 'scale') expect(kinds(cases)).toEqual(['memory', 'orders', 'accounts', 'instruments']);
       if (name === 'presets') {
