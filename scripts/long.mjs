@@ -2,7 +2,7 @@
 //
 // Serial equivalence of the pipeline for M minutes (default 10) from a seed that is drawn, and said, unless given;
 // then N hand-offs (default a billion) through each of the rings; then N frames (default ten million) over each transport,
-// verbs in the soft-RoCE machine. Prints what it did, with seeds.
+// verbs in the soft-RoCE machine; then every state of the larger worlds of the replication protocol. Prints what it did, with seeds.
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { main, StepFailed, say } from './steps/console.mjs';
@@ -64,10 +64,11 @@ await main(async (args) => {
     filter: '*Soak*:-Verbs*',
     environment: { VERBEX_SOAK_FRAMES: String(frames) },
   });
+  const worlds = await runNativeTests(['model'], { ...how, environment: { VERBEX_MODEL: 'large' } });
   const noMachine = await provideSoftRoce();
   if (noMachine !== undefined) saySkipped([noMachine]);
   const verbs = noMachine === undefined ? await runVerbsSoak(frames) : undefined;
-  for (const counts of [rings, links, verbs].filter((one) => one !== undefined)) {
+  for (const counts of [rings, links, worlds, verbs].filter((one) => one !== undefined)) {
     for (const key of Object.keys(total)) total[key] += counts[key];
   }
   process.stdout.write(`${closingLine(total)}\n`);

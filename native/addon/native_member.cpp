@@ -19,6 +19,7 @@
 #include "node/control_bridge.h"
 #include "node/file_control.h"
 #include "node/member_host.h"
+#include "replication/floating_environment.h"
 
 namespace verbex::addon {
 
@@ -360,6 +361,12 @@ napi_value operatorWord(const Arguments& arguments) {
     if (word == "damageResult") {
         run = [](Member& member) {
             member.executor().damageResult();
+            return Status();
+        };
+    }
+    if (word == "damageRounding") {
+        run = [](Member&) {
+            replication::damageFloatingEnvironment();
             return Status();
         };
     }

@@ -148,6 +148,8 @@ struct ClusterLoad::Parts final : replication::ClusterClientEvents {
             uint64_t count = std::min<uint64_t>(options.batch, options.window - inFlight);
             if (options.orders != 0) count = std::min(count, options.orders - nextOrder + 1);
             if (options.ordersPerSecond != 0) {
+                // What came since `now` was read may have begun it all.
+                if (now <= beganAt) break;
                 const uint64_t due = static_cast<uint64_t>(
                     static_cast<unsigned __int128>(now - beganAt) * options.ordersPerSecond / 1'000'000'000);
                 if (due < nextOrder) break;

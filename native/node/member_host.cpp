@@ -4,6 +4,8 @@
 
 #include <chrono>
 
+#include "node/divergence_report.h"
+
 namespace verbex::node {
 
 using replication::Member;
@@ -35,6 +37,7 @@ Result<std::unique_ptr<MemberHost>> MemberHost::open(const MemberHostOptions& op
                                                      replication::ControlStore& control) {
     std::unique_ptr<MemberHost> host(new MemberHost());
     host->options_ = options;
+    host->storage_ = &storage;
     transport::NetworkOptions network = options.network;
     network.ringBytes = std::max(network.ringBytes, 1u << 22);
     network.payloadMax = std::max(network.payloadMax, replication::kFrameBytesMax);
@@ -115,9 +118,21 @@ void MemberHost::publishStatus(uint64_t nowNs, bool now) {
     if (!now && nowNs - statusAt_ < kStatusEveryNs) return;
     statusAt_ = nowNs;
     MemberStatus status = member_->status();
+    reportDivergence(status);
     const std::lock_guard guard(mutex_);
     status_ = std::move(status);
     failure_ = member_->failure();
+}
+
+void MemberHost::reportDivergence(const MemberStatus& status) {
+    const bool halted = status.role == replication::Role::Halted;
+    const size_t evicted = status.configuration.evicted.size();
+    if (evicted == evictedReported_ && halted == haltReported_) return;
+    evictedReported_ = evicted;
+    haltReported_ = halted;
+    if (evicted != 0 || halted) {
+        (void)writeDivergenceReports(*storage_, options_.member.data, status);
+    }
 }
 
 // ---- the disk's thread

@@ -70,6 +70,7 @@ private:
     void kickDisk(uint64_t nowNs);
     void answerWords();
     void publishStatus(uint64_t nowNs, bool now);
+    void reportDivergence(const replication::MemberStatus& status);
 
     struct Word {
         std::function<Status(replication::Member&)> run;
@@ -77,6 +78,7 @@ private:
     };
 
     MemberHostOptions options_;
+    journal::Storage* storage_ = nullptr;
     std::unique_ptr<transport::HostNetwork> network_;
     std::unique_ptr<MemberLinks> links_;
     std::unique_ptr<replication::Member> member_;
@@ -92,6 +94,8 @@ private:
     Status failure_;
     std::atomic<bool> hasWords_{false};
     uint64_t statusAt_ = 0;
+    size_t evictedReported_ = 0;
+    bool haltReported_ = false;
 
     std::mutex diskMutex_;
     std::condition_variable diskWork_;

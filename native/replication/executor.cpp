@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "replication/floating_environment.h"
 #include "wire/command_codec.h"
 
 namespace verbex::replication {
@@ -33,6 +34,9 @@ void Executor::execute(const LogEntry& entry) {
         last.quantity ^= 1;
     }
     outputs_->fresh([this](const Event* first, size_t count) { chain_.add(first, count); });
+    if (const uint64_t wrong = floatingEnvironment(); wrong != 0) [[unlikely]] {
+        fold(wrong, 0);
+    }
     position_ = entry.header.last();
     scrub();
     outputs_->endBatch(chain_.value());
@@ -46,10 +50,15 @@ void Executor::scrub() {
     scrubbedAt_ = at;
     scrubs_++;
     const Digest128 state = core_->hash();
-    Event fold{};
-    fold.orderId = state.lo;
-    fold.price = static_cast<int64_t>(state.hi);
-    chain_.add(&fold, 1);
+    fold(state.lo, state.hi);
+}
+
+// What is no event becomes part of the result.
+void Executor::fold(uint64_t lo, uint64_t hi) {
+    Event folded{};
+    folded.orderId = lo;
+    folded.price = static_cast<int64_t>(hi);
+    chain_.add(&folded, 1);
 }
 
 bool Executor::damageState(uint64_t seed) { return core_->damage(seed); }

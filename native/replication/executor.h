@@ -6,7 +6,7 @@
 // Owner: Member.
 // Thread safety: none.
 // Invariants:
-//   1. result() after an entry depends on the log up to it and on scrubNs only.
+//   1. result() after an entry depends on the log up to it and on scrubNs only, on a sound machine.
 // Requires: entries in order, whose payloads decode (poison() says what becomes of others).
 #pragma once
 
@@ -50,6 +50,7 @@ public:
 
 private:
     void scrub();
+    void fold(uint64_t lo, uint64_t hi);
 
     const ExecutorOptions options_;
     Outputs* outputs_;

@@ -90,6 +90,15 @@ void Replica::follow(const AppendFrame& frame) {
         return;
     }
     if (options_.mutant == Mutant::VoteSkipped) return;
+    // The leader hears the wrong result once more, before this member falls silent.
+    AckFrame ack;
+    ack.header.flags = kAckResultOnly;
+    ack.incarnation = facts_.incarnation;
+    ack.position = frame.released;
+    ack.hash = own;
+    ack.last = with_.log.last();
+    (void)sendTo(heardLeader_, ack);
+    diverged_ = Evicted{facts_.id, frame.released, frame.releasedHash, own};
     halt("its result at position " + std::to_string(frame.released) + " is " + own.hex() +
          ", the cluster's is " + frame.releasedHash.hex());
 }

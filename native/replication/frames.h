@@ -79,6 +79,8 @@ struct AppendFrame {
 };
 static_assert(sizeof(AppendFrame) == 96);
 
+// Says what the member's result is; the position may not be stored.
+inline constexpr uint8_t kAckResultOnly = 1;
 struct AckFrame {
     static constexpr FrameKind kKind = FrameKind::Ack;
     FrameHeader header;

@@ -211,7 +211,9 @@ void Replica::onAck(MemberId from, const AckFrame& frame) {
         peer.next = frame.last + 1;
     }
     if (frame.position > with_.log.last()) return;
-    peer.acknowledged = std::max(peer.acknowledged, frame.position);
+    if ((frame.header.flags & kAckResultOnly) == 0) {
+        peer.acknowledged = std::max(peer.acknowledged, frame.position);
+    }
     compare(peer, frame.position, frame.hash);
 }
 
@@ -261,6 +263,10 @@ void Replica::align(MemberId from, Progress& peer) {
 
 // Of two results at one position one is wrong, or they are equal up to there.
 void Replica::compare(Progress& peer, Position position, const Digest128& hash) {
+    if (position >= peer.said) {
+        peer.said = position;
+        peer.saidHash = hash;
+    }
     Digest128 own;
     if (position <= peer.matched || peer.differs != 0) return;
     if (position <= with_.log.last() && hashAt(position, own)) {

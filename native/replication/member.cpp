@@ -74,8 +74,10 @@ Result<std::unique_ptr<Member>> Member::open(const MemberOptions& given, journal
         if (facts.cluster != hashOf(options.cluster) || facts.id != options.id) {
             return Status(StatusCode::Refused, options.data + " belongs to another cluster or member");
         }
-        const bool vouched =
-            vouches(facts, boot) || options.replica.mutant == Mutant::VouchAfterRestart;
+        // Where there is nobody else, nobody else can have what this log may have lost: a lone member in
+        // memory mode goes on with what it has, as its mode says.
+        const bool vouched = vouches(facts, boot) || options.replica.members.size() == 1 ||
+                             options.replica.mutant == Mutant::VouchAfterRestart;
         if (!vouched && facts.incarnation != 0) facts.incarnation++;
         facts.durable = options.replica.durable && (facts.durable || facts.closed || !vouched);
     }

@@ -88,6 +88,19 @@ bool Replica::grow() {
 
 // ---- the vote
 
+// The members that differ from the leader say the same as one another at one position.
+bool Replica::opponentsAgree() {
+    const Progress* first = nullptr;
+    for (const SyncMember& member : known_.sync) {
+        if (member.id == facts_.id) continue;
+        const Progress& peer = progress_[member.id];
+        if (peer.differs == 0 || peer.incarnation != member.incarnation) continue;
+        if (first == nullptr) first = &peer;
+        if (peer.said != first->said || !(peer.saidHash == first->saidHash)) return false;
+    }
+    return first != nullptr;
+}
+
 bool Replica::vote() {
     size_t against = 0;
     const SyncMember* odd = nullptr;
@@ -108,7 +121,7 @@ bool Replica::vote() {
             if (peer.differs == 0 && peer.matched >= progress_[odd->id].differs) matching++;
         }
         bool oddIsWrong = matching * 2 > size;
-        bool leaderIsWrong = against * 2 > size;
+        bool leaderIsWrong = against * 2 > size && opponentsAgree();
         if (!oddIsWrong && !leaderIsWrong && agreeing == against) {
             // One against one: whoever else executes this log decides.
             for (const auto& [id, peer] : progress_) {
@@ -146,6 +159,18 @@ bool Replica::vote() {
         return true;
     }
     return false;
+}
+
+// A member that has found itself odd, and that nobody counts any more, says so in the record: it must not
+// come back unasked after a restart.
+void Replica::confess() {
+    if (!diverged_.has_value() || asked_.request != 0 || readWanted_ || revision_ == 0) return;
+    if (known_.evictedMember(facts_.id) != nullptr || known_.member(facts_.id) != nullptr) return;
+    Configuration wanted = known_;
+    putOut(wanted, *diverged_);
+    wanted.writer = facts_.id;
+    wanted.writerNonce = ++nonce_;
+    askSwap(wanted);
 }
 
 // ---- an operator's words
@@ -195,6 +220,10 @@ Status Replica::force() {
     if (asked_.request != 0 || revision_ == 0) {
         return Status(StatusCode::Refused, "force: the control store has not answered");
     }
+    if (heardLeader_ != 0 && now_.steadyNs - heardAt_ < options_.suspectNs) {
+        return Status(StatusCode::Refused, "force: member " + std::to_string(heardLeader_) +
+                                               " leads; stop all others first");
+    }
     Configuration wanted = known_;
     wanted.sync = {{facts_.id, facts_.incarnation}};
     std::erase_if(wanted.evicted, [this](const Evicted& each) { return each.id == facts_.id; });
@@ -212,12 +241,18 @@ Status Replica::fenceSite(bool fenced) {
     Configuration wanted = known_;
     if (wanted.fenced == fenced) return {};
     wanted.fenced = fenced;
+    if (role_ != Role::Leader && heardLeader_ != 0 &&
+        now_.steadyNs - heardAt_ < options_.suspectNs) {
+        return Status(StatusCode::Refused, "fenceSite: member " + std::to_string(heardLeader_) +
+                                               " leads; it is the one to ask");
+    }
     if (fenced && role_ != Role::Leader) {
         // Whoever leads learns of it from the record, and the members promise.
         wanted.reservedEpoch = std::max({known_.epoch, known_.reservedEpoch, facts_.promised}) + 1;
         wanted.candidate = 0;
     }
-    if (role_ == Role::Leader && with_.outputs.released() != with_.log.last()) {
+    if (role_ == Role::Leader &&
+        (with_.outputs.released() != with_.log.last() || pendingCount_ != 0)) {
         return Status(StatusCode::Refused, "fenceSite: commands are under way; try again");
     }
     return command("fenceSite", std::move(wanted));

@@ -69,6 +69,7 @@ bool Replica::step(Moment now) {
     }
     if (role_ == Role::Halted) {
         if (now.steadyNs - readAt_ > kHaltedReadNs) readWanted_ = true;
+        confess();
     } else {
         considerTakeover();
         if (role_ == Role::Fencing) fence();
@@ -191,6 +192,7 @@ void Replica::bootstrap() {
     }
     std::sort(first.sync.begin(), first.sync.end(),
               [](const SyncMember& a, const SyncMember& b) { return a.id < b.id; });
+    if (first.member(facts_.id) == nullptr) return;
     first.writer = facts_.id;
     first.writerNonce = ++nonce_;
     revision_ = 0;
@@ -220,6 +222,7 @@ void Replica::learn(const Configuration& configuration, uint64_t revision) {
         // Evicted, and readmitted by an operator's word: the state is made anew from the log.
         if (failure_.isOk() && wasEvicted_ && known_.evictedMember(facts_.id) == nullptr) {
             wasEvicted_ = false;
+            diverged_.reset();
             if (!with_.rebuild()) return;
             halted_.clear();
             role_ = Role::Follower;
@@ -348,7 +351,15 @@ void Replica::halt(const std::string& why) {
 }
 
 void Replica::fail(const Status& why) {
-    if (failure_.isOk()) failure_ = why;
+    if (failure_.isOk()) {
+        failure_ = why;
+        // What a failed disk has kept nobody knows, in this start of the machine neither: the next start
+        // must not vouch for it. If this can't be stored, the disk will hardly answer then.
+        MemberFacts doubted = facts_;
+        doubted.boot = 0;
+        doubted.closed = doubted.durable = false;
+        if (with_.store(doubted)) facts_ = doubted;
+    }
     halt(why.toString());
 }
 

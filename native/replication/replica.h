@@ -142,6 +142,8 @@ public:
         Position matched = 0;        // its results equal ours up to here
         Position differs = 0;        // the first position where they were seen to differ; 0: nowhere
         Digest128 differsFound;
+        Position said = 0;           // where its latest result is from
+        Digest128 saidHash;
         uint64_t heartbeatAt = 0;    // when something was last sent
         uint64_t probeAt = 0;
         std::vector<EpochEnd> ends;  // of its log, as it last said
@@ -231,6 +233,8 @@ private:
     void reconfigure();
     bool change(Configuration wanted);
     bool shrink();
+    void confess();
+    [[nodiscard]] bool opponentsAgree();
     bool grow();
     bool vote();
     Status command(const char* what, Configuration wanted);
@@ -254,6 +258,7 @@ private:
     bool readWanted_ = true;
     uint64_t readAt_ = 0;
     bool wasEvicted_ = false;
+    std::optional<Evicted> diverged_;  // found by itself, and not in the record yet
 
     // Follower.
     MemberId heardLeader_ = 0;

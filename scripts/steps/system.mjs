@@ -1,5 +1,5 @@
 // What the machine itself has to bring: Node, a C++20 compiler, for the native tests CMake and GoogleTest,
-// a decoder of network captures, for the verbs transport the headers of libibverbs. Installed by apt where that needs no question (root), otherwise named.
+// a decoder of network captures, an etcd for clusters, for the verbs transport the headers of libibverbs. Installed by apt where that needs no question (root), otherwise named.
 import { existsSync } from 'node:fs';
 import { findProgram, run, StepFailed, say, seconds } from './console.mjs';
 import { findCompiler, hasVerbsHeaders, headerFolders } from './toolchain.mjs';
@@ -17,6 +17,7 @@ export function checkNode() {
 export const nativeTests = 'native tests';
 export const verbsTests = 'verbs tests (soft-RoCE)';
 export const decoderTests = 'tests with tshark, a decoder that nobody here wrote';
+export const etcdTests = 'tests of clusters with etcd, killed and restarted';
 export const wireTests = 'tests that cut a wire between network namespaces';
 
 /** One entry per thing wanted: what it is, who needs it, which Debian package has it, whether it is there. */
@@ -72,6 +73,12 @@ function wantedTools({ withTests, withVerbs }) {
       packages: ['tshark'],
       found: () => findProgram('tshark') !== undefined,
     },
+    {
+      what: 'etcd',
+      for: etcdTests,
+      packages: ['etcd-server'],
+      found: () => findProgram('etcd') !== undefined,
+    },
     ...(withVerbs ? [wire] : []),
   ];
 }
@@ -120,7 +127,7 @@ export async function provideTools({ withTests, withVerbs }) {
       `no C++20 compiler found, and nothing works without one; run:\n  sudo ${command(left)}`,
     );
   }
-  return [nativeTests, decoderTests, verbsTests, wireTests].flatMap((part) => {
+  return [nativeTests, decoderTests, etcdTests, verbsTests, wireTests].flatMap((part) => {
     const tools = left.filter((tool) => tool.for === part);
     if (tools.length === 0) return [];
     return [{ part, missing: tools.map((tool) => tool.what), command: `sudo ${command(tools)}` }];

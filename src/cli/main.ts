@@ -6,8 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { exitCodeOf, exitCodes } from '../errors/exit-codes.ts';
 import { backupCommand } from './backup.ts';
 import { benchCommand } from './bench.ts';
+import { clusterCommands } from './cluster.ts';
 import { type Command, Given, helpOf, saysYes, UsageError } from './command.ts';
 import { doctorCommand } from './doctor.ts';
+import { drillFailoverCommand } from './drill.ts';
 import { explainCommand } from './explain.ts';
 import { gatewayAuditCommand } from './gateway-audit.ts';
 import { hashCommand } from './hash.ts';
@@ -34,6 +36,8 @@ export const commands: readonly Command[] = [
   benchCommand,
   topCommand,
   doctorCommand,
+  ...clusterCommands,
+  drillFailoverCommand,
 ];
 
 export function version(): string {

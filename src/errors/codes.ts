@@ -265,6 +265,30 @@ export const errorCodes = [
     'the gateway has rejected an order or a replacement; `details.reason` is the reason of the protocol',
   ],
   ['CANCEL_REJECTED', 'OrderRejectedError', 'nothing of the order is left that could be taken off'],
+  [
+    'CONTROL_STORE_UNUSABLE',
+    'ClusterError',
+    'the control store cannot be there: its folder has no hard links, or is not writable',
+  ],
+  ['MEMBER_RUNNING', 'ClusterError', 'a process of this member of the cluster lives already'],
+  ['MEMBER_UNREACHABLE', 'ClusterError', 'the member’s admin port does not answer'],
+  ['OPERATOR_REFUSED', 'ClusterError', 'the member refuses what an operator asked for; the message says why'],
+  ['NO_CLUSTER', 'ClusterError', 'the folder has no cluster.json'],
+  [
+    'NO_LEADER',
+    'ClusterError',
+    'no member that answers leads the cluster, or not with as many hot members as are needed',
+  ],
+  [
+    'MEMBER_NOT_STARTED',
+    'ClusterError',
+    'a member’s process cannot be started, or ended before it took part',
+  ],
+  [
+    'DRILL_STOPPED',
+    'ClusterError',
+    'a drill cannot go on: the cluster does not come back, or a member takes no part any more',
+  ],
   ['INTERNAL_ERROR', 'Error', 'anything else: a fault in this package; the command line prints its stack'],
 ] as const;
 

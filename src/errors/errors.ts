@@ -89,6 +89,9 @@ export class FeedError extends VerbexError {}
 /** A gateway has refused an order or a cancel. `details` has the order, and the reason as the protocol numbers it. */
 export class OrderRejectedError extends VerbexError {}
 
+/** Something about a cluster of several members: its control store, a member, or what an operator asked of them. */
+export class ClusterError extends VerbexError {}
+
 /** `execute()` was answered by a reject. `code` is the core's reject code. */
 export class RejectError<
   E extends { readonly code: string } = { readonly code: string },

@@ -22,7 +22,14 @@ export const exitCodes: readonly (readonly [number, string, readonly string[]])[
   [
     exitInput,
     'the input cannot be read, or a line of it is wrong',
-    ['NO_DATA_DIRECTORY', 'NOT_FOUND', 'REPLAY_FILE_UNREADABLE', 'REPLAY_BAD_LINE', 'REPLAY_LINE_TOO_LONG'],
+    [
+      'NO_DATA_DIRECTORY',
+      'NO_CLUSTER',
+      'NOT_FOUND',
+      'REPLAY_FILE_UNREADABLE',
+      'REPLAY_BAD_LINE',
+      'REPLAY_LINE_TOO_LONG',
+    ],
   ],
   [
     69,
@@ -32,7 +39,7 @@ export const exitCodes: readonly (readonly [number, string, readonly string[]])[
   [71, 'a port cannot be had', ['EADDRINUSE', 'EADDRNOTAVAIL']],
   [73, 'an output file cannot be written', ['REPLAY_OUTPUT_FAILED']],
   [74, 'the disk failed or is full', ['IO_ERROR', 'NO_SPACE']],
-  [75, 'another process has the data folder', ['DATA_DIRECTORY_IN_USE']],
+  [75, 'another process has the data folder', ['DATA_DIRECTORY_IN_USE', 'MEMBER_RUNNING']],
   [77, 'this user may not listen there or use that file', ['EACCES']],
   [
     78,

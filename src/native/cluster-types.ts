@@ -52,7 +52,8 @@ export type OperatorWord =
   | 'fenceSite'
   | 'activateSite'
   | 'damageState'
-  | 'damageResult';
+  | 'damageResult'
+  | 'damageRounding';
 
 export interface NativeMember {
   /** Recovers and starts; answers the port that was taken. Once. */

@@ -21,6 +21,8 @@ export const sourceArrows: Readonly<Record<string, readonly string[]>> = {
   bus: [...ground, 'native'],
   // Clients of the gateways and the feed, in the field's own protocols: usable alone, so they know no engine and no addon.
   clients: ground,
+  // The members of a cluster, their control store, and whoever starts and watches them: the exchange itself is native, in each member.
+  cluster: [...ground, 'native'],
   // What gateways have kept, read without them.
   gateway: ground,
   // The visible book rebuilt from events alone: what any consumer of the stream can know.
@@ -33,7 +35,7 @@ export const sourceArrows: Readonly<Record<string, readonly string[]>> = {
   // Shows all of them.
   console: [...ground, 'api', 'mirror', ...edges],
   // The command line wires them; nobody knows it.
-  cli: [...ground, 'wire', 'native', 'api', 'bus', 'gateway', 'mirror', ...edges, 'console'],
+  cli: [...ground, 'wire', 'native', 'api', 'bus', 'gateway', 'cluster', 'mirror', ...edges, 'console'],
   // src/index.ts: what the package exports.
   '.': [...ground, 'api', 'bus', 'clients', 'mirror', 'replay', 'edges'],
 };

@@ -30,6 +30,8 @@ describe('setup on a machine that lacks something', () => {
     expect(result.stderr).toMatch(/!! {3}sudo apt-get install .*cmake/);
     expect(result.stderr).toMatch(/!! SKIPPED: tests with tshark.*Missing: tshark\./);
     expect(result.stderr).toMatch(/!! {3}sudo apt-get install .*tshark/);
+    expect(result.stderr).toMatch(/!! SKIPPED: tests of clusters with etcd.*Missing: etcd\./);
+    expect(result.stderr).toMatch(/!! {3}sudo apt-get install .*etcd-server/);
   });
 
   test('what may not be skipped fails', async () => {

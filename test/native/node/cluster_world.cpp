@@ -61,6 +61,7 @@ void Cluster::start(MemberId id) {
     options.member.journalId = {id, 7};
     options.member.replica.hotWanted = options_.hot;
     options.member.replica.durable = options_.durable;
+    options.member.replica.executor.scrubNs = options_.scrubNs;
     for (uint32_t i = 1; i <= options_.members; i++) {
         options.member.replica.members.push_back({i, i > options_.members - options_.warm});
     }
@@ -190,6 +191,29 @@ void Ledger::onEvents(const EventsFrame& batch, std::span<const Event> events) {
         }
         if (open_.erase(event.token) == 1) done_++;
     }
+}
+
+uint64_t differences(Cluster& cluster, MemberId member, const Ledger& ledger) {
+    uint64_t differ = 0;
+    const Status read = cluster.ask(member, [&](Member& of) {
+        Outputs outputs(1024);
+        ExecutorOptions options;
+        options.limits = {1u << 14, 1u << 10, 1u << 6, 1u << 16};
+        Executor reference(options, outputs);
+        return of.log().readRange(1, ledger.next() - 1, [&](const LogEntry& entry) {
+            reference.execute(entry);
+            outputs.release(entry.header.last());
+            EventDigest digest;
+            for (const OutputBatch::Piece& piece : outputs.find(entry.header.first)->pieces) {
+                digest.add(piece.events, piece.count);
+            }
+            const auto seen = ledger.seen().find(entry.header.last());
+            if (seen == ledger.seen().end() || !(seen->second == digest.value())) differ++;
+            return Status();
+        });
+    });
+    EXPECT_TRUE(read.isOk()) << read.toString();
+    return differ;
 }
 
 }  // namespace verbex::node::cluster_world

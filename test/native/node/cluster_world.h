@@ -48,6 +48,7 @@ struct ClusterOptions {
     uint32_t warm = 0;      // of them, the last ones
     uint32_t hot = 3;       // wanted
     bool durable = false;
+    uint64_t scrubNs = 200'000'000;
     transport::TransportWish transport = transport::TransportWish::Tcp;
 };
 
@@ -120,5 +121,8 @@ private:
     EventDigest digest_;
     std::map<Position, Digest128> seen_;
 };
+
+// Batches that the ledger saw and that a fresh core, fed the member's log, makes otherwise.
+uint64_t differences(Cluster& cluster, MemberId member, const Ledger& ledger);
 
 }  // namespace verbex::node::cluster_world

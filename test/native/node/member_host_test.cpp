@@ -1,5 +1,6 @@
 // Members on real threads, links and files: a cluster serves, loses members, and loses nothing.
 #include "cluster_world.h"
+#include "replication/floating_environment.h"
 
 namespace verbex::node::cluster_world {
 namespace {
@@ -32,6 +33,88 @@ TEST(MemberHost, OneMemberNeedsNobodyElse) {
     ASSERT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
     EXPECT_EQ(ledger.doubled(), 0u);
 }
+
+// What goes wrong in one member of three while it runs, on its own thread.
+struct Damage {
+    const char* name;
+    Status (*run)(Member&);
+};
+
+class Damages : public testing::TestWithParam<std::tuple<Damage, bool>> {};
+
+TEST_P(Damages, AreNamedAndNothingWrongIsPublished) {
+    const auto& [damage, atLeader] = GetParam();
+    Cluster cluster({});
+    Ledger ledger(cluster.clientOptions());
+    ledger.want(300);
+    ASSERT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
+    MemberId leader = 0;
+    ASSERT_TRUE(ledger.pollUntil([&] { return (leader = cluster.leader()) != 0; }));
+    const MemberId culprit = atLeader ? leader : leader % 3 + 1;
+    const Position before = ledger.next();
+    ASSERT_TRUE(cluster.ask(culprit, damage.run).isOk());
+    ledger.want(300);
+    ASSERT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
+    EXPECT_EQ(ledger.doubled(), 0u);
+
+    // The record names it, and where.
+    Evicted named;
+    const MemberId witness = culprit % 3 + 1;
+    ASSERT_TRUE(ledger.pollUntil([&] {
+        const MemberStatus status = cluster.host(witness)->status();
+        const Evicted* found = status.configuration.evictedMember(culprit);
+        if (found != nullptr) named = *found;
+        return found != nullptr;
+    }));
+    EXPECT_GE(named.position, before - 1);
+    EXPECT_NE(named.expected, named.found);
+    ASSERT_TRUE(ledger.pollUntil([&] {
+        return cluster.host(culprit)->status().role == Role::Halted;
+    }));
+    EXPECT_TRUE(std::filesystem::exists(cluster.directory() + "/" + std::to_string(witness) +
+                                        "/divergence-" + std::to_string(culprit) + "-" +
+                                        std::to_string(named.position) + ".json"));
+
+    // Nothing that the client saw differs from what a sound core makes of the log.
+    ASSERT_TRUE(ledger.pollUntil([&] { return cluster.leader() != 0; }));
+    EXPECT_EQ(differences(cluster, cluster.leader(), ledger), 0u);
+
+    // It comes back on an operator's word only.
+    cluster.kill(culprit);
+    cluster.start(culprit);
+    ASSERT_TRUE(ledger.pollUntil([&] {
+        return cluster.host(culprit)->status().role == Role::Halted;
+    }));
+    ASSERT_TRUE(ledger.pollUntil([&] {
+        const MemberId leads = cluster.leader();
+        return leads != 0 &&
+               cluster.ask(leads, [&](Member& member) { return member.readmit(culprit); }).isOk();
+    }));
+    ASSERT_TRUE(ledger.pollUntil([&] {
+        return cluster.host(culprit)->status().configuration.member(culprit) != nullptr;
+    }));
+}
+
+Status damageState(Member& member) {
+    return member.executor().damageState(11) ? Status() : Status(StatusCode::Refused, "nothing there");
+}
+Status damageResult(Member& member) {
+    member.executor().damageResult();
+    return {};
+}
+Status damageRounding(Member&) {
+    damageFloatingEnvironment();
+    return {};
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Of, Damages,
+    testing::Combine(testing::Values(Damage{"state", damageState}, Damage{"result", damageResult},
+                                     Damage{"rounding", damageRounding}),
+                     testing::Bool()),
+    [](const auto& info) {
+        return std::string(std::get<0>(info.param).name) + (std::get<1>(info.param) ? "OfTheLeader" : "OfAnother");
+    });
 
 class Transports : public testing::TestWithParam<transport::TransportWish> {};
 

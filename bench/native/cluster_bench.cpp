@@ -1,0 +1,284 @@
+// What replication costs: 1, 2 and 3 members, memory and durable acknowledgement, over each transport.
+//
+//   client ──Submit──▶ leader ──Append──▶ member 2, member 3     every member: journal, risk, matching, result hash
+//      ◀──Events──  THE PUBLISH BARRIER ◀──Ack, hash──
+//
+// Members are threads of this process with links between them as between processes; the client is one more.
+// An order is counted when the last event of its command is back at the client: stored, executed, committed
+// by a majority, and voted. Cases take turns; a figure is the median of the runs. After the load the leader
+// is stopped where it stands: takeoverMs is the longest time without an answer then, recoveryMs what it takes
+// to open its directory again.
+//
+//   cluster_bench [--orders N] [--rate N] [--window N] [--runs N] [--transport tcp|shm|verbs|all] [--dir DIR] [--json]
+#include <sched.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include "journal/posix_storage.h"
+#include "load/cluster_load.h"
+#include "measuring.h"
+#include "node/file_control.h"
+#include "node/member_host.h"
+
+namespace verbex::bench {
+namespace {
+
+using replication::MemberId;
+
+struct Settings {
+    uint32_t orders = 400'000;
+    uint32_t rate = 20'000;
+    uint32_t window = 16'384;
+    uint32_t runs = 3;
+    std::string transport = "all";
+    std::string dir;
+};
+
+struct Case {
+    uint32_t members = 1;
+    bool durable = false;
+    transport::TransportWish transport = transport::TransportWish::Tcp;
+
+    [[nodiscard]] std::string transportName() const {
+        switch (transport) {
+            case transport::TransportWish::Shm: return "shm";
+            case transport::TransportWish::Verbs: return "verbs";
+            default: return "tcp";
+        }
+    }
+    [[nodiscard]] std::string name() const {
+        return std::to_string(members) + (members == 1 ? " member, " : " members, ") +
+               (durable ? "durable, " : "memory, ") + transportName();
+    }
+};
+
+struct Measured {
+    double ordersPerSecond = 0;
+    double p50Us = 0, p99Us = 0, maxUs = 0;             // at --rate
+    double takeoverMs = 0;
+    double recoveryMs = 0;
+    double recoveredCommands = 0;
+};
+
+CoreLimits limits() { return {1u << 18, 1u << 12, 1u << 8, 1u << 23, true}; }
+
+class Cluster {
+public:
+    Cluster(const Case& shape, const std::string& dir) : shape_(shape), dir_(dir) {
+        std::filesystem::remove_all(dir_);
+        std::filesystem::create_directories(dir_);
+        // Ports of their own for each cluster: the last one's may linger.
+        static uint16_t next = static_cast<uint16_t>(20'000 + getpid() % 10'000);
+        for (MemberId id = 1; id <= shape.members; ++id) {
+            addresses_.push_back({id, {"127.0.0.1", next++}});
+        }
+        hosts_.resize(shape.members);
+        controls_.resize(shape.members);
+        for (MemberId id = 1; id <= shape.members; ++id) start(id);
+    }
+    ~Cluster() {
+        hosts_.clear();
+        std::filesystem::remove_all(dir_);
+    }
+
+    void start(MemberId id) {
+        node::MemberHostOptions options;
+        options.peers = addresses_;
+        options.listen = addresses_[id - 1].address;
+        options.network.node = "member-" + std::to_string(id);
+        options.network.transport = shape_.transport;
+        options.member.id = id;
+        options.member.data = dir_ + "/" + std::to_string(id);
+        options.member.boot = "bench";
+        options.member.limits = limits();
+        options.member.journalId = {id, 1};
+        options.member.replica.hotWanted = shape_.members;
+        options.member.replica.durable = shape_.durable;
+        for (MemberId member = 1; member <= shape_.members; ++member) {
+            options.member.replica.members.push_back({member, false});
+        }
+        controls_[id - 1] = std::make_unique<node::FileControl>(dir_ + "/control");
+        auto opened = node::MemberHost::open(options, storage_, *controls_[id - 1]);
+        if (!opened.isOk()) stopWith(opened.status().toString());
+        hosts_[id - 1] = opened.take();
+    }
+    void stop(MemberId id) { hosts_[id - 1].reset(); }
+    [[nodiscard]] MemberId leader() {
+        for (MemberId id = 1; id <= shape_.members; ++id) {
+            if (hosts_[id - 1] != nullptr && hosts_[id - 1]->status().role == replication::Role::Leader) {
+                return id;
+            }
+        }
+        return 0;
+    }
+    [[nodiscard]] uint64_t position(MemberId id) { return hosts_[id - 1]->status().position; }
+
+    [[nodiscard]] load::ClusterLoadOptions loadOptions(const Settings& settings) const {
+        load::ClusterLoadOptions options;
+        options.cluster.members = addresses_;
+        options.network.node = "load";
+        options.network.transport = shape_.transport;
+        options.network.setUpTimeoutMs = 300;
+        options.window = settings.window;
+        options.batch = 512;
+        options.limits = limits();
+        options.resendNs = 2'000'000'000;
+        options.keepsBatches = false;
+        return options;
+    }
+
+private:
+    const Case shape_;
+    const std::string dir_;
+    std::vector<replication::MemberAddress> addresses_;
+    journal::PosixStorage storage_;
+    std::vector<std::unique_ptr<node::FileControl>> controls_;
+    std::vector<std::unique_ptr<node::MemberHost>> hosts_;
+};
+
+void awaitLeader(Cluster& cluster) {
+    const uint64_t deadline = nowNs() + 20'000'000'000;
+    while (cluster.leader() == 0) {
+        if (nowNs() > deadline) stopWith("nobody leads");
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+}
+
+load::ClusterLoadResult runLoad(load::ClusterLoad& load) {
+    auto result = load.run();
+    if (!result.isOk()) stopWith(result.status().toString());
+    return result.take();
+}
+
+Measured runOnce(const Case& shape, const Settings& settings) {
+    Measured figures;
+    {
+        Cluster cluster(shape, settings.dir + "/load");
+        awaitLeader(cluster);
+        load::ClusterLoadOptions options = cluster.loadOptions(settings);
+        options.orders = settings.orders;
+        options.warmUpNs = 200'000'000;
+        load::ClusterLoad load(options);
+        const load::ClusterLoadResult result = runLoad(load);
+        figures.ordersPerSecond = static_cast<double>(result.measured) / seconds(result.measuredNs);
+    }
+    Cluster cluster(shape, settings.dir + "/rate");
+    awaitLeader(cluster);
+    load::ClusterLoadOptions options = cluster.loadOptions(settings);
+    options.ordersPerSecond = settings.rate;
+    options.orders = settings.rate * 2;
+    options.warmUpNs = 300'000'000;
+    {
+        load::ClusterLoad load(options);
+        const load::ClusterLoadResult result = runLoad(load);
+        figures.p50Us = us(result.latency.at(500'000));
+        figures.p99Us = us(result.latency.at(990'000));
+        figures.maxUs = us(result.latency.max());
+    }
+    // The leader stops where it stands, under a light load. Orders that the first client sent answer again.
+    const MemberId leader = cluster.leader();
+    const uint64_t position = cluster.position(leader);
+    options.ordersPerSecond = 2'000;
+    options.orders = 0;
+    options.resendNs = 100'000'000;
+    load::ClusterLoad load(options);
+    if (shape.members > 1) {
+        std::thread running([&load] { (void)runLoad(load); });
+        std::this_thread::sleep_for(std::chrono::milliseconds(400));
+        (void)load.gap();
+        cluster.stop(leader);
+        std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+        figures.takeoverMs = ms(load.gap());
+        load.stop();
+        running.join();
+    } else {
+        cluster.stop(leader);
+    }
+    const uint64_t began = nowNs();
+    cluster.start(leader);
+    figures.recoveryMs = ms(nowNs() - began);
+    figures.recoveredCommands = static_cast<double>(position);
+    return figures;
+}
+
+double medianOf(const std::vector<Measured>& runs, double Measured::*figure) {
+    std::vector<double> values;
+    for (const Measured& run : runs) values.push_back(run.*figure);
+    return median(std::move(values));
+}
+
+int run(int count, char** arguments) {
+    Settings settings;
+    Options options("cluster_bench");
+    options.count("orders", &settings.orders, 1000)
+        .count("rate", &settings.rate)
+        .count("window", &settings.window)
+        .count("runs", &settings.runs)
+        .choice("transport", {"tcp", "shm", "verbs", "all"}, &settings.transport)
+        .text("dir", "DIR", &settings.dir);
+    options.read(count, arguments);
+    std::string made;
+    if (settings.dir.empty()) {
+        made = (std::filesystem::temp_directory_path() / "verbex-bench-XXXXXX").string();
+        if (mkdtemp(made.data()) == nullptr) stopWith("no directory for the journals");
+        settings.dir = made;
+    }
+    std::vector<Case> cases;
+    const auto add = [&](const char* name, transport::TransportWish wish) {
+        if (settings.transport != name && !(settings.transport == "all" && strcmp(name, "verbs") != 0)) {
+            return;
+        }
+        for (const bool durable : {false, true}) {
+            for (uint32_t members = 1; members <= 3; ++members) cases.push_back({members, durable, wish});
+        }
+    };
+    add("tcp", transport::TransportWish::Tcp);
+    add("shm", transport::TransportWish::Shm);
+    add("verbs", transport::TransportWish::Verbs);
+    Answers answers(options);
+    std::vector<std::vector<Measured>> found(cases.size());
+    for (uint32_t i = 0; i < settings.runs; ++i) {
+        for (size_t at = 0; at < cases.size(); ++at) {
+            answers.say("run " + std::to_string(i + 1) + ", " + cases[at].name());
+            found[at].push_back(runOnce(cases[at], settings));
+        }
+    }
+    if (!made.empty()) std::filesystem::remove_all(made);
+    double alone = 0;
+    for (size_t at = 0; at < cases.size(); ++at) {
+        const Case& shape = cases[at];
+        const double perSecond = medianOf(found[at], &Measured::ordersPerSecond);
+        if (shape.members == 1) alone = perSecond;
+        const auto figure = [&](double Measured::*member) { return medianOf(found[at], member); };
+        Figures figures;
+        figures.add("name", shape.name())
+            .add("members", shape.members)
+            .add("acknowledge", shape.durable ? "durable" : "memory")
+            .add("transport", shape.transportName())
+            .add("ordersPerSecond", perSecond)
+            .add("ofOneMember", alone == 0 ? 0 : perSecond / alone, 2)
+            .add("p50Us", figure(&Measured::p50Us), 1)
+            .add("p99Us", figure(&Measured::p99Us), 1)
+            .add("maxUs", figure(&Measured::maxUs), 1)
+            .add("takeoverMs", figure(&Measured::takeoverMs), 1)
+            .add("recoveryMs", figure(&Measured::recoveryMs), 1)
+            .add("recoveredCommands", figure(&Measured::recoveredCommands));
+        answers.add(figures);
+    }
+    Figures facts;
+    facts.add("orders", settings.orders)
+        .add("rate", settings.rate)
+        .add("window", settings.window)
+        .add("runs", settings.runs);
+    answers.end(facts);
+    return 0;
+}
+
+}  // namespace
+}  // namespace verbex::bench
+
+int main(int count, char** arguments) { return verbex::bench::run(count, arguments); }
