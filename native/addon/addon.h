@@ -37,6 +37,7 @@ void defineNativeCore(napi_env env, napi_value exports);
 void defineNativeNode(napi_env env, napi_value exports);
 void defineNativeLoad(napi_env env, napi_value exports);
 void defineNativeMember(napi_env env, napi_value exports);
+void defineNativeBridge(napi_env env, napi_value exports);
 void defineNativeClusterLoad(napi_env env, napi_value exports);
 void defineNativeBus(napi_env env, napi_value exports);
 void defineJournalFunctions(napi_env env, napi_value exports);

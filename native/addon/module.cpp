@@ -24,6 +24,7 @@ napi_value define(napi_env env, napi_value exports) {
     defineNativeBus(env, exports);
     defineNativeLoad(env, exports);
     defineNativeMember(env, exports);
+    defineNativeBridge(env, exports);
     defineNativeClusterLoad(env, exports);
     defineJournalFunctions(env, exports);
     defineLayout(env, exports);

@@ -3,39 +3,23 @@
 #include <sstream>
 
 #include "addon/addon.h"
+#include "addon/member_list.h"
 #include "load/cluster_load.h"
 
 namespace verbex::addon {
 
 namespace {
 
-constexpr size_t kListBytesMax = 1u << 16;
 constexpr uint64_t kNsPerMs = 1'000'000;
 
 load::ClusterLoadOptions optionsOf(const Arguments& arguments, napi_value object) {
     load::ClusterLoadOptions options;
-    std::istringstream lines(arguments.textOf(object, "members", kListBytesMax));
-    for (std::string line; std::getline(lines, line);) {
-        std::istringstream fields(line);
-        replication::MemberAddress member;
-        std::string address;
-        if (!(fields >> member.id >> address)) throwArgument("members: a member has an id and an address");
-        Result<transport::Address> parsed = transport::Address::parse(address);
-        if (!parsed.isOk()) throwArgument("members: " + parsed.status().message());
-        member.address = parsed.take();
-        options.cluster.members.push_back(member);
-    }
-    if (options.cluster.members.empty()) throwArgument("members must not be empty");
+    options.cluster.members = membersIn(arguments.textOf(object, "members", kMemberListBytesMax));
     options.cluster.cluster = arguments.textOf(object, "cluster", 32);
-    const std::string transport = arguments.textOf(object, "transport", 8, "auto");
-    options.network.transport = transport == "tcp"     ? transport::TransportWish::Tcp
-                                : transport == "shm"   ? transport::TransportWish::Shm
-                                : transport == "verbs" ? transport::TransportWish::Verbs
-                                                       : transport::TransportWish::Auto;
+    options.network.transport = transportIn(arguments.textOf(object, "transport", 8, "auto"));
     options.network.node = "load";
     options.network.setUpTimeoutMs = 300;
-    const std::string key = arguments.textOf(object, "key", 1024, "");
-    for (const char letter : key) options.network.key.push_back(static_cast<std::byte>(letter));
+    options.network.key = keyIn(arguments.textOf(object, "key", 1024, ""));
     const auto word = [&](const char* name, uint64_t least, uint64_t most, uint64_t otherwise) {
         return static_cast<uint32_t>(arguments.numberOf(object, name, least, most, otherwise));
     };

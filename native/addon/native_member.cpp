@@ -8,6 +8,7 @@
 //
 // With `controlDirectory` the requests are answered by FileControl and JavaScript hears of none.
 // An environment that goes away with an open member stops it as a dying process would.
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -15,6 +16,7 @@
 #include <system_error>
 
 #include "addon/addon.h"
+#include "addon/member_list.h"
 #include "journal/posix_storage.h"
 #include "node/control_bridge.h"
 #include "node/file_control.h"
@@ -26,7 +28,6 @@ namespace verbex::addon {
 namespace {
 
 constexpr size_t kTextBytesMax = 4096;
-constexpr size_t kListBytesMax = 1u << 16;
 constexpr size_t kRecordBytesMax = 1u << 16;
 constexpr uint64_t kNsPerMs = 1'000'000;
 constexpr uint64_t kMillisecondsMax = 600'000;
@@ -81,35 +82,6 @@ void callJs(napi_env env, napi_value onControl, void* context, void*) {
     }
 }
 
-// A line a member: id, address, and "warm" or "hot", with tabs between them.
-void membersIn(const std::string& text, node::MemberHostOptions& options) {
-    std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line);) {
-        std::istringstream fields(line);
-        replication::MemberAddress member;
-        std::string address;
-        std::string kind;
-        if (!(fields >> member.id >> address >> kind) || member.id == 0 ||
-            member.id > replication::kMembersMax) {
-            throwArgument("members: a member has an id, an address and a kind");
-        }
-        Result<transport::Address> parsed = transport::Address::parse(address);
-        if (!parsed.isOk()) throwArgument("members: " + parsed.status().message());
-        member.address = parsed.take();
-        options.peers.push_back(member);
-        options.member.replica.members.push_back({member.id, kind == "warm"});
-    }
-    if (options.peers.empty()) throwArgument("members must not be empty");
-}
-
-transport::TransportWish wishIn(const std::string& text) {
-    if (text == "auto") return transport::TransportWish::Auto;
-    if (text == "tcp") return transport::TransportWish::Tcp;
-    if (text == "shm") return transport::TransportWish::Shm;
-    if (text == "verbs") return transport::TransportWish::Verbs;
-    throwArgument("transport must be auto, tcp, shm or verbs");
-}
-
 void readOptions(const Arguments& arguments, napi_value object, MemberHandle& handle) {
     node::MemberHostOptions& options = handle.options;
     const auto number = [&](const char* name, uint64_t least, uint64_t most, uint64_t otherwise) {
@@ -128,26 +100,35 @@ void readOptions(const Arguments& arguments, napi_value object, MemberHandle& ha
         number("segmentBytes", journal::kSegmentBytesMin, 1ull << 40, options.member.segmentBytes);
     options.member.journalId = {number("journalIdLow", 0, (1ull << 53) - 1, 0),
                                 number("journalIdHigh", 0, (1ull << 53) - 1, 0)};
-    membersIn(arguments.textOf(object, "members", kListBytesMax), options);
+    const std::string members = arguments.textOf(object, "members", kMemberListBytesMax);
+    options.peers = membersIn(members);
+    const std::vector<replication::MemberId> warm = warmIn(members);
+    for (const replication::MemberAddress& member : options.peers) {
+        const bool isWarm = std::find(warm.begin(), warm.end(), member.id) != warm.end();
+        replica.members.push_back({member.id, isWarm});
+    }
     replica.hotWanted =
         static_cast<uint32_t>(number("replicas", 1, replication::kMembersMax, replica.hotWanted));
     replica.durable = arguments.flagOf(object, "durable", false);
     replica.minSync =
         static_cast<uint32_t>(number("minSync", 1, replication::kMembersMax, replica.minSync));
+    replica.standby = arguments.flagOf(object, "standby", false);
     replica.heartbeatNs = ms("heartbeatMs", replica.heartbeatNs);
     replica.suspectNs = ms("suspectMs", replica.suspectNs);
     replica.staggerNs = ms("staggerMs", replica.staggerNs);
     replica.silentNs = ms("silentMs", replica.silentNs);
     replica.executor.scrubNs = ms("scrubMs", replica.executor.scrubNs);
     options.network.node = "member-" + std::to_string(options.member.id);
-    options.network.transport = wishIn(arguments.textOf(object, "transport", 8, "auto"));
+    options.network.transport = transportIn(arguments.textOf(object, "transport", 8, "auto"));
     options.network.setUpTimeoutMs = 500;
+    options.network.tls.certificateFile = arguments.textOf(object, "certificateFile", kTextBytesMax, "");
+    options.network.tls.keyFile = arguments.textOf(object, "keyFile", kTextBytesMax, "");
+    options.network.tls.authorityFile = arguments.textOf(object, "authorityFile", kTextBytesMax, "");
     Result<transport::Address> listen =
         transport::Address::parse(arguments.textOf(object, "listen", 300));
     if (!listen.isOk()) throwArgument("listen: " + listen.status().message());
     options.listen = listen.take();
-    const std::string key = arguments.textOf(object, "key", 1024, "");
-    for (const char letter : key) options.network.key.push_back(static_cast<std::byte>(letter));
+    options.network.key = keyIn(arguments.textOf(object, "key", 1024, ""));
     handle.controlDirectory = arguments.textOf(object, "controlDirectory", kTextBytesMax, "");
 }
 
@@ -300,7 +281,7 @@ std::string statusText(const MemberStatus& status, const Status& failure) {
             << "\",\"expected\":\"" << each.expected.hex() << "\",\"found\":\"" << each.found.hex()
             << "\"}";
     }
-    out << "],\"fenced\":" << (status.configuration.fenced ? "true" : "false");
+    out << "],\"site\":\"" << replication::nameOf(status.configuration.site) << "\"";
     number("dataLossEpochs", status.configuration.dataLossEpochs);
     number("reservedEpoch", status.configuration.reservedEpoch);
     number("promised", status.promised);
@@ -349,6 +330,7 @@ napi_value operatorWord(const Arguments& arguments) {
     if (word == "promote") run = [id](Member& member) { return member.promote(id); };
     if (word == "force") run = [](Member& member) { return member.force(); };
     if (word == "fenceSite") run = [](Member& member) { return member.fenceSite(); };
+    if (word == "standbySite") run = [](Member& member) { return member.standbySite(); };
     if (word == "activateSite") run = [](Member& member) { return member.activateSite(); };
     // For drills: memory that flips.
     if (word == "damageState") {

@@ -18,6 +18,7 @@
 
 #include "addon/addon.h"
 #include "addon/gateway_options.h"
+#include "addon/member_list.h"
 #include "journal/posix_storage.h"
 #include "node/node.h"
 
@@ -227,6 +228,17 @@ node::NodeOptions optionsOf(const Arguments& arguments, napi_value object, bool&
     options.plan = planOf(arguments, object);
     const napi_value gateways = arguments.objectOf(object, "gateways");
     if (gateways != nullptr) options.gateways = gatewayOptionsOf(arguments, gateways);
+    const napi_value cluster = arguments.objectOf(object, "cluster");
+    if (cluster != nullptr) {
+        node::ClusterFeedOptions& feed = options.cluster.emplace();
+        feed.cluster.members = membersIn(arguments.textOf(cluster, "members", kMemberListBytesMax));
+        feed.cluster.cluster = arguments.textOf(cluster, "name", 32);
+        feed.edge = static_cast<uint32_t>(arguments.numberOf(cluster, "edge", 1, 255, 1));
+        feed.network.node = "edge-" + std::to_string(feed.edge);
+        feed.network.transport = transportIn(arguments.textOf(cluster, "transport", 8, "auto"));
+        feed.network.key = keyIn(arguments.textOf(cluster, "key", 1024, ""));
+        feed.network.setUpTimeoutMs = 500;
+    }
     return options;
 }
 

@@ -39,6 +39,7 @@
 #include "core/core.h"
 #include "journal/writer.h"
 #include "node/clock_ticker.h"
+#include "node/command_entry.h"
 #include "node/command_cell.h"
 #include "node/event_ring.h"
 #include "node/failure.h"
@@ -115,7 +116,7 @@ struct EngineCounters {
     std::atomic<Position> published{0};           // all events of it are out
 };
 
-class Engine final : private RoomMaker {
+class Engine final : public CommandEntry, private RoomMaker {
 public:
     Engine(const EngineOptions& options, std::unique_ptr<Core> core,
            const EngineSurroundings& surroundings);
@@ -134,13 +135,10 @@ public:
     // The same for one command, written in place: the cell is zeroed; fill it and enter it at once, since
     // the engine waits at it. Not extended commands leave the second line as it is. The engine may sleep
     // on until flushCells().
-    struct CellClaim {
-        Command* command = nullptr;  // nullptr: no room, or never again (state())
-        pipeline::Claim claim;
-    };
-    [[nodiscard]] CellClaim claimCell();
-    void enterCell(const CellClaim& cell);
-    void flushCells();
+    [[nodiscard]] CellClaim claimCell() override;
+    void enterCell(const CellClaim& cell) override;
+    void flushCells() override;
+    [[nodiscard]] bool takesCommands() const override { return state() == EngineState::Running; }
 
     // ---- consumer
     [[nodiscard]] EventRing& events() { return ring_; }

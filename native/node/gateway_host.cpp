@@ -29,23 +29,25 @@ std::string drawSessionName() {
 }  // namespace
 
 Result<std::unique_ptr<GatewayHost>> GatewayHost::open(const GatewayHostOptions& options,
-                                                       Engine& engine, const GatewayStart& begin) {
-    std::unique_ptr<GatewayHost> host(new GatewayHost(options, engine));
+                                                       Engine& engine, CommandEntry& entry,
+                                                       const GatewayStart& begin) {
+    std::unique_ptr<GatewayHost> host(new GatewayHost(options, engine, entry));
     Result<gateway::Users> users = gateway::Users::from(options.users);
     if (!users.isOk()) return users.status();
     host->users_ = users.take();
     Result<std::unique_ptr<session::EventLoop>> loop = session::EventLoop::create();
     if (!loop.isOk()) return loop.status();
     host->loop_ = loop.take();
-    host->port_ = std::make_unique<GatewayPort>(engine, [loop = host->loop_.get()] { loop->wake(); });
+    host->port_ = std::make_unique<GatewayPort>(
+        engine, entry, [loop = host->loop_.get()] { loop->wake(); });
     if (Status status = host->openStore(begin); !status.isOk()) return status;
     if (Status status = host->openPorts(begin.state); !status.isOk()) return status;
     host->publishStats();
     return host;
 }
 
-GatewayHost::GatewayHost(const GatewayHostOptions& options, Engine& engine)
-    : options_(options), engine_(engine) {}
+GatewayHost::GatewayHost(const GatewayHostOptions& options, Engine& engine, CommandEntry& entry)
+    : options_(options), engine_(engine), entry_(entry) {}
 
 GatewayHost::~GatewayHost() { stop(); }
 

@@ -90,7 +90,8 @@ public:
 
     // Opens the store, brings it in step, opens the ports; starts no thread.
     static Result<std::unique_ptr<GatewayHost>> open(const GatewayHostOptions& options,
-                                                     Engine& engine, const GatewayStart& begin);
+                                                     Engine& engine, CommandEntry& entry,
+                                                     const GatewayStart& begin);
     ~GatewayHost();
     GatewayHost(const GatewayHost&) = delete;
     GatewayHost& operator=(const GatewayHost&) = delete;
@@ -113,7 +114,7 @@ public:
     [[nodiscard]] const GatewayAddresses& addresses() const { return addresses_; }
 
 private:
-    GatewayHost(const GatewayHostOptions& options, Engine& engine);
+    GatewayHost(const GatewayHostOptions& options, Engine& engine, CommandEntry& entry);
     [[nodiscard]] bool mayLogIn(std::string_view user, std::string_view password) const override;
 
     Status openStore(const GatewayStart& begin);
@@ -133,6 +134,7 @@ private:
 
     const GatewayHostOptions options_;
     Engine& engine_;
+    CommandEntry& entry_;
     gateway::Users users_;
     std::unique_ptr<session::EventLoop> loop_;
     std::unique_ptr<GatewayPort> port_;

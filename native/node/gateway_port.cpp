@@ -4,8 +4,8 @@
 
 namespace verbex::node {
 
-GatewayPort::GatewayPort(Engine& engine, std::function<void()> wake)
-    : engine_(engine), mailbox_(std::make_shared<Mailbox>()) {
+GatewayPort::GatewayPort(Engine& engine, CommandEntry& entry, std::function<void()> wake)
+    : engine_(engine), entry_(entry), mailbox_(std::make_shared<Mailbox>()) {
     mailbox_->wake = std::move(wake);
 }
 

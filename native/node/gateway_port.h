@@ -1,11 +1,11 @@
-// GatewayPort: how the gateways reach the engine of their own process.
+// GatewayPort: how the gateways reach the engine of their own process, and, at an edge, the cluster behind it.
 //
-// Purpose: CommandPort over the command ring, in place; QuestionPort over the engine's queries, answered on
+// Purpose: CommandPort over a command ring, in place; QuestionPort over the engine's queries, answered on
 // the gateways' thread.
 // Owner: GatewayHost.
 // Thread safety: the gateways' thread; the engine's thread only puts answers into the mailbox.
 // Invariants: those of gateway/command_port.h; an answer is given once, also when the engine ends.
-// Requires: the engine outlives it.
+// Requires: engine and entry outlive it.
 #pragma once
 
 #include <functional>
@@ -21,23 +21,23 @@ namespace verbex::node {
 class GatewayPort final : public gateway::CommandPort, public gateway::QuestionPort {
 public:
     // Called from the engine's thread when an answer waits.
-    GatewayPort(Engine& engine, std::function<void()> wake);
+    GatewayPort(Engine& engine, CommandEntry& entry, std::function<void()> wake);
 
     Command* claim() override {
-        cell_ = engine_.claimCell();
+        cell_ = entry_.claimCell();
         return cell_.command;
     }
     void enter() override {
-        engine_.enterCell(cell_);
+        entry_.enterCell(cell_);
         entered_ = true;
     }
     void flush() override {
         if (!entered_) return;
         entered_ = false;
-        engine_.flushCells();
+        entry_.flushCells();
     }
     [[nodiscard]] bool isClosed() const override {
-        return engine_.state() != EngineState::Running;
+        return !entry_.takesCommands();
     }
 
     Status ask(const gateway::Question& question, gateway::Answer answer) override;
@@ -63,7 +63,8 @@ public:
 
 private:
     Engine& engine_;
-    Engine::CellClaim cell_;
+    CommandEntry& entry_;
+    CommandEntry::CellClaim cell_;
     bool entered_ = false;
     const std::shared_ptr<Mailbox> mailbox_;
 };

@@ -182,7 +182,8 @@ Failure Node::start(const NodeOptions& options, const NodeSurroundings& surround
     with.journal = journal_.get();
     with.snapshots = snapshots_.get();
     with.segments = segments_.get();
-    with.clock = surroundings.clock;
+    // An edge's time comes with the cluster's log.
+    with.clock = options.cluster.has_value() ? nullptr : surroundings.clock;
     with.onEvents = [this, tell = surroundings.onEvents](uint32_t readers) {
         if ((readers & 1u) != 0 && tell) tell();
         if ((readers & 1u << GatewayHost::kReader) != 0) gateways_->wake();
@@ -192,7 +193,14 @@ Failure Node::start(const NodeOptions& options, const NodeSurroundings& surround
     GatewayStart begin;
     if (options.gateways.has_value()) core->marketState(begin.state);
     with.onStep = surroundings.onStep;
+    const Position position = core->position();
     engine_ = std::make_unique<Engine>(engine, std::move(core), with);
+    if (options.cluster.has_value()) {
+        Result<std::unique_ptr<ClusterFeed>> feed =
+            ClusterFeed::open(*options.cluster, *engine_, position);
+        if (!feed.isOk()) return feed.status();
+        feed_ = feed.take();
+    }
     if (options.gateways.has_value()) {
         Failure failure = openGateways(options, surroundings, std::move(begin));
         if (!failure.isOk()) return failure;
@@ -206,6 +214,7 @@ Failure Node::start(const NodeOptions& options, const NodeSurroundings& surround
         pinning_ = pipeline::pin(thread_.native_handle(), "vbx-engine", plan_.cores[0]);
     }
     if (gateways_ != nullptr && !gateways_->sharesEngine()) gateways_->start();
+    if (feed_ != nullptr) feed_->start();
     return {};
 }
 
@@ -219,7 +228,9 @@ Failure Node::openGateways(const NodeOptions& options, const NodeSurroundings& s
             return replayEvents(*storage, data, limits, from, to, sink);
         };
     }
-    Result<std::unique_ptr<GatewayHost>> host = GatewayHost::open(gateways, *engine_, begin);
+    CommandEntry* const cluster = feed_.get();
+    CommandEntry& entry = cluster != nullptr ? *cluster : *engine_;
+    Result<std::unique_ptr<GatewayHost>> host = GatewayHost::open(gateways, *engine_, entry, begin);
     if (!host.isOk()) {
         const Status& why = host.status();
         if (why.code() != StatusCode::AlreadyExists) return why;
@@ -249,6 +260,7 @@ Status Node::syncJournal() {
 Node::~Node() { stop(); }
 
 void Node::stop() {
+    if (feed_ != nullptr) feed_->stop();
     if (engine_ != nullptr) engine_->stop();
     // First this one: the engine may wait for its last snapshot.
     if (snapshots_ != nullptr) snapshots_->stop();

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "node/clock.h"
+#include "node/cluster_feed.h"
 #include "node/engine.h"
 #include "node/gateway_host.h"
 #include "node/state_recovery.h"
@@ -52,6 +53,8 @@ struct NodeOptions {
     bool consumer = true;
     // Ports for clients of the native protocols, on a thread of their own; `directory` is filled in.
     std::optional<GatewayHostOptions> gateways;
+    // The node is an edge: a cluster gives positions, and its log is what the engine here executes.
+    std::optional<ClusterFeedOptions> cluster;
 };
 
 struct NodeSurroundings {
@@ -104,6 +107,7 @@ public:
     Node& operator=(const Node&) = delete;
 
     [[nodiscard]] Engine::Offered offer(const void* cells, uint32_t count) {
+        if (feed_ != nullptr && engine_->takesCommands()) return {feed_->offer(cells, count), {}};
         return engine_->offer(cells, count);
     }
     [[nodiscard]] uint64_t available() { return engine_->events().available(); }
@@ -115,7 +119,10 @@ public:
     // Drains: everything offered is applied, stored and published; then snapshot, closing record,
     // answer. The consumer must go on taking events until then. Answers on the engine's thread;
     // twice is fine.
-    void close(CloseDone done) { engine_->close(std::move(done)); }
+    void close(CloseDone done) {
+        if (feed_ != nullptr) feed_->stop();
+        engine_->close(std::move(done));
+    }
     // Ends all threads where they stand and frees the data directory; idempotent, from one thread
     // at a time.
     void stop();
@@ -125,6 +132,7 @@ public:
     [[nodiscard]] NodeStats stats() const;
     // nullptr: the node has none.
     [[nodiscard]] const GatewayHost* gateways() const { return gateways_.get(); }
+    [[nodiscard]] const ClusterFeed* cluster() const { return feed_.get(); }
 
 private:
     Node() = default;
@@ -144,6 +152,7 @@ private:
     std::unique_ptr<SyncThread> syncs_;
     std::unique_ptr<SnapshotThread> snapshots_;
     std::unique_ptr<Engine> engine_;
+    std::unique_ptr<ClusterFeed> feed_;
     std::unique_ptr<GatewayHost> gateways_;
     std::thread thread_;
     CoreLimits limits_ = {0, 0, 0, 0};

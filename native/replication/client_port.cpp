@@ -41,9 +41,20 @@ void ClientPort::submit(NodeId client, const SubmitFrame& frame,
     answer.header.epoch = replica_.facts().promised;
     answer.sequence = frame.sequence;
     answer.leader = replica_.leader();
-    answer.answer = frame.payloadBytes == payload.size()
-                        ? replica_.submit(payload, frame.count, answer.taken)
-                        : Answered::Malformed;
+    if (frame.payloadBytes != payload.size()) {
+        answer.answer = Answered::Malformed;
+    } else if ((frame.header.flags & kSubmitEntry) == 0) {
+        answer.answer = replica_.submit(payload, frame.count, answer.taken);
+    } else {
+        EntryHeader entry;
+        if (payload.size() >= sizeof(entry)) {
+            std::memcpy(static_cast<void*>(&entry), payload.data(), sizeof(entry));
+            payload = payload.subspan(sizeof(entry));
+        }
+        answer.answer = replica_.ingest(entry, payload);
+        if (answer.answer == Answered::Taken) answer.taken = entry.count;
+    }
+    answer.next = replica_.last() + 1;
     (void)wires_.send(client, buffer_.make(answer));
 }
 

@@ -55,14 +55,25 @@ void ClusterClient::sendSubscription() {
 
 bool ClusterClient::submit(uint64_t sequence, std::span<const std::byte> commands,
                            uint32_t count) {
-    if (link_ == nullptr) return false;
     SubmitFrame frame;
     frame.sequence = sequence;
     frame.count = count;
-    frame.payloadBytes = static_cast<uint32_t>(commands.size());
+    return send(frame, commands);
+}
+
+bool ClusterClient::submitEntry(uint64_t sequence, std::span<const std::byte> entry) {
+    SubmitFrame frame;
+    frame.header.flags = kSubmitEntry;
+    frame.sequence = sequence;
+    return send(frame, entry);
+}
+
+bool ClusterClient::send(SubmitFrame frame, std::span<const std::byte> payload) {
+    if (link_ == nullptr) return false;
+    frame.payloadBytes = static_cast<uint32_t>(payload.size());
     transport::Message message;
     message.kind = kFrameMessage;
-    message.payload = buffer_.make(frame, commands);
+    message.payload = buffer_.make(frame, payload);
     return link_->offer(message) == transport::Answer::Accepted;
 }
 

@@ -69,6 +69,8 @@ public:
 
     // False: not connected, or no room: again later.
     bool submit(uint64_t sequence, std::span<const std::byte> commands, uint32_t count);
+    // A bridge's: an EntryHeader and its payload, or nothing, to hear what is next.
+    bool submitEntry(uint64_t sequence, std::span<const std::byte> entry);
     // False: nothing had arrived.
     bool poll(uint64_t nowNs);
     void flush();
@@ -87,6 +89,7 @@ private:
     void onEntriesFrame(std::span<const std::byte> frame);
     void subscribe(Position from, bool entries, uint32_t accountFirst, uint32_t accountLast);
     void sendSubscription();
+    bool send(SubmitFrame frame, std::span<const std::byte> payload);
     void goOn(MemberId hint);
     void leave(const std::string& why, MemberId hint);
     void dropLeft();

@@ -123,6 +123,15 @@ private:
 
 }  // namespace
 
+const char* nameOf(Site site) {
+    switch (site) {
+        case Site::Active: return "active";
+        case Site::Standby: return "standby";
+        case Site::Fenced: return "fenced";
+    }
+    return "active";
+}
+
 const SyncMember* Configuration::member(MemberId id) const {
     const auto found = std::ranges::find(sync, id, &SyncMember::id);
     return found == sync.end() ? nullptr : &*found;
@@ -154,7 +163,7 @@ std::string Configuration::text() const {
                " expected " + each.expected.hex() + " found " + each.found.hex() + "\n";
     }
     out += "data-loss-epochs " + std::to_string(dataLossEpochs) + "\n";
-    out += std::string("fenced ") + (fenced ? "yes" : "no") + "\n";
+    out += std::string("site ") + nameOf(site) + "\n";
     out += "writer " + nameOf(writer) + " nonce " + std::to_string(writerNonce) + "\n";
     return out;
 }
@@ -214,11 +223,13 @@ Result<Configuration> Configuration::parse(std::string_view text) {
     lines.demand("data-loss-epochs");
     record.dataLossEpochs = lines.number();
     lines.endLine();
-    lines.demand("fenced");
-    const std::string_view fenced = lines.word();
-    record.fenced = fenced == "yes";
-    if (fenced != "yes" && fenced != "no") {
-        lines.fail("yes or no is expected, not " + quoted(fenced));
+    lines.demand("site");
+    const std::string_view site = lines.word();
+    record.site = Site::Active;
+    if (site == nameOf(Site::Standby)) record.site = Site::Standby;
+    if (site == nameOf(Site::Fenced)) record.site = Site::Fenced;
+    if (site != nameOf(record.site)) {
+        lines.fail("active, standby or fenced is expected, not " + quoted(site));
     }
     lines.endLine();
     lines.demand("writer");

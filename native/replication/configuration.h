@@ -43,6 +43,15 @@ struct Evicted {
     friend bool operator==(const Evicted&, const Evicted&) = default;
 };
 
+// What this cluster is for the venue, where there are two of them.
+enum class Site : uint8_t {
+    Active = 0,
+    Standby = 1,  // its leader takes entries of the other site from a bridge, and nothing from clients
+    Fenced = 2,   // switched off: nobody leads here
+};
+
+[[nodiscard]] const char* nameOf(Site site);  // as in the record
+
 struct Configuration {
     Epoch epoch = 0;
     MemberId leader = 0;
@@ -51,7 +60,7 @@ struct Configuration {
     MemberId candidate = 0;
     std::vector<Evicted> evicted;
     uint64_t dataLossEpochs = 0;  // how often an operator has forced a leader
-    bool fenced = false;          // this site has been switched off: nobody leads here
+    Site site = Site::Active;
     // Of the last change: lets the one who asked recognise it when the answer was lost.
     MemberId writer = 0;
     uint64_t writerNonce = 0;

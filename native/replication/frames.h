@@ -142,6 +142,8 @@ struct EntryFrame {  // payload: the entry's
 };
 static_assert(sizeof(EntryFrame) == 56);
 
+// A bridge's: the payload is an EntryHeader and the entry's payload, or nothing, to hear what is next.
+inline constexpr uint8_t kSubmitEntry = 1;
 struct SubmitFrame {  // payload: count commands, as in the journal
     static constexpr FrameKind kKind = FrameKind::Submit;
     FrameHeader header;
@@ -160,6 +162,7 @@ enum class Answered : uint8_t {
     PositionLost = 4,   // not kept any more, or not there yet
     Halted = 5,         // diverged, below minSync, or the site is switched off
     TooSlow = 6,
+    Standby = 7,        // the other site is the active one
 };
 
 struct SubmittedFrame {
@@ -171,8 +174,9 @@ struct SubmittedFrame {
     uint8_t reserved[3] = {};
     MemberId leader = 0;
     uint32_t reserved2 = 0;
+    Position next = 0;   // behind the end of the log
 };
-static_assert(sizeof(SubmittedFrame) == 40);
+static_assert(sizeof(SubmittedFrame) == 48);
 
 inline constexpr uint8_t kSubscribeEntries = 1;  // Entries instead of Events
 struct SubscribeFrame {

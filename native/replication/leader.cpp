@@ -30,6 +30,13 @@ bool checkCommands(std::span<const std::byte> bytes, uint32_t count, std::vector
     return at == bytes.size();
 }
 
+// The last position of a log that ends its epochs so.
+Position endOf(std::span<const std::byte> ends) {
+    EpochEnd last;
+    std::memcpy(&last, ends.data() + ends.size() - sizeof(last), sizeof(last));
+    return last.last;
+}
+
 // Of a later incarnation nothing is known but that it is there.
 Replica::Progress reborn(const Replica::Progress& before, Incarnation incarnation) {
     Replica::Progress progress;
@@ -47,17 +54,19 @@ void Replica::lead() {
     counters_.takeovers++;
     heardLeader_ = facts_.id;
     for (auto& [id, peer] : progress_) peer.heardAt = now_.steadyNs;
-    (void)makeEntry(true);
+    // A standby site's log is the other site's, word for word: it adds nothing of its own.
+    if (known_.site != Site::Standby) (void)makeEntry(true);
 }
 
 // ---- entries
 
 Answered Replica::submit(std::span<const std::byte> commands, uint32_t count, uint32_t& taken) {
     taken = 0;
-    if (role_ == Role::Halted || known_.fenced) return Answered::Halted;
+    if (role_ == Role::Halted || known_.site == Site::Fenced) return Answered::Halted;
     if (role_ != Role::Leader) return Answered::NotLeader;
+    if (known_.site == Site::Standby) return Answered::Standby;
     if (known_.sync.size() < options_.minSync) return Answered::Halted;
-    const bool closing = changing_.has_value() && changing_->fenced;
+    const bool closing = changing_.has_value() && changing_->site != Site::Active;
     if (yieldTo_ != 0 || closing) return Answered::Busy;
     static thread_local std::vector<uint32_t> ends;
     if (!checkCommands(commands, count, ends)) return Answered::Malformed;
@@ -72,12 +81,29 @@ Answered Replica::submit(std::span<const std::byte> commands, uint32_t count, ui
     return taken == count ? Answered::Taken : Answered::Busy;
 }
 
+Answered Replica::ingest(const EntryHeader& header, std::span<const std::byte> payload) {
+    if (role_ == Role::Halted) return Answered::Halted;
+    if (role_ != Role::Leader) return Answered::NotLeader;
+    if (known_.site != Site::Standby || changing_.has_value()) return Answered::Busy;
+    if (header.count == 0 || header.last() <= with_.log.last()) return Answered::Taken;
+    if (header.first != with_.log.last() + 1) return Answered::PositionLost;
+    if (header.payloadBytes != payload.size() || payload.size() > kBatchBytesMax ||
+        header.payloadCrc != crc32c(payload.data(), payload.size())) {
+        return Answered::Malformed;
+    }
+    if (with_.log.last() - with_.outputs.released() >= options_.windowCommands) return Answered::Busy;
+    EntryHeader own = header;
+    own.epoch = term_;  // epochs are this site's
+    return appendEntry(own, payload) ? Answered::Taken : Answered::Halted;
+}
+
 bool Replica::makeEntries() {
     if (yieldTo_ != 0 && now_.steadyNs > yieldUntil_) yieldTo_ = 0;
     const uint64_t time = with_.executor->time();
     const uint64_t passed = now_.wallNs > time ? now_.wallNs - time : 0;
     const bool idle = pendingCount_ == 0;
-    if (idle && changing_.has_value() && changing_->fenced) return false;
+    const bool closing = changing_.has_value() && changing_->site != Site::Active;
+    if (idle && (closing || known_.site != Site::Active)) return false;
     if (idle && (passed < options_.idleTickNs || yieldTo_ != 0)) return false;
     // The window bounds what waits for its commit; the clock's commands wait too.
     if (idle && with_.log.last() - with_.outputs.released() >= options_.windowCommands) return false;
@@ -202,7 +228,7 @@ void Replica::onAck(MemberId from, const AckFrame& frame) {
     peer.heardAt = now_.steadyNs;
     if (peer.incarnation != frame.incarnation) {
         // A later one of another incarnation: nothing that it acknowledged before holds for this one.
-        if (frame.incarnation < peer.incarnation) return;
+        if (isBefore(frame.incarnation, peer.incarnation)) return;
         peer = reborn(peer, frame.incarnation);
         peer.heardAt = now_.steadyNs;
     }
@@ -232,8 +258,10 @@ void Replica::onState(MemberId from, const StateFrame& frame, std::span<const st
         // It has not heard of this term yet; what its log is, is true all the same.
     }
     Progress& peer = progress_[from];
-    if (frame.incarnation < peer.incarnation) return;
-    if (peer.incarnation != frame.incarnation) {
+    if (isBefore(frame.incarnation, peer.incarnation)) return;
+    const Position theirs = frame.ends == 0 ? 0 : endOf(payload);
+    if (peer.incarnation != frame.incarnation || theirs < peer.acknowledged) {
+        // Also where its log has not got what it has acknowledged: then that counts for nothing.
         peer = reborn(peer, frame.incarnation);
     }
     peer.heardAt = now_.steadyNs;

@@ -55,6 +55,7 @@ Result<std::unique_ptr<Member>> Member::open(const MemberOptions& given, journal
     MemberOptions options = given;
     options.replica.executor.limits = options.limits;
     options.replica.executor.mutant = options.replica.mutant;
+    options.replica.birth = hash128(&options.journalId, sizeof(options.journalId)).lo;
     auto parts = std::make_unique<Parts>(options, storage);
     VERBEX_RETURN_IF_FAILED(storage.createDirectory(options.data));
     Result<std::unique_ptr<journal::DirectoryLock>> lock = storage.lockDirectory(options.data);
@@ -153,8 +154,9 @@ Status Member::close() {
 Status Member::evict(MemberId member) { return parts_->replica->evict(member); }
 Status Member::readmit(MemberId member) { return parts_->replica->readmit(member); }
 Status Member::force() { return parts_->replica->force(); }
-Status Member::fenceSite() { return parts_->replica->fenceSite(true); }
-Status Member::activateSite() { return parts_->replica->fenceSite(false); }
+Status Member::fenceSite() { return parts_->replica->become(Site::Fenced); }
+Status Member::activateSite() { return parts_->replica->become(Site::Active); }
+Status Member::standbySite() { return parts_->replica->become(Site::Standby); }
 Status Member::promote(MemberId member) { return parts_->replica->promote(member); }
 
 bool Member::failed() const { return !parts_->replica->failure().isOk(); }

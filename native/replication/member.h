@@ -108,6 +108,8 @@ public:
     // Nobody leads in this cluster any more until activateSite().
     Status fenceSite();
     Status activateSite();
+    // The leader takes entries of another site from a bridge from now on, and nothing from clients.
+    Status standbySite();
     // Hands leadership to another member of the sync set.
     Status promote(MemberId member);
 

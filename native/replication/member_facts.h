@@ -19,6 +19,19 @@
 
 namespace verbex::replication {
 
+// An incarnation is the record's revision when the directory was new, what the surroundings drew for it, and
+// the restarts that it could not vouch over.
+inline constexpr uint32_t kBirthRevisionShift = 32;
+inline constexpr uint32_t kBirthShift = 10;
+inline constexpr uint64_t kBirthMask = (1u << (kBirthRevisionShift - kBirthShift)) - 1;
+
+// Of an incarnation that was there before `known`: a word that comes late.
+[[nodiscard]] inline bool isBefore(Incarnation other, Incarnation known) {
+    if (other >> kBirthRevisionShift != known >> kBirthRevisionShift) return other < known;
+    // Of two directories at one revision nobody can say which was first.
+    return other >> kBirthShift == known >> kBirthShift && other < known;
+}
+
 struct MemberFacts {
     MemberId id = 0;
     Incarnation incarnation = 1;

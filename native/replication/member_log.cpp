@@ -32,6 +32,13 @@ MemberLog::MemberLog(journal::Storage& storage, const journal::DirectoryLock& lo
 
 MemberLog::~MemberLog() = default;
 
+namespace {
+
+// There is no writer where a cut has failed half-way.
+Status ended() { return Status(StatusCode::Closed, "the log could not be cut, and takes nothing more"); }
+
+}  // namespace
+
 Result<std::unique_ptr<MemberLog>> MemberLog::open(journal::Storage& storage,
                                                    const journal::DirectoryLock& lock,
                                                    const MemberLogOptions& options,
@@ -117,6 +124,7 @@ Position MemberLog::common(std::span<const EpochEnd> others) const {
 
 Status MemberLog::append(const EntryHeader& header, std::span<const std::byte> payload) {
     CHECK(header.first == last_ + 1 && header.payloadBytes == payload.size());
+    if (writer_ == nullptr) return ended();
     VERBEX_RETURN_IF_FAILED(
         writer_->append(header.epoch, header.first, header.count, payload));
     note(header);
@@ -126,6 +134,7 @@ Status MemberLog::append(const EntryHeader& header, std::span<const std::byte> p
 
 Status MemberLog::write() {
     if (written_.load(std::memory_order_relaxed) == last_) return {};
+    if (writer_ == nullptr) return ended();
     VERBEX_RETURN_IF_FAILED(writer_->commit());
     written_.store(writer_->writtenPosition(), std::memory_order_release);
     return {};
@@ -186,6 +195,7 @@ Status MemberLog::truncate(Position to) {
 
 Status MemberLog::close() {
     const std::lock_guard guard(syncMutex_);
+    if (writer_ == nullptr) return ended();
     VERBEX_RETURN_IF_FAILED(writer_->close());
     durable_.store(last_, std::memory_order_release);
     return {};

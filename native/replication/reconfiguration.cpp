@@ -237,25 +237,25 @@ Status Replica::force() {
     return {};
 }
 
-Status Replica::fenceSite(bool fenced) {
+Status Replica::become(Site site) {
     Configuration wanted = known_;
-    if (wanted.fenced == fenced) return {};
-    wanted.fenced = fenced;
+    if (wanted.site == site) return {};
+    wanted.site = site;
     if (role_ != Role::Leader && heardLeader_ != 0 &&
         now_.steadyNs - heardAt_ < options_.suspectNs) {
-        return Status(StatusCode::Refused, "fenceSite: member " + std::to_string(heardLeader_) +
+        return Status(StatusCode::Refused, "site: member " + std::to_string(heardLeader_) +
                                                " leads; it is the one to ask");
     }
-    if (fenced && role_ != Role::Leader) {
+    if (site == Site::Fenced && role_ != Role::Leader) {
         // Whoever leads learns of it from the record, and the members promise.
         wanted.reservedEpoch = std::max({known_.epoch, known_.reservedEpoch, facts_.promised}) + 1;
         wanted.candidate = 0;
     }
     if (role_ == Role::Leader &&
         (with_.outputs.released() != with_.log.last() || pendingCount_ != 0)) {
-        return Status(StatusCode::Refused, "fenceSite: commands are under way; try again");
+        return Status(StatusCode::Refused, "site: commands are under way; try again");
     }
-    return command("fenceSite", std::move(wanted));
+    return command("site", std::move(wanted));
 }
 
 Status Replica::promote(MemberId member) {

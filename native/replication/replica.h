@@ -49,6 +49,7 @@ struct ReplicaOptions {
     std::vector<MemberPlace> members;   // all of them, this one too
     uint32_t hotWanted = 2;             // the sync set is kept at so many, from warm ones where need be
     bool durable = false;               // acknowledge what is durable, not what is written
+    bool standby = false;               // what the first record says
     uint32_t minSync = 1;               // fewer, and the leader takes no commands
     uint64_t heartbeatNs = 10'000'000;
     uint64_t suspectNs = 120'000'000;   // without a word of the leader
@@ -62,6 +63,7 @@ struct ReplicaOptions {
     uint32_t batchBytes = 64u << 10;    // of an entry's payload, at most; kBatchBytesMax bounds it
     uint32_t sendAheadBytes = 8u << 20; // to a member beyond what it has acknowledged
     ExecutorOptions executor;
+    uint64_t birth = 0;                 // drawn by the surroundings: names a fresh data directory
     Mutant mutant = Mutant::None;
 };
 
@@ -96,6 +98,10 @@ public:
     [[nodiscard]] uint64_t nextTimer() const;
 
     // ---- clients
+    // A bridge's: the entry behind the log's end is taken, one that is here already is passed over. Where
+    // this member leads a standby site.
+    Answered ingest(const EntryHeader& header, std::span<const std::byte> payload);
+    [[nodiscard]] Position last() const { return with_.log.last(); }
     // Takes as many commands as there is room for. Not where this member does not lead.
     Answered submit(std::span<const std::byte> commands, uint32_t count, uint32_t& taken);
     [[nodiscard]] MemberId leader() const;  // as far as known; 0: nobody
@@ -110,7 +116,7 @@ public:
     Status evict(MemberId member);
     Status readmit(MemberId member);
     Status force();
-    Status fenceSite(bool fenced);
+    Status become(Site site);
     Status promote(MemberId member);
 
     // ---- what others look at

@@ -22,7 +22,7 @@ bool isHigher(const EpochEnd& a, const EpochEnd& b) {
 // ---- when
 
 void Replica::considerTakeover() {
-    if (role_ != Role::Follower || !isSync() || known_.fenced || asked_.request != 0) return;
+    if (role_ != Role::Follower || !isSync() || known_.site == Site::Fenced || asked_.request != 0) return;
     // The members try one after another, in the order of their ids behind the last leader's.
     uint64_t rank = 0;
     for (const SyncMember& member : known_.sync) {
@@ -41,7 +41,7 @@ void Replica::considerTakeover() {
 }
 
 void Replica::reserve() {
-    if (!isSync() || known_.fenced) return;
+    if (!isSync() || known_.site == Site::Fenced) return;
     Configuration wanted = known_;
     wanted.reservedEpoch = std::max({known_.epoch, known_.reservedEpoch, facts_.promised}) + 1;
     wanted.candidate = facts_.id;

@@ -7,7 +7,7 @@ import { cellBytes } from '../wire/layout.ts';
 import type { EngineNode } from './engine-node.ts';
 import { nativeGatewayOptions } from './gateways.ts';
 import { type JournalSource, PastEvents } from './past-events.ts';
-import type { ExchangeOptions } from './types.ts';
+import type { ClusterConnection, ExchangeOptions } from './types.ts';
 
 export interface OpenedNode {
   readonly node: EngineNode;
@@ -75,6 +75,7 @@ export async function openNode(options: ExchangeOptions, onEvents: () => void): 
     systemClock: clock === 'system',
     ...(await planOf(options)),
     ...(options.gateways !== undefined && { gateways: nativeGatewayOptions(options.gateways) }),
+    ...(options.cluster !== undefined && { cluster: nativeClusterOf(options.cluster) }),
   };
   const historyCells = historyCellsOf(options);
   try {
@@ -97,6 +98,20 @@ export async function openNode(options: ExchangeOptions, onEvents: () => void): 
   } catch (error) {
     throw fromNative(error);
   }
+}
+
+function nativeClusterOf(cluster: ClusterConnection) {
+  const members = cluster.members
+    .map(({ id, address }) => `${integer('cluster.members.id', id, 1, 31)}\t${address}`)
+    .join('\n');
+  if (members === '') throw invalidOption('cluster.members', cluster.members, 'at least one member');
+  return {
+    name: cluster.name,
+    members,
+    edge: integer('cluster.edge', cluster.edge ?? 1, 1, 255),
+    transport: oneOf('cluster.transport', cluster.transport ?? 'auto', ['auto', 'tcp', 'shm', 'verbs']),
+    ...(cluster.key !== undefined && { key: cluster.key }),
+  };
 }
 
 /** What the native node is told of threads. Throws INVALID_OPTION. */

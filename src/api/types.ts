@@ -462,6 +462,22 @@ export interface ExchangeOptions {
   cores?: readonly number[];
   /** Ports for clients of OUCH, ITCH and the clearing protocol, on a thread of their own. Default: none. */
   gateways?: GatewayOptions;
+  /**
+   * The exchange is an edge of a cluster: its commands get their positions from the cluster's leader, and what it shows is what the cluster
+   * has released. Capacities must be the cluster's. Default: it is alone.
+   */
+  cluster?: ClusterConnection;
+}
+
+/** How to reach a cluster (docs/cluster.md). */
+export interface ClusterConnection {
+  name: string;
+  members: readonly { readonly id: number; readonly address: string }[];
+  /** 1 to 255: different for each edge of the cluster. Default 1. */
+  edge?: number;
+  /** Default auto: the best that both ends have. */
+  transport?: 'auto' | 'tcp' | 'shm' | 'verbs';
+  key?: string;
 }
 
 /** A thread of the pipeline, other than the engine's. */

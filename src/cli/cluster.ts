@@ -9,6 +9,8 @@ import { type Output, table } from './output.ts';
 const membersMax = 31;
 const leaderMsMax = 20_000;
 const redrawMs = 500;
+const lookMs = 20;
+const forceMsMax = 10_000;
 
 const dirOption: Option = {
   name: 'dir',
@@ -206,37 +208,22 @@ const statusCommand: Command = {
   },
 };
 
-function signalCommand(
-  name: string,
-  summary: string,
-  signal: NodeJS.Signals,
-  example: string,
-  done: string,
-): Command {
-  return {
-    name: `cluster ${name}`,
-    summary,
-    positionals: [memberPositional],
-    options: [dirOption],
-    examples: [[`verbex cluster ${name} leader`, example]],
-    async run(given, output) {
-      const cluster = await open(given.need('dir'));
-      const id = await named(cluster, given.positionals[0]);
-      const { pid } = cluster.processOf(id);
-      if (!cluster.signal(id, signal)) throw new UsageError(`member ${id} does not run`);
-      output.answer({ member: id, pid }, `member ${id} (process ${pid}) ${done}`);
-      return 0;
-    },
-  };
-}
-
-const killCommand = signalCommand(
-  'kill',
-  'kill a member’s process with SIGKILL, as a crash would',
-  'SIGKILL',
-  'whoever leads; another one takes over',
-  'is killed',
-);
+const killCommand: Command = {
+  name: 'cluster kill',
+  summary: 'kill a member’s process with SIGKILL, as a crash would',
+  positionals: [memberPositional],
+  options: [dirOption],
+  examples: [['verbex cluster kill leader', 'whoever leads; another one takes over']],
+  async run(given, output) {
+    const cluster = await open(given.need('dir'));
+    const id = await named(cluster, given.positionals[0]);
+    const { pid } = cluster.processOf(id);
+    if (!cluster.signal(id, 'SIGKILL')) throw new UsageError(`member ${id} does not run`);
+    while (cluster.processOf(id).state !== 'gone') await sleep(1);
+    output.answer({ member: id, pid }, `member ${id} (process ${pid}) is killed`);
+    return 0;
+  },
+};
 
 const pauseCommand: Command = {
   name: 'cluster pause',
@@ -297,11 +284,7 @@ const startCommand: Command = {
     const cluster = await open(given.need('dir'));
     const id = await named(cluster, given.positionals[0]);
     cluster.startMember(id);
-    for (
-      const until = performance.now() + leaderMsMax;
-      performance.now() < until;
-      await sleep(redrawMs / 10)
-    ) {
+    for (const until = performance.now() + leaderMsMax; performance.now() < until; await sleep(lookMs)) {
       if ((await cluster.statusOf(id)) !== undefined) {
         const { pid } = cluster.processOf(id);
         output.answer({ member: id, pid }, `member ${id} runs as process ${pid}`);
@@ -313,6 +296,18 @@ const startCommand: Command = {
     throw new ClusterError('MEMBER_NOT_STARTED', `member ${id} does not start:\n${cluster.logEnd(id)}`);
   },
 };
+
+/** A member that tries to take over again and again takes the word between two attempts. */
+async function forced(cluster: LocalCluster, id: number): Promise<number> {
+  for (const until = performance.now() + forceMsMax; ; await sleep(lookMs)) {
+    try {
+      await cluster.tell(id, 'force');
+      return id;
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'OPERATOR_REFUSED' || performance.now() > until) throw error;
+    }
+  }
+}
 
 function wordCommand(
   word: OperatorWord & string,
@@ -332,8 +327,7 @@ function wordCommand(
       const cluster = await open(given.need('dir'));
       const id = await named(cluster, given.positionals[0]);
       // Only the member itself can say that its log is the one; everything else is the leader's to change.
-      const asked = word === 'force' ? id : await cluster.tellLeader(word, id);
-      if (word === 'force') await cluster.tell(id, word);
+      const asked = word === 'force' ? await forced(cluster, id) : await cluster.tellLeader(word, id);
       output.answer({ member: id, asked }, `member ${id} ${said}`);
       return 0;
     },

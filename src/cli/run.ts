@@ -1,5 +1,6 @@
 /** `verbex run`: one exchange node, with or without the demo market. */
 import type { GatewayPorts } from '../console/gateways.ts';
+import type { RunOptions } from '../console/run.ts';
 import type { Command, Given } from './command.ts';
 import { planGiven, planOptions } from './plan.ts';
 
@@ -77,6 +78,18 @@ export const runCommand: Command = {
       help: 'JSON: who may log in to these ports (docs/operations.md); default: the demo’s user, on loopback only',
     },
     { name: 'no-gateways', help: 'none of these ports' },
+    {
+      name: 'cluster',
+      value: 'FILE',
+      help: 'be an edge of the cluster that this cluster.json describes: it gives positions, these ports serve',
+    },
+    {
+      name: 'edge',
+      value: 'N',
+      range: [1, 255],
+      fallback: '1',
+      help: 'number of this edge, different for each of a cluster',
+    },
     { name: 'demo', help: 'define the demo market and let a crowd trade on it' },
     { name: 'no-demo', help: 'no demo market, no crowd, whatever else says so' },
     { name: 'seed', value: 'N', range: [0, countMax], fallback: '1', help: 'seed of the crowd' },
@@ -131,6 +144,27 @@ export const runCommand: Command = {
       ...(chosen.length === 0 ? {} : { limits: Object.fromEntries(chosen) }),
       threads: planGiven(given),
       ...(!given.has('no-gateways') && { gateways: gatewayPorts(given) }),
+      ...(await edgeOf(given)),
     });
   },
 };
+
+/** With --cluster: how to reach it, and its capacities, which an edge shares. */
+async function edgeOf(given: Given): Promise<Partial<Pick<RunOptions, 'cluster' | 'limits'>>> {
+  const file = given.text('cluster');
+  if (file === undefined) return {};
+  const { readDescription } = await import('../cluster/description.ts');
+  const { keyOf } = await import('../cluster/member-process.ts');
+  const described = readDescription(file);
+  const key = keyOf(described);
+  return {
+    cluster: {
+      name: described.name,
+      members: described.members.map(({ id, host, port }) => ({ id, address: `${host}:${port}` })),
+      edge: given.integer('edge') ?? 1,
+      transport: described.transport,
+      ...(key !== undefined && { key }),
+    },
+    limits: described.limits,
+  };
+}

@@ -204,8 +204,9 @@ function checkMembers(members: readonly MemberDescription[]): void {
   for (const [index, { id, host, port, adminHost, adminPort, data }] of members.entries()) {
     once('id', String(id), `members[${index}].id`);
     once('address', `${host}:${port}`, `members[${index}].port`);
-    once('address', `${adminHost}:${adminPort}`, `members[${index}].adminPort`);
-    // Two hosts may well name their folders alike.
+    // Every host has a loopback address and folders of its own.
+    const machine = isLoopback(adminHost) && !isLoopback(host) ? `${host} ` : '';
+    once('address', `${machine}${adminHost}:${adminPort}`, `members[${index}].adminPort`);
     once('folder', `${host} ${data}`, `members[${index}].data`);
   }
 }

@@ -2,7 +2,7 @@
 //
 //   ledger client ──orders──▶ leader ──events──▶ ledger          the oracle: what was acknowledged must be in the log, once
 //                               ▲
-//                  SIGKILL · SIGSTOP, then start · SIGCONT       one fault at a time, the next once the sync set is whole again
+//                  SIGKILL · SIGSTOP, then start · SIGCONT       the next once as many hot ones as wanted answer again
 //
 // After a fault of whoever leads, the longest time between two acknowledgements is what a client has felt of it.
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,10 +10,14 @@ import { ClusterError, fromNative } from '../errors/errors.ts';
 import type { NativeClusterLoad, NativeClusterLoadConstructor } from '../native/cluster-types.ts';
 import type { LocalCluster } from './local-cluster.ts';
 import { keyOf, membersText } from './member-process.ts';
+import { leaderOf } from './member-status.ts';
 
 const healMsMax = 30_000;
 const answerMsMax = 30_000;
 const lookMs = 5;
+/** Answers come at their pace: a fault's gap is the fault's. */
+const steadyMs = 100;
+const steadyGapMsMax = 60;
 /** What was on its way when the fault came has arrived by then. */
 const inFlightMs = 60;
 
@@ -37,7 +41,7 @@ export interface DrillFault {
   readonly led: boolean;
   /** The longest time between two acknowledgements around it. */
   readonly gapMs: number;
-  /** Until the sync set was whole again. */
+  /** Until as many hot members as wanted answered again. */
   readonly healedMs: number;
 }
 
@@ -89,7 +93,15 @@ export function percentilesOf(values: readonly number[]): Percentiles {
 /** What the drill needs of a cluster; a test has another one. */
 export type DrilledCluster = Pick<
   LocalCluster,
-  'ids' | 'description' | 'signal' | 'startMember' | 'processOf' | 'leader' | 'waitForLeader' | 'look'
+  | 'ids'
+  | 'description'
+  | 'signal'
+  | 'startMember'
+  | 'processOf'
+  | 'statusOf'
+  | 'waitForLeader'
+  | 'look'
+  | 'logEnd'
 >;
 
 export class FailoverDrill {
@@ -97,6 +109,8 @@ export class FailoverDrill {
   readonly #plan: DrillPlan;
   readonly #random: () => number;
   readonly #load: NativeClusterLoad;
+  /** Members that are being brought back. */
+  readonly #away = new Map<number, Promise<void>>();
   readonly #onFault: (fault: DrillFault, acknowledged: number) => void;
 
   constructor(
@@ -137,7 +151,8 @@ export class FailoverDrill {
         faults.push(fault);
         this.#onFault(fault, this.#progress().acknowledged);
       }
-      await this.#heal();
+      await Promise.all(this.#away.values());
+      await this.#heal(true);
     } finally {
       this.#load.stop();
     }
@@ -154,56 +169,78 @@ export class FailoverDrill {
 
   async #fault(kind: DrillFault['kind']): Promise<DrillFault> {
     const leader = await this.#heal();
-    const others = this.#cluster.ids.filter((id) => id !== leader);
+    const others = this.#cluster.ids.filter((id) => id !== leader && !this.#away.has(id));
     const led = this.#random() < 0.75 || others.length === 0;
     const member = led ? leader : others[Math.floor(this.#random() * others.length)]!;
-    const restMs = kind === 'pause' ? 300 + this.#random() * 1200 : this.#random() * 600;
-    await sleep(this.#random() * 150);
+    const restMs = kind === 'pause' ? 300 + this.#random() * 1200 : inFlightMs + this.#random() * 500;
+    await this.#steady();
+    await sleep(this.#random() * 100);
     this.#load.gap();
     const started = performance.now();
     this.#cluster.signal(member, kind === 'pause' ? 'SIGSTOP' : 'SIGKILL');
+    const back = this.#bringBack(kind, member, restMs);
+    // Awaited where what it brings back is needed.
+    back.catch(() => undefined);
+    this.#away.set(member, back);
     await sleep(inFlightMs);
     const { acknowledged } = this.#progress();
-    const back = sleep(Math.max(0, restMs - inFlightMs)).then(() => this.#bringBack(kind, member));
-    // Awaited below, after what may fail before.
-    back.catch(() => undefined);
     await this.#answersAfter(acknowledged);
     const gapMs = this.#load.gap();
-    await back;
     await this.#heal();
     return { kind, member, led, gapMs, healedMs: performance.now() - started };
   }
 
-  async #bringBack(kind: DrillFault['kind'], member: number): Promise<void> {
-    if (kind === 'pause') {
-      this.#cluster.signal(member, 'SIGCONT');
+  /** It may be the next one's turn once it answers. */
+  async #bringBack(kind: DrillFault['kind'], member: number, afterMs: number): Promise<void> {
+    await sleep(afterMs);
+    if (kind === 'pause') this.#cluster.signal(member, 'SIGCONT');
+    else {
+      while (this.#cluster.processOf(member).state !== 'gone') await sleep(lookMs);
+      this.#cluster.startMember(member);
+    }
+    for (const until = performance.now() + healMsMax; performance.now() < until; await sleep(lookMs * 4)) {
+      if ((await this.#cluster.statusOf(member)) === undefined) continue;
+      this.#away.delete(member);
       return;
     }
-    while (this.#cluster.processOf(member).state !== 'gone') await sleep(lookMs);
-    this.#cluster.startMember(member);
+    throw new ClusterError(
+      'DRILL_STOPPED',
+      `member ${member} did not come back within ${healMsMax} ms:\n${this.#cluster.logEnd(member)}`,
+    );
   }
 
-  /** Everybody takes part again; answers who leads. */
-  async #heal(): Promise<number> {
+  /** As many hot members as wanted, or all there are, answer; answers who leads. */
+  async #heal(all = false): Promise<number> {
     const { replicas } = this.#cluster.description;
-    const until = performance.now() + healMsMax;
-    for (;;) {
-      const leader = await this.#cluster.waitForLeader(Math.max(1, until - performance.now()), replicas);
-      const views = await this.#cluster.look();
-      const halted = views.find(({ status }) => status !== undefined && status.halted !== '');
+    for (const until = performance.now() + healMsMax; performance.now() < until; await sleep(lookMs)) {
+      const statuses = (await this.#cluster.look()).flatMap(({ status }) =>
+        status === undefined ? [] : [status],
+      );
+      const halted = statuses.find((status) => status.halted !== '');
       if (halted !== undefined)
         throw new ClusterError(
           'DRILL_STOPPED',
-          `member ${halted.id} takes no part any more: ${halted.status?.halted}`,
+          `member ${halted.id} takes no part any more: ${halted.halted}`,
         );
-      // Those that are about to join count: killed now they would only be restarted once more.
-      if (views.every(({ status }) => status !== undefined)) return leader;
-      if (performance.now() > until) {
-        const silent = views.filter(({ status }) => status === undefined).map(({ id }) => id);
-        throw new ClusterError('DRILL_STOPPED', `member ${silent.join(', ')} did not come back`);
-      }
-      await sleep(lookMs);
+      const leader = leaderOf(statuses);
+      if (leader === undefined || leader.sync.length < replicas) continue;
+      const silent = (all ? this.#cluster.ids : leader.sync).some(
+        (id) => this.#away.has(id) || statuses.every((status) => status.id !== id),
+      );
+      if (!silent) return leader.id;
     }
+    // Who is missing was said by whoever waits for it.
+    await Promise.all(this.#away.values());
+    return await this.#cluster.waitForLeader(1, replicas);
+  }
+
+  async #steady(): Promise<void> {
+    for (const until = performance.now() + answerMsMax; performance.now() < until; ) {
+      this.#load.gap();
+      await sleep(steadyMs);
+      if (this.#load.gap() < steadyGapMsMax) return;
+    }
+    throw new ClusterError('DRILL_STOPPED', `answers do not come steadily within ${answerMsMax} ms`);
   }
 
   async #answersAfter(acknowledged: number): Promise<void> {

@@ -22,7 +22,8 @@ export interface MemberStatus {
     readonly expected: string;
     readonly found: string;
   }[];
-  readonly fenced: boolean;
+  /** What this cluster is for the venue; standby: it takes its entries from a bridge. */
+  readonly site: 'active' | 'standby' | 'fenced';
   readonly dataLossEpochs: string;
   readonly reservedEpoch: string;
   readonly promised: string;

@@ -47,6 +47,8 @@ export interface RunOptions {
   readonly threads?: Pick<ExchangeOptions, 'plan' | 'spin' | 'cores'>;
   /** Ports of the native protocols; left out: none. */
   readonly gateways?: GatewayPorts;
+  /** The node is an edge of this cluster; left out: it is alone. */
+  readonly cluster?: NonNullable<ExchangeOptions['cluster']>;
   /** What the demo crowd aims at. */
   readonly commandsPerSecond?: number;
 }
@@ -142,6 +144,7 @@ async function running(options: RunOptions, speaker: Speaker, stop: StopSignal):
     ...limits,
     ...threads,
     ...(gateways !== undefined && { gateways }),
+    ...(options.cluster !== undefined && { cluster: options.cluster }),
   };
   const exchange = await Exchange.open(openOptions);
   const resumed = exchange.stats();

@@ -7,6 +7,7 @@ import { NativeError } from '../errors/errors.ts';
 import type {
   Addon,
   Layout,
+  NativeBridge as NativeBridgeObject,
   NativeBus as NativeBusObject,
   NativeClusterLoad as NativeClusterLoadObject,
   NativeCore as NativeCoreObject,
@@ -61,6 +62,8 @@ export const NativeLoad: Addon['NativeLoad'] = addon.NativeLoad;
 export type NativeLoad = NativeLoadObject;
 export const NativeMember: Addon['NativeMember'] = addon.NativeMember;
 export type NativeMember = NativeMemberObject;
+export const NativeBridge: Addon['NativeBridge'] = addon.NativeBridge;
+export type NativeBridge = NativeBridgeObject;
 export const NativeClusterLoad: Addon['NativeClusterLoad'] = addon.NativeClusterLoad;
 export type NativeClusterLoad = NativeClusterLoadObject;
 export const journalVerify: Addon['journalVerify'] = addon.journalVerify;

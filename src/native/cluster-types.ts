@@ -12,11 +12,17 @@ export interface NativeMemberOptions {
   readonly boot?: string;
   readonly transport?: 'auto' | 'tcp' | 'shm' | 'verbs';
   readonly key?: string;
+  /** PEM files: TLS on every tcp link and set-up. */
+  readonly certificateFile?: string;
+  readonly keyFile?: string;
+  readonly authorityFile?: string;
   /** How many hot members are wanted. */
   readonly replicas?: number;
   /** Acknowledge what is durable, not what is written. */
   readonly durable?: boolean;
   readonly minSync?: number;
+  /** The cluster begins as the standby of another site: entries come from a bridge. */
+  readonly standby?: boolean;
   readonly heartbeatMs?: number;
   readonly suspectMs?: number;
   readonly staggerMs?: number;
@@ -51,6 +57,7 @@ export type OperatorWord =
   | 'promote'
   | 'fenceSite'
   | 'activateSite'
+  | 'standbySite'
   | 'damageState'
   | 'damageResult'
   | 'damageRounding';
@@ -113,4 +120,28 @@ export interface NativeClusterLoad {
 export interface NativeClusterLoadConstructor {
   new (options: NativeClusterLoadOptions): NativeClusterLoad;
   readonly prototype: NativeClusterLoad;
+}
+
+export interface NativeBridgeSide {
+  /** A line a member, with a tab: id, "host:port". */
+  readonly members: string;
+  readonly cluster: string;
+  readonly transport?: 'auto' | 'tcp' | 'shm' | 'verbs';
+  readonly key?: string;
+  /** PEM files: TLS. */
+  readonly certificateFile?: string;
+  readonly keyFile?: string;
+  readonly authorityFile?: string;
+}
+
+export interface NativeBridge {
+  /** JSON: relayed, source, entries, probes, sourceConnected, targetConnected, trouble; positions are strings of digits. */
+  progress(): string;
+  stop(): void;
+}
+
+export interface NativeBridgeConstructor {
+  /** Starts at once. */
+  new (options: { readonly source: NativeBridgeSide; readonly target: NativeBridgeSide }): NativeBridge;
+  readonly prototype: NativeBridge;
 }

@@ -2,7 +2,11 @@
  * What the addon exports (native/addon), as TypeScript sees it. Positions are bigint, counts are numbers; errors are JavaScript Errors
  * with a stable `code` (docs/node.md lists them) and, where a journal is damaged, a `place`.
  */
-import type { NativeClusterLoadConstructor, NativeMemberConstructor } from './cluster-types.ts';
+import type {
+  NativeBridgeConstructor,
+  NativeClusterLoadConstructor,
+  NativeMemberConstructor,
+} from './cluster-types.ts';
 
 export type * from './cluster-types.ts';
 
@@ -72,6 +76,18 @@ export interface NodeOptions extends Limits {
   readonly pruneSegments?: boolean;
   /** Absent: no gateways. */
   readonly gateways?: NativeGatewayOptions;
+  /** Absent: the node gives positions itself. */
+  readonly cluster?: NativeClusterConnection;
+}
+
+/** A cluster whose edge the node is, flat. */
+export interface NativeClusterConnection {
+  /** A line a member, with a tab: id, "host:port". */
+  readonly members: string;
+  readonly name: string;
+  readonly edge: number;
+  readonly transport?: 'auto' | 'tcp' | 'shm' | 'verbs';
+  readonly key?: string;
 }
 
 /** The gateways' options, flat (native/addon/gateway_options.cpp). Addresses are "host:port", "" for none. */
@@ -467,6 +483,7 @@ export interface NativeLoadConstructor {
 export interface Addon {
   readonly NativeMember: NativeMemberConstructor;
   readonly NativeClusterLoad: NativeClusterLoadConstructor;
+  readonly NativeBridge: NativeBridgeConstructor;
   readonly NativeLoad: NativeLoadConstructor;
   readonly NativeBus: NativeBusConstructor;
   readonly NativeCore: NativeCoreConstructor;

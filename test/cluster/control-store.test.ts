@@ -11,8 +11,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ControlRecord, ControlStore } from '../../src/cluster/control-store.ts';
 import { EtcdControlStore } from '../../src/cluster/etcd-control-store.ts';
 import { FileControlStore, type Step } from '../../src/cluster/file-control-store.ts';
+import { freePorts } from '../../src/cluster/free-ports.ts';
 import { root } from '../architecture/files.ts';
-import { Etcd, type Fate, freePort, hasEtcd, Relay } from './etcd.ts';
+import { Etcd, type Fate, hasEtcd, Relay } from './etcd.ts';
 import { type Outcome, TokenLedger, withToken } from './ledger.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'verbex-control-'));
@@ -313,7 +314,7 @@ describe.runIf(hasEtcd)('etcd (skipped without etcd-server)', () => {
   test('endpoints that refuse, hang or fail are passed over; a swap only where nothing was sent', async () => {
     let fate: Fate = 'hangs';
     const relay = await Relay.start(etcd!.endpoint, () => fate);
-    const refusing = `http://127.0.0.1:${await freePort()}`;
+    const refusing = `http://127.0.0.1:${(await freePorts(1))[0]}`;
     const store = new EtcdControlStore({
       endpoints: [refusing, etcd!.endpoint],
       cluster: 'over',

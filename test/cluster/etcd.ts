@@ -3,23 +3,15 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, request, type Server } from 'node:http';
-import { type AddressInfo, createServer as createSocketServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePorts } from '../../src/cluster/free-ports.ts';
 
 export const hasEtcd: boolean = spawnSync('etcd', ['--version']).status === 0;
 if (!hasEtcd) {
   console.warn('etcd is not there (apt-get install etcd-server): the tests with etcd are skipped');
-}
-
-export async function freePort(): Promise<number> {
-  const server = createSocketServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 export class Etcd {
@@ -46,7 +38,8 @@ export class Etcd {
   }
 
   static async start(): Promise<Etcd> {
-    const etcd = new Etcd(await freePort(), await freePort());
+    const [client, peer] = await freePorts(2);
+    const etcd = new Etcd(client!, peer!);
     await etcd.start();
     return etcd;
   }

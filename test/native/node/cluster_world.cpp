@@ -61,6 +61,7 @@ void Cluster::start(MemberId id) {
     options.member.journalId = {id, 7};
     options.member.replica.hotWanted = options_.hot;
     options.member.replica.durable = options_.durable;
+    options.member.replica.standby = options_.standby;
     options.member.replica.executor.scrubNs = options_.scrubNs;
     for (uint32_t i = 1; i <= options_.members; i++) {
         options.member.replica.members.push_back({i, i > options_.members - options_.warm});
@@ -88,6 +89,13 @@ Status Cluster::ask(MemberId id, std::function<Status(Member&)> word) {
     return hosts_[id]->ask(std::move(word)).get();
 }
 
+bool Cluster::askLeader(const std::function<Status(Member&)>& word) {
+    return eventually([&] {
+        const MemberId leads = leader();
+        return leads != 0 && ask(leads, word).isOk();
+    });
+}
+
 ClusterClientOptions Cluster::clientOptions() const {
     ClusterClientOptions options;
     options.members = addresses_;
@@ -107,6 +115,13 @@ Ledger::Ledger(ClusterClientOptions options, transport::TransportWish transport)
     ClusterClientEvents& events = *this;
     client_ = std::make_unique<ClusterClient>(*network_, std::move(options), events);
     client_->subscribeEvents(1);
+}
+
+void Ledger::goTo(ClusterClientOptions options) {
+    const Position next = client_->next();
+    ClusterClientEvents& events = *this;
+    client_ = std::make_unique<ClusterClient>(*network_, std::move(options), events);
+    client_->subscribeEvents(next);
 }
 
 bool Ledger::pollUntil(const std::function<bool()>& is) {

@@ -49,6 +49,7 @@ struct ClusterOptions {
     uint32_t hot = 3;       // wanted
     bool durable = false;
     uint64_t scrubNs = 200'000'000;
+    bool standby = false;
     transport::TransportWish transport = transport::TransportWish::Tcp;
 };
 
@@ -64,6 +65,8 @@ public:
     [[nodiscard]] MemberHost* host(MemberId id) { return hosts_[id].get(); }
     // Who leads, as it says itself; 0: nobody does.
     [[nodiscard]] MemberId leader();
+    // Asks whoever leads until it does it.
+    [[nodiscard]] bool askLeader(const std::function<Status(Member&)>& word);
     [[nodiscard]] ClusterClientOptions clientOptions() const;
     Status ask(MemberId id, std::function<Status(Member&)> word);
     [[nodiscard]] const std::string& directory() const { return directory_; }
@@ -86,6 +89,8 @@ public:
 
     // Adds so many deposits to what is to be done.
     void want(uint32_t count) { wanted_ += count; }
+    // On with another cluster, from where it is.
+    void goTo(ClusterClientOptions options);
     // A round; true where something came.
     bool poll();
     [[nodiscard]] bool pollUntil(const std::function<bool()>& is);

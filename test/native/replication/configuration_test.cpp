@@ -55,7 +55,7 @@ Configuration randomConfiguration(Random& random) {
         record.candidate = static_cast<MemberId>(random.below(kMembersMax + 1));
     }
     record.dataLossEpochs = random.number();
-    record.fenced = random.below(2) == 0;
+    record.site = static_cast<Site>(random.below(3));
     record.writer = static_cast<MemberId>(random.below(kMembersMax + 1));
     record.writerNonce = random.number();
     return record;
@@ -159,7 +159,7 @@ TEST(Configuration, RefusalsSayWhereAndWhat) {
         "evicted 3 position 1234 expected 00000000000000010000000000000002 found "
         "00000000000000030000000000000004\n"
         "data-loss-epochs 0\n"
-        "fenced no\n"
+        "site active\n"
         "writer 2 nonce 17\n";
     ASSERT_EQ(record.text(), text);
     const auto refusal = [&](const std::string& from, const std::string& to) {
@@ -187,7 +187,7 @@ TEST(Configuration, RefusalsSayWhereAndWhat) {
     EXPECT_EQ(refusal("found 0", "found g"),
               where + "7: a hash of 32 hexadecimal digits is expected, not "
                       "\"g0000000000000030000000000000004\"");
-    EXPECT_EQ(refusal("fenced no", "fenced maybe"), where + "9: yes or no is expected, not \"maybe\"");
+    EXPECT_EQ(refusal("site active", "site maybe"), where + "9: active, standby or fenced is expected, not \"maybe\"");
     EXPECT_EQ(refusal("17\n", "17"),
               where + "10: \"writer\" is expected, not \"writer 2 nonce 17\", the end of the text");
     EXPECT_EQ(refusal("17\n", "17\nmore\n"),

@@ -1,0 +1,88 @@
+// Oracle: what may never happen in a simulated run, looked at after every call into a member.
+//
+// Purpose: holds what was released against one serial core, logs against each other, leaders against what
+// was released before them, the record against what its members hold; each with a message of its own.
+// Owner: the run.
+// Thread safety: none.
+// Invariants:
+//   1. Says nothing about a run in which all goes right.
+// Requires: look() after each call, before anything else happens.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/core.h"
+#include "sim/cluster/simulated_member.h"
+
+namespace verbex::sim {
+
+// What the cluster has let out, batch by batch, with the events of one core that executed the same.
+struct ReleasedBatch {
+    replication::EntryHeader entry;
+    Digest128 payload;
+    Digest128 result;
+    std::vector<Event> events;
+};
+
+class Oracle {
+public:
+    using OnProblem = std::function<void(const std::string&)>;
+    using Members = std::vector<std::unique_ptr<SimulatedMember>>;
+
+    Oracle(const CoreLimits& limits, const Members& members, const ControlService& control,
+           OnProblem onProblem);
+    ~Oracle();
+
+    void look(SimulatedMember& member);
+    // A change of the record has taken effect.
+    void onChange(const Configuration& after);
+    [[nodiscard]] Position released() const;
+    // The batch that holds this position; null: not released.
+    [[nodiscard]] const ReleasedBatch* batchAt(Position position) const;
+    [[nodiscard]] const std::vector<ReleasedBatch>& batches() const { return batches_; }
+    // When all is healed: the member's log is everybody's, its state the serial core's, money conserved.
+    void lookAtEnd(SimulatedMember& member);
+    [[nodiscard]] const Core& reference() const { return *core_; }
+
+private:
+    struct Seen {
+        uint64_t life = 0;
+        std::vector<replication::EpochEnd> ends;
+        Position checked = 0;      // of its log
+        Position released = 0;
+        replication::Epoch led = 0;
+        bool leads = false;
+    };
+    struct LogRecord {
+        Position first = 0;
+        Digest128 payload;
+        replication::Epoch previous = 0;
+    };
+    class Writer;
+
+    void lookAtLog(SimulatedMember& member, Seen& seen);
+    void lookAtReleases(SimulatedMember& member, Seen& seen);
+    void lookAtRole(SimulatedMember& member, Seen& seen);
+    void release(SimulatedMember& member, const replication::OutputBatch& batch);
+    void lookAtHolders(const Configuration& configuration, const std::string& when);
+    void lookAtMoney(const Core& core, const std::string& whose);
+    void problem(const std::string& text) { onProblem_(text); }
+
+    const CoreLimits limits_;
+    const Members& members_;
+    const ControlService& control_;
+    const OnProblem onProblem_;
+    std::unique_ptr<Core> core_;
+    std::unique_ptr<Writer> writer_;
+    std::vector<ReleasedBatch> batches_;
+    std::map<MemberId, Seen> seen_;
+    std::map<std::pair<replication::Epoch, Position>, LogRecord> log_;  // by (epoch, last)
+    std::map<replication::Epoch, MemberId> leaders_;
+};
+
+}  // namespace verbex::sim

@@ -1,0 +1,190 @@
+#include "sim/cluster/plan.h"
+
+#include <algorithm>
+
+#include "sim/cluster/random.h"
+#include "sim/cluster/timeline.h"
+
+namespace verbex::sim {
+
+namespace {
+
+using replication::Mutant;
+
+constexpr const char* kFaultNames[kFaults] = {
+    "crash",      "crashLeader", "crashNewLeader", "powerCut",      "powerCutAll", "pause",
+    "isolate",    "isolateLeader", "cutOneWay",    "split",         "bridge",      "flap",
+    "storeAway",  "storeAwayFrom", "slowDisk",     "diskFails",     "diskStops",   "replace",
+    "restart",    "promote",     "clockJump",      "disconnect",    "flipState",   "flipResult",
+};
+
+void drawNetwork(ClusterPlan& plan, Random& random) {
+    plan.delayNs = random.coin() ? random.between(20, 100) * kMicros : random.between(200, 2000) * kMicros;
+    plan.delaySpreadNs = random.between(0, 3) * plan.delayNs;
+    const auto rate = [&random](uint64_t most) {
+        return random.coin() ? 0 : static_cast<uint32_t>(random.between(1, most));
+    };
+    plan.lossRate = rate(random.below(4) == 0 ? 100'000 : 10'000);
+    plan.doubleRate = rate(30'000);
+    plan.lateRate = rate(50'000);
+    plan.flipRate = rate(20'000);
+    plan.noRoomRate = rate(50'000);
+    plan.wiresFence = random.coin();
+    plan.clientWindow = static_cast<uint32_t>(random.coin() ? random.between(1, 4) : 64);
+}
+
+void drawServers(ClusterPlan& plan, Random& random) {
+    plan.syncNs = random.between(50, 3000) * kMicros;
+    plan.syncSpreadNs = random.between(0, 4) * plan.syncNs;
+    plan.storeNs = random.between(200, 5000) * kMicros;
+    plan.storeSpreadNs = random.between(0, 4) * plan.storeNs;
+    if (random.coin()) {
+        plan.storeLostRate = static_cast<uint32_t>(random.between(0, 100'000));
+        plan.storeLateRate = static_cast<uint32_t>(random.between(0, 100'000));
+        plan.storeDeafRate = static_cast<uint32_t>(random.between(0, 500'000));
+    }
+    plan.clocksDiffer = random.below(3) == 0;
+    plan.batchBytes = random.coin() ? 128u << random.below(5) : 64u << 10;
+    plan.windowCommands = 8u << random.below(8);
+    plan.sendAheadBytes = 4096u << random.below(6);
+    plan.segmentBytes = (plan.batchBytes > 16384 ? 128u << 10 : 24u << 10);
+    plan.tailBytes = random.coin() ? 4096 : 1u << 20;
+}
+
+void drawFaults(ClusterPlan& plan, Random& random) {
+    for (size_t i = 0; i < kFaults; i++) {
+        if (random.below(3) != 0) continue;
+        plan.everyNs[i] = random.between(150, 1500) * kMillis;
+    }
+    // A quarter of the runs have none of the faults that end processes, another quarter no cuts.
+    const uint64_t kind = random.below(4);
+    const auto off = [&plan](Fault from, Fault to) {
+        for (auto i = static_cast<size_t>(from); i <= static_cast<size_t>(to); i++) plan.everyNs[i] = 0;
+    };
+    if (kind == 0) off(Fault::Crash, Fault::PowerCutAll);
+    if (kind == 1) off(Fault::Isolate, Fault::Flap);
+    if (plan.has(Fault::CrashNewLeader)) plan.every(Fault::CrashNewLeader) = random.between(10, 60);
+    // Wrong results are found by comparing, and hidden ones when the log's time passes.
+    if (plan.clocksDiffer || plan.hot < 3) {
+        plan.every(Fault::FlipState) = plan.every(Fault::FlipResult) = 0;
+    }
+    if (plan.clocksDiffer) return;
+    plan.every(Fault::ClockJump) = 0;
+}
+
+// What makes one broken rule matter: more of what it needs, less of what hides it.
+void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
+    const auto often = [&plan, &random](Fault fault, uint64_t least, uint64_t most) {
+        plan.every(fault) = random.between(least, most) * kMillis;
+    };
+    if (mutant == Mutant::None) return;
+    // So that what is found is the broken rule.
+    plan.every(Fault::FlipState) = plan.every(Fault::FlipResult) = 0;
+    switch (mutant) {
+        case Mutant::None:
+        case Mutant::DuplicateApplied: return;
+        case Mutant::CommitOldEpoch:
+        case Mutant::AdoptShorterLog:
+            plan.hot = 3;
+            often(Fault::IsolateLeader, 150, 400);
+            plan.every(Fault::CrashNewLeader) = 50;
+            break;
+        case Mutant::FenceBeforeDead:
+        case Mutant::ShrinkWithoutSwap:
+        case Mutant::FenceTooFew:
+            plan.hot = mutant == Mutant::FenceTooFew ? 3 : plan.hot;
+            often(Fault::IsolateLeader, 200, 500);
+            often(Fault::Isolate, 200, 500);
+            often(Fault::Pause, 200, 500);
+            plan.wiresFence = false;
+            break;
+        case Mutant::TruncateByCommit:
+            plan.hot = 3;
+            often(Fault::CrashLeader, 200, 500);
+            often(Fault::IsolateLeader, 200, 500);
+            break;
+        case Mutant::AckBeforeStore:
+            plan.durable = true;
+            plan.syncNs = 5 * kMillis;
+            often(Fault::PowerCutAll, 300, 600);
+            often(Fault::PowerCut, 200, 500);
+            break;
+        case Mutant::VouchAfterRestart:
+            plan.durable = false;
+            plan.syncNs = 10 * kMillis;
+            often(Fault::PowerCut, 150, 300);
+            often(Fault::CrashLeader, 200, 500);
+            break;
+        case Mutant::GrowBeforeAck:
+            plan.hot = 2;
+            often(Fault::Crash, 200, 500);
+            often(Fault::CrashLeader, 200, 500);
+            often(Fault::Replace, 300, 600);
+            break;
+        case Mutant::VoteSkipped:
+            plan.hot = 3;
+            often(Fault::FlipResult, 200, 500);
+            break;
+        case Mutant::ActivateBeforeSync:
+            plan.hot = 3;
+            often(Fault::IsolateLeader, 200, 500);
+            often(Fault::Isolate, 200, 500);
+            often(Fault::CrashLeader, 200, 500);
+            break;
+        case Mutant::AckUnverified:
+        case Mutant::AlignTooEarly:
+            plan.hot = 3;
+            often(Fault::IsolateLeader, 150, 400);
+            often(Fault::CrashLeader, 200, 500);
+            break;
+        case Mutant::TruncateStale:
+            plan.hot = 3;
+            plan.lateRate = 100'000;
+            plan.doubleRate = 50'000;
+            plan.wiresFence = false;
+            often(Fault::IsolateLeader, 150, 400);
+            often(Fault::CrashLeader, 200, 500);
+            break;
+        case Mutant::ChangeByCommitOnly:
+            plan.hot = 3;
+            often(Fault::CrashLeader, 200, 400);
+            often(Fault::Isolate, 150, 400);
+            break;
+        case Mutant::IgnoreChecksum: plan.flipRate = 50'000; break;
+    }
+    plan.members = std::max(plan.members, plan.hot);
+}
+
+}  // namespace
+
+const char* faultName(Fault fault) { return kFaultNames[static_cast<size_t>(fault)]; }
+
+ClusterPlan ClusterPlan::draw(uint64_t seed, uint32_t commands, replication::Mutant mutant) {
+    Random random = Random(seed).fork(1);
+    ClusterPlan plan;
+    plan.members = static_cast<uint32_t>(random.between(3, 5));
+    plan.hot = static_cast<uint32_t>(random.between(2, 3));
+    plan.durable = random.below(3) == 0;
+    plan.minSync = random.below(8) == 0 ? 2 : 1;
+    plan.traders = static_cast<uint32_t>(random.between(2, 4));
+    plan.watchers = static_cast<uint32_t>(random.between(1, 2));
+    plan.commands = commands;
+    plan.faultsForNs = random.between(800, 2500) * kMillis;
+    drawNetwork(plan, random);
+    drawServers(plan, random);
+    drawFaults(plan, random);
+    favour(plan, random, mutant);
+    return plan;
+}
+
+std::string ClusterPlan::text() const {
+    std::string text = std::to_string(members) + " members, " + std::to_string(hot) + " hot, " +
+                       (durable ? "durable" : "memory") + ", faults for " +
+                       std::to_string(faultsForNs / kMillis) + " ms:";
+    for (size_t i = 0; i < kFaults; i++) {
+        if (everyNs[i] != 0) text += std::string(" ") + kFaultNames[i];
+    }
+    return text;
+}
+
+}  // namespace verbex::sim

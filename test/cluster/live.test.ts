@@ -1,0 +1,272 @@
+// Clusters of real processes: brought up, killed, paused, deprived of their control store, forced, drilled.
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { LocalCluster, type NewCluster } from '../../src/cluster/local-cluster.ts';
+import { membersText } from '../../src/cluster/member-process.ts';
+import type { MemberStatus } from '../../src/cluster/member-status.ts';
+import { root } from '../architecture/files.ts';
+import { verbex } from '../cli/command-line.ts';
+import { hasEtcd } from './etcd.ts';
+
+const built = existsSync(process.env.VERBEX_CLI ?? join(root, 'dist', 'cli', 'main.js'));
+if (!built) console.warn('dist/ is not there (npm run build): the tests of live clusters are skipped');
+
+const folder = mkdtempSync(join(tmpdir(), 'verbex-live-'));
+const clusters: LocalCluster[] = [];
+let folders = 0;
+function newFolder(): string {
+  folders += 1;
+  return join(folder, String(folders));
+}
+const killAll = (): void => {
+  for (const cluster of clusters.splice(0)) cluster.killAll();
+};
+process.once('exit', killAll);
+afterEach(killAll);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function bringUp(given: Partial<NewCluster>): Promise<LocalCluster> {
+  const cluster = await LocalCluster.make(newFolder(), {
+    ...{ replicas: 3, warm: 0, ack: 'memory', transport: 'tcp', control: 'file' },
+    ...given,
+  });
+  clusters.push(cluster);
+  await cluster.start();
+  await cluster.waitForLeader(30_000, cluster.description.replicas);
+  return cluster;
+}
+
+interface LoadProgress {
+  readonly acknowledged: number;
+}
+
+/** Orders into a cluster until it is stopped; then what its ledger says. */
+class LedgerLoad {
+  readonly #load: import('../../src/native/cluster-types.ts').NativeClusterLoad;
+  readonly #running: Promise<string>;
+
+  private constructor(load: import('../../src/native/cluster-types.ts').NativeClusterLoad) {
+    this.#load = load;
+    this.#running = load.run();
+    this.#running.catch(() => undefined);
+  }
+
+  static async start({ description }: LocalCluster): Promise<LedgerLoad> {
+    const { NativeClusterLoad } = await import('../../src/native/binding.ts');
+    const { name, transport } = description;
+    const options = { members: membersText(description), cluster: name, transport, ordersPerSecond: 1000 };
+    const load = new LedgerLoad(new NativeClusterLoad({ ...options, window: 256 }));
+    await load.goesOn();
+    return load;
+  }
+
+  get acknowledged(): number {
+    return (JSON.parse(this.#load.progress()) as LoadProgress).acknowledged;
+  }
+
+  async goesOn(timeoutMs = 20_000): Promise<void> {
+    const before = this.acknowledged;
+    await expect.poll(() => this.acknowledged, { timeout: timeoutMs, interval: 10 }).toBeGreaterThan(before);
+  }
+
+  async end(): Promise<void> {
+    this.#load.stop();
+    const counts = JSON.parse(await this.#running) as Record<string, number>;
+    expect(counts).toMatchObject({ unanswered: 0, acceptedTwice: 0, tradesTwice: 0 });
+    expect(JSON.parse(await this.#load.verify())).toMatchObject({ acknowledgedLost: 0, appliedTwice: 0 });
+  }
+
+  /** Whatever becomes of it. */
+  stop(): void {
+    this.#load.stop();
+  }
+}
+
+type Shown = { id: number; process: string; pid?: number; status?: MemberStatus };
+
+describe.runIf(built)('a live cluster (skipped without dist/: npm run build)', () => {
+  test('up, kill leader, start, pause, promote, evict, readmit, down', { timeout: 120_000 }, async () => {
+    const dir = newFolder();
+    const run = async (...args: string[]): Promise<Record<string, unknown>> => {
+      const { code, json, err } = await verbex(['cluster', ...args, '--dir', dir, '--json']);
+      expect(code, err).toBe(0);
+      return json;
+    };
+    const members = async (): Promise<Shown[]> => (await run('status')).members as Shown[];
+    const up = await run('up', '--replicas', '3', '--warm', '1', '--detach');
+    const cluster = LocalCluster.open(dir);
+    clusters.push(cluster);
+    expect(up).toMatchObject({ control: hasEtcd ? 'etcd' : 'file', replicas: 3, ack: 'memory' });
+    const first = await cluster.waitForLeader(20_000, 3);
+    const [epochs, positions] = [new Map<number, bigint>(), new Map<number, bigint>()];
+    for (const { id, process: state, status } of await members()) {
+      expect(state).toBe('running');
+      epochs.set(id, BigInt(status!.epoch));
+      positions.set(id, BigInt(status!.position));
+    }
+
+    expect(await run('kill', 'leader')).toMatchObject({ member: first });
+    expect((await verbex(['cluster', 'kill', String(first), '--dir', dir])).code).toBe(2);
+    const second = await cluster.waitForLeader(20_000, 3);
+    expect(second).not.toBe(first);
+    expect(BigInt((await cluster.statusOf(second))!.epoch)).toBeGreaterThan(epochs.get(first)!);
+    // The warm one takes the dead one's place.
+    await expect
+      .poll(async () => (await cluster.statusOf(second))?.sync, { timeout: 20_000 })
+      .toEqual([1, 2, 3, 4].filter((id) => id !== first));
+    expect((await members()).find(({ id }) => id === first)?.process).toBe('gone');
+
+    expect(await run('start', String(first))).toMatchObject({ member: first });
+    expect((await verbex(['cluster', 'start', String(first), '--dir', dir, '--json'])).json).toMatchObject({
+      error: { code: 'MEMBER_RUNNING' },
+    });
+
+    expect(await run('pause', 'leader', '--for', '700')).toMatchObject({ member: second, pausedMs: 700 });
+    await expect
+      .poll(async () => (await cluster.statusOf(second))?.role, { timeout: 20_000 })
+      .toBe('follower');
+    const third = await cluster.waitForLeader(20_000, 3);
+    expect(third).not.toBe(second);
+
+    const { sync } = (await cluster.statusOf(third))!;
+    const next = sync.find((id) => id !== third)!;
+    expect(await run('promote', String(next))).toMatchObject({ member: next, asked: third });
+    await expect.poll(() => cluster.leader(), { timeout: 20_000 }).toBe(next);
+
+    const out = (await cluster.statusOf(next))!.sync.find((id) => id !== next)!;
+    await run('evict', String(out));
+    await expect.poll(async () => (await cluster.statusOf(out))?.role, { timeout: 20_000 }).toBe('halted');
+    expect((await cluster.statusOf(next))?.evicted).toMatchObject([{ id: out }]);
+    await run('readmit', String(out));
+    await expect.poll(async () => (await cluster.statusOf(out))?.role, { timeout: 20_000 }).toBe('follower');
+
+    const down = (await run('down')).members as Shown[];
+    expect(down.map(({ process: state }) => state)).toEqual(['gone', 'gone', 'gone', 'gone']);
+    expect(cluster.etcd?.state() ?? 'gone').toBe('gone');
+    for (const id of cluster.ids) expect(cluster.logEnd(id, 1)).toContain('closed at position');
+
+    // Everything is there again, and goes on: nobody has lost its incarnation.
+    await run('up', '--detach');
+    await cluster.waitForLeader(20_000, 3);
+    for (const { id, status } of await members())
+      expect(BigInt(status!.position)).toBeGreaterThanOrEqual(positions.get(id)!);
+    await run('down');
+  });
+
+  test('four servers killed one after the other: service goes on with the last', {
+    timeout: 120_000,
+  }, async () => {
+    const cluster = await bringUp({ replicas: 3, warm: 1 });
+    const load = await LedgerLoad.start(cluster);
+    let living = cluster.ids;
+    while (living.length > 1) {
+      const leader = await cluster.waitForLeader(20_000, 1);
+      cluster.signal(leader, 'SIGKILL');
+      await sleep(60);
+      await load.goesOn();
+      living = living.filter((id) => id !== leader);
+      // Two of three at once would be one too many.
+      const sync = async (): Promise<readonly number[] | undefined> =>
+        (await cluster.statusOf((await cluster.leader()) ?? leader))?.sync;
+      await expect.poll(sync, { timeout: 20_000 }).toEqual(living);
+    }
+    const last = (await cluster.leader())!;
+    expect(await cluster.statusOf(last)).toMatchObject({ degraded: true, sync: [last] });
+    await load.goesOn();
+    await load.end();
+  });
+
+  test.runIf(hasEtcd)(
+    'etcd away: the cluster serves on and changes nothing; etcd back: it takes over',
+    {
+      timeout: 120_000,
+    },
+    async () => {
+      const cluster = await bringUp({ control: 'etcd' });
+      const load = await LedgerLoad.start(cluster);
+      cluster.etcd!.kill();
+      await sleep(500);
+      await load.goesOn();
+      const leader = (await cluster.leader())!;
+      const { epoch } = (await cluster.statusOf(leader))!;
+      cluster.signal(leader, 'SIGKILL');
+      await sleep(1500);
+      for (const id of cluster.ids.filter((one) => one !== leader))
+        expect((await cluster.statusOf(id))!).toMatchObject({ epoch, leader });
+      const stuck = load.acknowledged;
+      await sleep(500);
+      expect(load.acknowledged).toBe(stuck);
+      await cluster.etcd!.start();
+      await load.goesOn(30_000);
+      expect(await cluster.leader()).not.toBe(leader);
+      await load.end();
+    },
+  );
+
+  test('force: the last log there is leads, and the loss is counted', { timeout: 60_000 }, async () => {
+    const cluster = await bringUp({});
+    // Two of three at once, with all that they had, the leader among them: no quorum will ever answer.
+    const leader = await cluster.waitForLeader(20_000, 3);
+    const [left, ...lost] = [...cluster.ids].sort((a, b) => Number(a === leader) - Number(b === leader));
+    for (const id of lost) cluster.signal(id, 'SIGKILL');
+    for (const id of lost) {
+      await expect.poll(() => cluster.processOf(id).state).toBe('gone');
+      rmSync(join(cluster.folder, `member-${id}`), { recursive: true });
+    }
+    await sleep(1000);
+    expect(await cluster.leader()).toBeUndefined();
+    const forced = await verbex(['cluster', 'force', String(left), '--dir', cluster.folder, '--json']);
+    expect(forced.code, forced.err).toBe(0);
+    await expect.poll(() => cluster.leader(), { timeout: 20_000 }).toBe(left);
+    expect(await cluster.statusOf(left!)).toMatchObject({ dataLossEpochs: '1', sync: [left] });
+    for (const id of lost) cluster.startMember(id);
+    await cluster.waitForLeader(20_000, 3);
+  });
+
+  test('a member says why it cannot start, by message and exit code', { timeout: 60_000 }, async () => {
+    const cluster = await bringUp({ replicas: 1 });
+    const config = join(cluster.folder, 'cluster.json');
+    const member = (...args: string[]): ReturnType<typeof verbex> =>
+      verbex(['cluster', 'member', ...args, '--json']);
+    expect(await member('--config', config, '--id', '1')).toMatchObject({ code: 75 });
+    expect(await member('--config', config, '--id', '2')).toMatchObject({ code: 78 });
+    expect(await member('--config', join(cluster.folder, 'none.json'), '--id', '1')).toMatchObject({
+      code: 78,
+    });
+    expect(await member('--config', config)).toMatchObject({ code: 2 });
+    expect(await verbex(['cluster', 'status', '--dir', folder, '--json'])).toMatchObject({
+      code: 66,
+      json: { error: { code: 'NO_CLUSTER' } },
+    });
+    expect(await verbex(['cluster', 'kill', 'everybody', '--dir', cluster.folder])).toMatchObject({
+      code: 78,
+    });
+    expect(await verbex(['cluster', 'evict', '9', '--dir', cluster.folder])).toMatchObject({ code: 78 });
+    // Its port is taken: another process has it, a member of another folder.
+    const other = newFolder();
+    const copy = await LocalCluster.make(other, { replicas: 1, warm: 0, ack: 'memory', control: 'file' });
+    clusters.push(copy);
+    const text = JSON.parse(readFileSync(join(other, 'cluster.json'), 'utf8')) as {
+      members: { adminPort: number }[];
+    };
+    text.members[0]!.adminPort = cluster.description.members[0]!.adminPort;
+    writeFileSync(join(other, 'cluster.json'), JSON.stringify(text));
+    expect(await member('--config', join(other, 'cluster.json'), '--id', '1')).toMatchObject({ code: 71 });
+  });
+
+  test('a drill: fifty kills and pauses, nothing acknowledged is lost, nothing is done twice', {
+    timeout: 300_000,
+  }, async () => {
+    const args = ['drill', 'failover', '--kills', '34', '--pauses', '--json'];
+    const { code, json, err } = await verbex(args);
+    expect(code, err).toBe(0);
+    expect(json).toMatchObject({ kills: 34, unanswered: 0, acknowledgedLost: 0, duplicateFills: 0 });
+    expect(Number(json.acknowledged)).toBeGreaterThan(1000);
+    const { p50, max } = json.failoverMs as { p50: number; max: number };
+    expect(p50).toBeGreaterThan(0);
+    console.info(`seed ${json.seed}: ${json.pauses} pauses, failover p50 ${p50} ms, max ${max} ms`);
+  });
+});

@@ -1,0 +1,98 @@
+// Two sites and a bridge: the second one has the first one's log, and takes over without gap or double.
+#include "cluster_world.h"
+#include "node/bridge_host.h"
+
+namespace verbex::node::cluster_world {
+namespace {
+
+BridgeHostOptions bridgeBetween(const Cluster& from, const Cluster& to) {
+    BridgeHostOptions options;
+    options.bridge.source = from.clientOptions();
+    options.bridge.source.anyMember = true;
+    options.bridge.target = to.clientOptions();
+    for (transport::NetworkOptions* network : {&options.source, &options.target}) {
+        network->node = "bridge";
+        network->transport = transport::TransportWish::Tcp;
+        network->setUpTimeoutMs = 300;
+    }
+    return options;
+}
+
+std::unique_ptr<BridgeHost> openBridge(const Cluster& from, const Cluster& to) {
+    auto opened = BridgeHost::open(bridgeBetween(from, to));
+    EXPECT_TRUE(opened.isOk()) << opened.status().toString();
+    return opened.take();
+}
+
+// The site's leader has all of it released, with that result.
+bool holds(Cluster& site, Position position, const Digest128& result) {
+    return eventually([&] {
+        const MemberId leads = site.leader();
+        if (leads == 0) return false;
+        const MemberStatus status = site.host(leads)->status();
+        return status.released == position && status.position == position &&
+               status.resultHash == result;
+    });
+}
+
+TEST(Bridge, TheSecondSiteTakesOverUnderLoadWithoutGapOrDouble) {
+    Cluster first({.members = 2, .hot = 2});
+    Cluster second({.members = 2, .hot = 2, .standby = true});
+    std::unique_ptr<BridgeHost> bridge = openBridge(first, second);
+    Ledger ledger(first.clientOptions());
+    ledger.want(500);
+    ASSERT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
+
+    // Cut in the middle, for a while, with the second site's leader killed meanwhile; then on again.
+    ledger.want(500);
+    ASSERT_TRUE(ledger.pollUntil([&] { return ledger.done() > 600; }));
+    bridge.reset();
+    const MemberId leads = second.leader();
+    ASSERT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
+    if (leads != 0) {
+        second.kill(leads);
+        second.start(leads);
+    }
+    bridge = openBridge(first, second);
+    ledger.want(500);
+    ASSERT_TRUE(ledger.pollUntil([&] { return ledger.done() > 1100; }));
+
+    // A standby site takes nothing from clients.
+    {
+        Ledger stray(second.clientOptions());
+        stray.want(1);
+        const uint64_t end = steadyNs() + 100'000'000;
+        (void)stray.pollUntil([&] { return steadyNs() > end; });
+        EXPECT_EQ(stray.done(), 0u);
+    }
+
+    // The switch: the first site off, all of it over there, the second site on; with orders still coming.
+    ASSERT_TRUE(first.askLeader([](Member& member) { return member.fenceSite(); }));
+    ASSERT_TRUE(eventually([&] {
+        return first.leader() == 0 && first.host(1)->status().configuration.site == Site::Fenced &&
+               first.host(2)->status().configuration.site == Site::Fenced;
+    }));
+    const MemberStatus end = first.host(1)->status();
+    ASSERT_TRUE(holds(second, end.position, end.resultHash));
+    ASSERT_TRUE(second.askLeader([](Member& member) { return member.activateSite(); }));
+    ledger.goTo(second.clientOptions());
+    ASSERT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
+    EXPECT_EQ(ledger.doubled(), 0u);
+    EXPECT_EQ(ledger.ended(), 0u);
+    EXPECT_EQ(differences(second, second.leader(), ledger), 0u);
+    EXPECT_GT(ledger.next(), end.position);
+
+    // And back: the first site follows the second one now.
+    bridge.reset();
+    ASSERT_TRUE(eventually([&] {
+        return first.ask(1, [](Member& member) { return member.standbySite(); }).isOk();
+    }));
+    bridge = openBridge(second, first);
+    ASSERT_TRUE(eventually([&] {
+        const MemberId other = first.leader();
+        return other != 0 && first.host(other)->status().released >= ledger.next() - 1;
+    }));
+}
+
+}  // namespace
+}  // namespace verbex::node::cluster_world

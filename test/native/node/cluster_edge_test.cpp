@@ -1,0 +1,188 @@
+// Edges: nodes whose commands a cluster sequences, and whose engines execute what it has released.
+#include "cluster_world.h"
+#include "node/node.h"
+#include "node_fixture.h"
+
+namespace verbex::node::cluster_world {
+namespace {
+
+class Edge {
+public:
+    Edge(const Cluster& cluster, uint32_t number, const std::string& data = "") {
+        NodeOptions options;
+        options.data = data;
+        options.durable = false;
+        options.limits = {1u << 14, 1u << 10, 1u << 6, 1u << 16};
+        options.cluster.emplace();
+        options.cluster->cluster = cluster.clientOptions();
+        options.cluster->edge = number;
+        options.cluster->network.node = "edge-" + std::to_string(number);
+        options.cluster->network.transport = transport::TransportWish::Tcp;
+        options.cluster->network.setUpTimeoutMs = 300;
+        NodeSurroundings with;
+        with.storage = &storage_;
+        Node::Opened opened = Node::open(options, with);
+        EXPECT_TRUE(opened.failure.isOk()) << opened.failure.code << opened.failure.message;
+        node_ = std::move(opened.node);
+    }
+    ~Edge() {
+        if (node_ != nullptr) node_->stop();
+    }
+
+    // Offers, and takes events meanwhile, until there is room for all.
+    void offer(const std::vector<Command>& commands) {
+        size_t given = 0;
+        while (given < commands.size()) {
+            const Engine::Offered offered =
+                node_->offer(commands.data() + given, static_cast<uint32_t>(commands.size() - given));
+            ASSERT_TRUE(offered.failure.isOk()) << offered.failure.code;
+            given += offered.taken;
+            take();
+            if (offered.taken == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    }
+    void take() {
+        const uint64_t ready = node_->available();
+        EventRing& ring = node_->events();
+        for (uint64_t i = 0; i < ready; i++) {
+            const Event& event = ring.memory()[(ring.consumed() + i) & (ring.cells() - 1)];
+            const bool own = event.token != 0 && event.token < uint64_t{1} << 53;
+            if (own && (event.flags & kEventLast) != 0) answered_.insert(event.token);
+            if (own && event.type == static_cast<uint8_t>(EventType::Accepted) &&
+                (event.flags & kEventDuplicate) == 0) {
+                accepted_[event.token]++;
+            }
+            last_ = event.position;
+        }
+        ASSERT_TRUE(node_->release(ready));
+    }
+    [[nodiscard]] bool answeredAll(size_t count) {
+        return eventually([&] {
+            take();
+            return answered_.size() >= count;
+        });
+    }
+    [[nodiscard]] bool reaches(Position position) {
+        return eventually([&] {
+            take();
+            return last_ >= position;
+        });
+    }
+    [[nodiscard]] Position last() const { return last_; }
+    [[nodiscard]] bool acceptedTwice() const {
+        return std::any_of(accepted_.begin(), accepted_.end(),
+                           [](const auto& each) { return each.second > 1; });
+    }
+    [[nodiscard]] size_t accepted() const { return accepted_.size(); }
+    Node& node() { return *node_; }
+
+private:
+    journal::PosixStorage storage_;
+    std::unique_ptr<Node> node_;
+    std::set<uint64_t> answered_;
+    std::map<uint64_t, int> accepted_;
+    Position last_ = 0;
+};
+
+std::vector<Command> market() {
+    std::vector<Command> commands;
+    const auto add = [&](CommandType type, const std::string& name) -> Command& {
+        Command& command = commands.emplace_back(Command{});
+        command.type = static_cast<uint8_t>(type);
+        command.id = text(name);
+        command.token = commands.size();
+        return command;
+    };
+    add(CommandType::AddAsset, "BASE");
+    add(CommandType::AddAsset, "QUOTE");
+    Command& instrument = add(CommandType::AddInstrument, "STOCK");
+    instrument.flags = kCommandExtended;
+    instrument.base = 1;
+    instrument.quote = 2;
+    instrument.price = instrument.quantity = 1;
+    instrument.priceMin = instrument.quantityMin = 1;
+    instrument.priceMax = instrument.quantityMax = 1'000'000;
+    for (uint32_t i = 1; i <= 2; i++) {
+        add(CommandType::AddAccount, "U" + std::to_string(i));
+        for (AssetId asset = 1; asset <= 2; asset++) {
+            Command& deposit = add(CommandType::Deposit, "d" + std::to_string(asset));
+            deposit.account = i;
+            deposit.instrument = asset;
+            deposit.amount = Amount{1} << 60;
+        }
+    }
+    return commands;
+}
+
+std::vector<Command> orders(AccountId account, uint32_t from, uint32_t count) {
+    std::vector<Command> commands;
+    for (uint32_t i = from; i < from + count; i++) {
+        Command& order = commands.emplace_back(Command{});
+        order.type = static_cast<uint8_t>(CommandType::NewOrder);
+        order.orderType = static_cast<uint8_t>(OrderType::Limit);
+        order.timeInForce = static_cast<uint8_t>(TimeInForce::Gtc);
+        order.selfTrade = static_cast<uint8_t>(SelfTrade::CancelOldest);
+        order.side = static_cast<uint8_t>(i % 2 == 0 ? Side::Buy : Side::Sell);
+        order.account = account;
+        order.instrument = 1;
+        order.price = 100 + i % 3;
+        order.quantity = 1 + i % 5;
+        order.id = text("o" + std::to_string(account) + "-" + std::to_string(i));
+        order.token = 100 + i;  // both edges count alike: tokens are each one's own
+    }
+    return commands;
+}
+
+TEST(ClusterEdge, EdgesShareOneOrderOfCommandsAndOutliveTheLeader) {
+    Cluster cluster({.members = 3, .hot = 3});
+    Edge first(cluster, 1);
+    Edge second(cluster, 2);
+    const std::vector<Command> setUp = market();
+    first.offer(setUp);
+    ASSERT_TRUE(first.answeredAll(setUp.size()));
+    ASSERT_TRUE(second.reaches(first.last()));
+
+    constexpr uint32_t kOrders = 3000;
+    for (uint32_t from = 0; from < kOrders; from += 100) {
+        first.offer(orders(1, from, 100));
+        second.offer(orders(2, from, 100));
+        if (from == kOrders / 2) {
+            ASSERT_TRUE(eventually([&] { return cluster.leader() != 0; }));
+            cluster.kill(cluster.leader());
+        }
+    }
+    ASSERT_TRUE(first.answeredAll(setUp.size() + kOrders));
+    ASSERT_TRUE(second.answeredAll(kOrders));
+    EXPECT_EQ(first.accepted(), kOrders);
+    EXPECT_EQ(second.accepted(), kOrders);
+    EXPECT_FALSE(first.acceptedTwice());
+    EXPECT_FALSE(second.acceptedTwice());
+
+    // Time goes on in the cluster: both are stopped at whatever position, and agree where they meet.
+    const Position to = std::max(first.last(), second.last());
+    ASSERT_TRUE(first.reaches(to));
+    ASSERT_TRUE(second.reaches(to));
+}
+
+TEST(ClusterEdge, AnEdgeThatStartsAgainGoesOnFromItsOwnJournal) {
+    Cluster cluster({.members = 1, .hot = 1});
+    const std::string data = cluster.directory() + "/edge";
+    const std::vector<Command> setUp = market();
+    Position seen = 0;
+    {
+        Edge edge(cluster, 1, data);
+        edge.offer(setUp);
+        edge.offer(orders(1, 0, 500));
+        ASSERT_TRUE(edge.answeredAll(setUp.size() + 500));
+        seen = edge.last();
+    }
+    Edge edge(cluster, 1, data);
+    EXPECT_GE(edge.node().stats().position, seen);
+    edge.offer(orders(1, 500, 500));
+    ASSERT_TRUE(edge.answeredAll(500));
+    EXPECT_EQ(edge.accepted(), 500u);
+    EXPECT_FALSE(edge.acceptedTwice());
+}
+
+}  // namespace
+}  // namespace verbex::node::cluster_world
