@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "addon/addon.h"
+#include "addon/member_list.h"
 #include "journal/posix_storage.h"
 #include "journal/reader.h"
 #include "journal/segment.h"
@@ -251,12 +252,12 @@ WorkOutcome rebuild(const std::string& data, CoreLimits limits, Position upTo, b
 
 struct SourceWords {
     std::vector<std::string> from;  // "dir:PATH" or "member:HOST:PORT"
-    std::string cluster;
+    node::MemberSourceOptions member;
     node::SourceRecoveryOptions recovery;
 };
 
 node::OpenedSource openSource(journal::Storage& storage, const std::string& from,
-                              const std::string& cluster) {
+                              const node::MemberSourceOptions& member) {
     static constexpr std::string_view kMember = "member:";
     static constexpr std::string_view kDirectory = "dir:";
     if (from.starts_with(kDirectory)) {
@@ -265,9 +266,7 @@ node::OpenedSource openSource(journal::Storage& storage, const std::string& from
     Result<transport::Address> address =
         transport::Address::parse(std::string_view(from).substr(kMember.size()));
     if (!address.isOk()) return {address.status(), nullptr};
-    node::MemberSourceOptions options;
-    options.cluster = cluster;
-    return node::openMemberSource(address.value(), options);
+    return node::openMemberSource(address.value(), member);
 }
 
 WorkOutcome rebuildFrom(const SourceWords& words) {
@@ -277,7 +276,7 @@ WorkOutcome rebuildFrom(const SourceWords& words) {
     std::vector<node::LogSource*> sources;
     std::vector<std::string> texts;
     for (const std::string& from : words.from) {
-        node::OpenedSource source = openSource(storage, from, words.cluster);
+        node::OpenedSource source = openSource(storage, from, words.member);
         if (!source.failure.isOk()) return {source.failure, {}};
         texts.push_back(JsonObject()
                             .text("from", source.source->name())
@@ -361,7 +360,8 @@ napi_value recoverFrom(const Arguments& arguments) {
         words.from.push_back(std::move(from));
     }
     if (words.from.empty()) throwArgument("there is no source");
-    words.cluster = arguments.textOf(asked, "cluster", 64, "verbex");
+    words.member.cluster = arguments.textOf(asked, "cluster", 32, "verbex");
+    words.member.key = keyIn(arguments.textOf(asked, "key", 1024, ""));
     words.recovery.data = arguments.text(1, "dir", kPathBytesMax);
     words.recovery.limits = limitsOf(arguments, arguments.object(2, "limits"));
     words.recovery.upTo = upToOf(arguments, 3);

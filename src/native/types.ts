@@ -496,7 +496,12 @@ export interface Addon {
   recover(dir: string, limits: Limits, upTo: bigint, source: 'both' | 'journal'): Promise<string>;
   /** Makes `dir` anew out of one source or two that agree; JSON. Each is `dir:PATH` or `member:HOST:PORT`. */
   recoverFrom(
-    sources: { readonly first: string; readonly second?: string; readonly cluster?: string },
+    sources: {
+      readonly first: string;
+      readonly second?: string;
+      readonly cluster?: string;
+      readonly key?: string;
+    },
     dir: string,
     limits: Limits,
     upTo: bigint,
