@@ -1,5 +1,6 @@
 /** `verbex journal recover`: rebuilds the state beside whatever is running, and says what came out; or a data folder anew, from elsewhere. */
 import { readdirSync, statSync } from 'node:fs';
+import type { LimitsDescription } from '../cluster/description.ts';
 import { VerbexError } from '../errors/errors.ts';
 import { type Command, type Given, UsageError } from './command.ts';
 import { folderOf, folderOption, folderPositional, offline, storedLimits } from './offline.ts';
@@ -56,7 +57,11 @@ export const journalRecoverCommand: Command = {
       most: 2,
       help: 'make DIR anew from this folder or member; given twice, the two must agree',
     },
-    { name: 'cluster', value: 'NAME', fallback: 'verbex', help: 'of the member that --from names' },
+    {
+      name: 'cluster',
+      value: 'FILE',
+      help: 'with --from: the cluster.json of the member that it names: name, key and limits',
+    },
     {
       name: 'max-orders',
       value: 'N',
@@ -76,7 +81,7 @@ export const journalRecoverCommand: Command = {
     ['verbex journal recover ./data --source journal --json', 'the same without trusting a snapshot'],
     ['verbex journal recover --from /mnt/old/data --data ./data', 'a folder anew, from a journal elsewhere'],
     [
-      'verbex journal recover --from 10.0.0.2:7100 --from /mnt/old/data --data ./data',
+      'verbex journal recover --from 10.0.0.2:7100 --from /mnt/old/data --cluster cluster.json --data ./data',
       'from two that must agree',
     ],
   ],
@@ -109,13 +114,14 @@ async function recoverFromSources(given: Given, output: Output): Promise<number>
   const [first, second] = given.all('from').map(sourceOf);
   if (first === undefined) throw new UsageError('--from is missing');
   requireEmpty(folder);
+  const cluster = await clusterOf(given.text('cluster'));
   const limits = {
-    maxOrders: given.integer('max-orders') ?? 0,
-    maxAccounts: given.integer('max-accounts') ?? 0,
-    maxInstruments: given.integer('max-instruments') ?? 0,
-    maxClientIds: given.integer('max-client-ids') ?? 0,
+    maxOrders: given.integer('max-orders') ?? cluster.limits.maxOrders ?? 0,
+    maxAccounts: given.integer('max-accounts') ?? cluster.limits.maxAccounts ?? 0,
+    maxInstruments: given.integer('max-instruments') ?? cluster.limits.maxInstruments ?? 0,
+    maxClientIds: given.integer('max-client-ids') ?? cluster.limits.maxClientIds ?? 0,
   };
-  const sources = { first, cluster: given.need('cluster'), ...(second === undefined ? {} : { second }) };
+  const sources = { first, ...(second !== undefined && { second }), ...cluster.reached };
   const text = await offline((native) =>
     native.recoverFrom(sources, folder, limits, BigInt(given.integer('at') ?? 0)),
   );
@@ -143,6 +149,22 @@ async function recoverFromSources(given: Given, output: Output): Promise<number>
     ].join('\n'),
   );
   return 0;
+}
+
+/** How to reach a member, and what it was given. */
+async function clusterOf(file: string | undefined): Promise<{
+  readonly reached: { readonly cluster?: string; readonly key?: string };
+  readonly limits: LimitsDescription;
+}> {
+  if (file === undefined) return { reached: {}, limits: {} };
+  const { readDescription } = await import('../cluster/description.ts');
+  const { keyOf } = await import('../cluster/member-process.ts');
+  const description = readDescription(file);
+  const key = keyOf(description);
+  return {
+    reached: { cluster: description.name, ...(key !== undefined && { key }) },
+    limits: description.limits,
+  };
 }
 
 function sourceOf(text: string): string {
