@@ -106,6 +106,20 @@ void Replica::follow(const AppendFrame& frame) {
 // Only what this leader has compared: the end of this log may be another one's.
 void Replica::acknowledge() {
     Position position = acknowledgedPosition();
+    if (options_.mutant == Mutant::FenceBeforeDead && now_.steadyNs < laxUntil_ &&
+        alignedEpoch_ == laxEpoch_) {
+        // The old connection is not dead: it carries acknowledgements too.
+        AckFrame ack;
+        ack.header.from = facts_.id;
+        ack.header.epoch = laxEpoch_;
+        ack.incarnation = facts_.incarnation;
+        ack.last = with_.log.last();
+        position = std::min(position, alignedTo_);
+        if (hashAt(position, ack.hash)) ack.position = position;
+        (void)with_.wires.send(heardLeader_, buffer_.make(ack));
+        ackWanted_ = false;
+        return;
+    }
     if (options_.mutant != Mutant::AckUnverified) {
         if (alignedEpoch_ != facts_.promised) return;
         position = std::min(position, alignedTo_);
@@ -133,7 +147,9 @@ void Replica::onFence(MemberId from, const FenceFrame& frame) {
         laxEpoch_ = facts_.promised;
         laxUntil_ = now_.steadyNs + 50'000'000;
     }
+    const bool isNew = epoch > facts_.promised;
     if (!promise(epoch)) return;
+    if (options_.mutant == Mutant::TruncateByCommit && isNew && commit_ != 0 && !cut(commit_)) return;
     heardAt_ = now_.steadyNs;
     heardLeader_ = from;
     if (frame.revision > revision_) readWanted_ = true;
@@ -149,7 +165,7 @@ void Replica::onTruncate(MemberId from, const TruncateFrame& frame) {
     if (!accepts(frame.header.epoch) || role_ != Role::Follower) return;
     if (!promise(frame.header.epoch)) return;
     heardAt_ = now_.steadyNs;
-    Position to = frame.to;
+    const Position to = frame.to;
     // What is cut must be older than the sender's epoch, and not what the sender has there itself: a word
     // that comes late finds the right entry in the wrong one's place.
     const Epoch cuts = with_.log.epochAt(to + 1);
@@ -159,7 +175,6 @@ void Replica::onTruncate(MemberId from, const TruncateFrame& frame) {
         sendState(from, 0);
         return;
     }
-    if (options_.mutant == Mutant::TruncateByCommit) to = std::min(to, commit_);
     if (!cut(to)) return;
     sendState(from, 0);
 }

@@ -9,7 +9,7 @@ enum class Mutant : uint8_t {
     None = 0,
     FenceBeforeDead = 1,       // a fence is answered while the old leader's entries are still taken
     CommitOldEpoch = 2,        // entries of older epochs are committed directly
-    TruncateByCommit = 3,      // a member cuts its log at its commit position instead of by epochs
+    TruncateByCommit = 3,      // a member that is fenced cuts its log at its commit position, not by epochs
     AckBeforeStore = 4,        // durable mode: acknowledged when executed
     VouchAfterRestart = 5,     // a restarted member keeps its incarnation, whatever it may have lost
     FenceTooFew = 6,           // a takeover is content with one member less

@@ -220,6 +220,12 @@ void Replica::learn(const Configuration& configuration, uint64_t revision) {
         // Readmitted: what it said before it was evicted is forgotten.
         if (configuration.evictedMember(each.id) == nullptr) progress_.erase(each.id);
     }
+    if (configuration.reservedEpoch > known_.reservedEpoch &&
+        configuration.candidate != facts_.id) {
+        // Another member has begun to take over: it is given its time before this one tries.
+        heardAt_ = now_.steadyNs;
+        reserveWhenRead_ = false;
+    }
     const bool wasStandby = known_.site == Site::Standby;
     known_ = configuration;
     revision_ = revision;

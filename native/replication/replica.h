@@ -297,7 +297,8 @@ private:
     uint64_t fenceSentAt_ = 0;
     MemberId source_ = 0;         // who has the log that is adopted
     EpochEnd target_;             // where the log that was taken over ends
-    uint64_t fetchedAt_ = 0;
+    uint64_t fetchedAt_ = 0;      // when it was last asked for, or came
+    uint64_t adoptedAt_ = 0;      // when the last entry of it came
     std::set<MemberId> gathered_;
 };
 

@@ -105,6 +105,7 @@ void Replica::fence() {
     }
     role_ = Role::Adopting;
     fetchedAt_ = 0;
+    adoptedAt_ = now_.steadyNs;
     // What differs from the adopted log is cut, by epochs; then the rest is fetched.
     if (source_ != facts_.id && !cut(with_.log.common(progress_[source_].ends))) return;
     for (const MemberId id : members) {
@@ -115,8 +116,8 @@ void Replica::fence() {
 // ---- adopt
 
 void Replica::adopt() {
-    if (now_.steadyNs - termBeganAt_ > kTakeoverNs && with_.log.last() < target_.last &&
-        now_.steadyNs - fetchedAt_ > kTakeoverNs) {
+    if (with_.log.last() < target_.last && now_.steadyNs - adoptedAt_ > kTakeoverNs) {
+        // Whoever has the log does not give it: another takeover may find it elsewhere.
         stepDown();
         return;
     }
@@ -150,7 +151,7 @@ void Replica::onEntry(MemberId from, const EntryFrame& frame, std::span<const st
     }
     progress_[from].heardAt = now_.steadyNs;
     if (!appendEntry(entry, payload)) return;
-    fetchedAt_ = now_.steadyNs;
+    fetchedAt_ = adoptedAt_ = now_.steadyNs;
 }
 
 // ---- activate

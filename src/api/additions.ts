@@ -45,6 +45,8 @@ export class Additions {
   readonly #assets = new Queues<string, number>();
   readonly #instruments = new Queues<string, PendingInstrument>();
   readonly #changes = new Queues<number, Terms>();
+  /** Something was added or changed that was not asked for here. */
+  foreign = false;
 
   constructor(registry: Registry) {
     this.#registry = registry;
@@ -81,16 +83,18 @@ export class Additions {
     else if (type === eventTypes['asset-added']) {
       const name = events.id(cell);
       const decimals = this.#assets.shift(name);
-      if (decimals !== undefined) this.#registry.addAsset(events.instrument(cell), name, decimals);
+      if (decimals === undefined) this.foreign = true;
+      else this.#registry.addAsset(events.instrument(cell), name, decimals);
     } else if (type === eventTypes['instrument-added']) {
       const name = events.id(cell);
       const pending = this.#instruments.shift(name);
-      if (pending !== undefined)
-        this.#registry.addInstrument({ id: events.instrument(cell), name, ...pending });
+      if (pending === undefined) this.foreign = true;
+      else this.#registry.addInstrument({ id: events.instrument(cell), name, ...pending });
     } else if (type === eventTypes['instrument-changed']) {
       const terms = this.#changes.shift(events.instrument(cell));
       const instrument = this.#registry.instrumentById(events.instrument(cell));
-      if (terms !== undefined && instrument !== undefined) instrument.terms = terms;
+      if (terms === undefined) this.foreign = true;
+      else if (instrument !== undefined) instrument.terms = terms;
     } else if (type === eventTypes['account-added'])
       this.#registry.addAccount(events.account(cell), events.id(cell));
   }

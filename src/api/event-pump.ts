@@ -37,6 +37,8 @@ export interface EventPumpParts {
   readonly additions: Additions;
   readonly answers: Answers;
   readonly historyCells: number;
+  /** Asks the engine for all names: an edge sees additions that others have asked for. */
+  readonly names?: () => Promise<void>;
 }
 
 export class EventPump {
@@ -54,8 +56,11 @@ export class EventPump {
   /** What the callbacks have had, as an index of the history. */
   #dispatched = 0;
   #scheduled = false;
+  readonly #names: (() => Promise<void>) | undefined;
+  #asking = false;
 
-  constructor({ node, decoder, additions, answers, historyCells }: EventPumpParts) {
+  constructor({ node, decoder, additions, answers, historyCells, names }: EventPumpParts) {
+    this.#names = names;
     this.#node = node;
     this.#decoder = decoder;
     this.#additions = additions;
@@ -76,10 +81,15 @@ export class EventPump {
 
   /** Empties the native ring, turn by turn, and calls everybody who waits or listens. */
   pump(): void {
+    if (this.#asking) return;
     for (let moved = 0; ; ) {
       // First, since transfer() holds back for callbacks that have much before them already.
       this.#dispatch();
       const count = this.transfer();
+      if (this.#additions.foreign && this.#names !== undefined) {
+        this.#askNames(this.#names);
+        return;
+      }
       if (count === 0) break;
       moved += count;
       if (moved >= turnCells) {
@@ -88,6 +98,17 @@ export class EventPump {
       }
     }
     this.signal.notify();
+  }
+
+  /** What names something that is not known here is handed on once it is. */
+  #askNames(names: () => Promise<void>): void {
+    this.#asking = true;
+    this.#additions.foreign = false;
+    const goOn = (): void => {
+      this.#asking = false;
+      this.schedule();
+    };
+    names().then(goOn, goOn);
   }
 
   /** Everything that is there, for good: the engine publishes no more. */

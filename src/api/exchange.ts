@@ -79,7 +79,14 @@ export class Exchange implements AsyncDisposable {
     this.#registry = registry;
     this.#queries = queries;
     this.#decoder = new EventDecoder(registry);
-    this.#pump = new EventPump({ node, decoder: this.#decoder, additions, answers, historyCells });
+    this.#pump = new EventPump({
+      node,
+      decoder: this.#decoder,
+      additions,
+      answers,
+      historyCells,
+      names: () => queries.fillRegistry(),
+    });
     const encoder = new RequestEncoder(registry, additions);
     this.#intake = new Intake({ node, encoder, additions, answers, pump: this.#pump });
   }

@@ -1,4 +1,5 @@
 /** `verbex cluster …`: a cluster on this machine: bring it up, look at it, break it, take it down. */
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LocalCluster, MemberView, NewCluster } from '../cluster/local-cluster.ts';
 import type { OperatorWord } from '../native/cluster-types.ts';
@@ -8,6 +9,7 @@ import { type Output, table } from './output.ts';
 
 const membersMax = 31;
 const leaderMsMax = 20_000;
+const site2Folder = 'site2';
 const redrawMs = 500;
 const lookMs = 20;
 const forceMsMax = 10_000;
@@ -118,6 +120,7 @@ const upCommand: Command = {
       oneOf: ['etcd', 'file'],
       help: 'where the configuration lies; default: etcd where it is installed',
     },
+    { name: 'site2', help: 'a second cluster in DIR/site2, its standby, and a bridge to it' },
     { name: 'detach', help: 'answer once somebody leads, and leave it running' },
   ],
   notes: [
@@ -127,22 +130,28 @@ const upCommand: Command = {
   examples: [
     ['verbex cluster up --replicas 3 --warm 1', 'three hot members and a warm one, shown live'],
     ['verbex cluster up --replicas 3 --warm 1 --detach', 'the same, left running'],
+    [
+      'verbex cluster up --site2 --detach',
+      'two sites; `verbex site switch --from cluster --to cluster/site2` changes them',
+    ],
   ],
   async run(given, output) {
     const { LocalCluster } = await import('../cluster/local-cluster.ts');
     const dir = given.need('dir');
     const fresh = !LocalCluster.exists(dir);
     const control = given.text('control') as NewCluster['control'];
-    const cluster = fresh
-      ? await LocalCluster.make(dir, {
-          replicas: given.integer('replicas') ?? 3,
-          warm: given.integer('warm') ?? 0,
-          ack: given.need('ack') as 'memory' | 'durable',
-          minSync: given.integer('min-sync') ?? 1,
-          transport: given.need('transport') as 'auto' | 'tcp' | 'shm' | 'verbs',
-          ...(control !== undefined && { control }),
-        })
-      : LocalCluster.open(dir);
+    const made: NewCluster = {
+      replicas: given.integer('replicas') ?? 3,
+      warm: given.integer('warm') ?? 0,
+      ack: given.need('ack') as 'memory' | 'durable',
+      minSync: given.integer('min-sync') ?? 1,
+      transport: given.need('transport') as 'auto' | 'tcp' | 'shm' | 'verbs',
+      ...(control !== undefined && { control }),
+    };
+    const cluster = fresh ? await LocalCluster.make(dir, made) : LocalCluster.open(dir);
+    const site2 = join(cluster.folder, site2Folder);
+    if (given.has('site2') && !LocalCluster.exists(site2))
+      await LocalCluster.make(site2, { ...made, name: 'verbex-site2', standby: true });
     output.say(`${fresh ? 'made' : 'goes on with'} ${cluster.folder}/cluster.json`);
     if (fresh && cluster.etcd === undefined && control === undefined)
       output.say(
@@ -150,6 +159,12 @@ const upCommand: Command = {
       );
     await cluster.start();
     const leader = await cluster.waitForLeader(leaderMsMax, 1);
+    const second = await secondSite(cluster);
+    if (second !== undefined) {
+      await second.start();
+      await second.waitForLeader(leaderMsMax, 1);
+      await startBridge(cluster, second);
+    }
     const views = await cluster.look();
     if (given.has('detach')) {
       output.answer({ ...answerOf(cluster, views), leader }, clusterTable(views));
@@ -157,12 +172,34 @@ const upCommand: Command = {
     }
     await showUntilSignal(cluster, output);
     output.say('taking it down');
-    await cluster.stop();
+    await stopAll(cluster);
     const ended = await cluster.look();
     output.answer(answerOf(cluster, ended), clusterTable(ended));
     return 0;
   },
 };
+
+/** The second site of a cluster on this machine, if it has one. */
+async function secondSite(cluster: LocalCluster): Promise<LocalCluster | undefined> {
+  const { LocalCluster } = await import('../cluster/local-cluster.ts');
+  const folder = join(cluster.folder, site2Folder);
+  return LocalCluster.exists(folder) ? LocalCluster.open(folder) : undefined;
+}
+
+/** From whoever is active to the other one. */
+async function startBridge(first: LocalCluster, second: LocalCluster): Promise<void> {
+  const { LocalBridge } = await import('../cluster/local-bridge.ts');
+  const [active] = (await second.admin.statuses()).filter(({ site }) => site === 'active');
+  const [from, to] = active === undefined ? [first, second] : [second, first];
+  new LocalBridge(first.folder).start(from.folder, to.folder);
+}
+
+async function stopAll(cluster: LocalCluster): Promise<void> {
+  const { LocalBridge } = await import('../cluster/local-bridge.ts');
+  await new LocalBridge(cluster.folder).stop();
+  await (await secondSite(cluster))?.stop();
+  await cluster.stop();
+}
 
 async function showUntilSignal(cluster: LocalCluster, output: Output): Promise<void> {
   const stopping = new AbortController();
@@ -301,7 +338,7 @@ const startCommand: Command = {
 async function forced(cluster: LocalCluster, id: number): Promise<number> {
   for (const until = performance.now() + forceMsMax; ; await sleep(lookMs)) {
     try {
-      await cluster.tell(id, 'force');
+      await cluster.admin.tell(id, 'force');
       return id;
     } catch (error) {
       if ((error as { code?: string }).code !== 'OPERATOR_REFUSED' || performance.now() > until) throw error;
@@ -327,7 +364,7 @@ function wordCommand(
       const cluster = await open(given.need('dir'));
       const id = await named(cluster, given.positionals[0]);
       // Only the member itself can say that its log is the one; everything else is the leader's to change.
-      const asked = word === 'force' ? await forced(cluster, id) : await cluster.tellLeader(word, id);
+      const asked = word === 'force' ? await forced(cluster, id) : await cluster.admin.tellLeader(word, id);
       output.answer({ member: id, asked }, `member ${id} ${said}`);
       return 0;
     },
@@ -370,7 +407,7 @@ const downCommand: Command = {
   examples: [['verbex cluster down', 'what `cluster up --detach` has started']],
   async run(given, output) {
     const cluster = await open(given.need('dir'));
-    await cluster.stop();
+    await stopAll(cluster);
     const views = await cluster.look();
     output.answer(answerOf(cluster, views), clusterTable(views));
     return 0;

@@ -13,6 +13,7 @@ import { drillFailoverCommand } from './drill.ts';
 import { explainCommand } from './explain.ts';
 import { gatewayAuditCommand } from './gateway-audit.ts';
 import { hashCommand } from './hash.ts';
+import { hostCheckCommand } from './host-check.ts';
 import { journalDumpCommand } from './journal-dump.ts';
 import { journalRecoverCommand } from './journal-recover.ts';
 import { journalVerifyCommand } from './journal-verify.ts';
@@ -20,6 +21,17 @@ import { loadCommand } from './load.ts';
 import { Output, type Streams } from './output.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
+
+<<<<<<< HEAD
+
+import { simCommand } from './sim.ts';
+
+=======
+
+import { clusterBridgeCommand, siteStandbyCommand, siteSwitchCommand } from './site.ts';
+
+>>>>>>> control
+
 import { topCommand } from './top.ts';
 
 export const commands: readonly Command[] = [
@@ -34,9 +46,14 @@ export const commands: readonly Command[] = [
   gatewayAuditCommand,
   loadCommand,
   benchCommand,
+  simCommand,
   topCommand,
   doctorCommand,
+  hostCheckCommand,
   ...clusterCommands,
+  clusterBridgeCommand,
+  siteSwitchCommand,
+  siteStandbyCommand,
   drillFailoverCommand,
 ];
 

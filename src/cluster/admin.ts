@@ -14,9 +14,9 @@ import type { MemberStatus } from './member-status.ts';
 
 const bodyBytesMax = 4096;
 const words: readonly string[] = [
-  ...['evict', 'readmit', 'force', 'promote', 'fenceSite', 'activateSite'],
+  ...['evict', 'readmit', 'force', 'promote', 'fenceSite', 'activateSite', 'standbySite'],
   // For drills: memory that flips.
-  ...['damageState', 'damageResult'],
+  ...['damageState', 'damageResult', 'damageRounding'],
 ];
 
 export interface AdminOptions {

@@ -43,6 +43,14 @@ export interface TimingDescription {
   readonly suspectMs?: number;
   readonly staggerMs?: number;
   readonly silentMs?: number;
+  readonly scrubMs?: number;
+}
+
+/** Paths of PEM files. */
+export interface TlsDescription {
+  readonly certificate: string;
+  readonly key: string;
+  readonly authority: string;
 }
 
 export interface LimitsDescription {
@@ -63,6 +71,9 @@ export interface ClusterDescription {
   readonly minSync: number;
   readonly transport: (typeof transports)[number];
   readonly keyFile?: string;
+  readonly tls?: TlsDescription;
+  /** Begins as the second of two sites: its entries come over a bridge. */
+  readonly standby: boolean;
   readonly adminTokenFile?: string;
   readonly timing: TimingDescription;
   readonly limits: LimitsDescription;
@@ -179,6 +190,17 @@ function parseControl(value: unknown, at: (path: string) => string): ControlDesc
   return { kind, endpoints, ...rest };
 }
 
+function parseTls(value: unknown, at: (path: string) => string): TlsDescription {
+  const fields = new Fields('tls', value);
+  const tls = {
+    certificate: at(fields.text('certificate')),
+    key: at(fields.text('key')),
+    authority: at(fields.text('authority')),
+  };
+  fields.end();
+  return tls;
+}
+
 function parseMember(value: unknown, index: number, at: (path: string) => string): MemberDescription {
   const fields = new Fields(`members[${index}]`, value);
   const member = {
@@ -232,6 +254,7 @@ export function parseDescription(value: unknown, folder: string): ClusterDescrip
     const path = fields.optionalText(field);
     return path === undefined ? undefined : at(path);
   };
+  const tls = fields.take('tls');
   const timing = new Fields('timing', fields.take('timing') ?? {});
   const limits = new Fields('limits', fields.take('limits') ?? {});
   const ms = (field: string): number | undefined => timing.optionalNumber(field, 1, idleMsMax);
@@ -243,6 +266,8 @@ export function parseDescription(value: unknown, folder: string): ClusterDescrip
     replicas,
     minSync: fields.optionalNumber('minSync', 1, replicas) ?? 1,
     transport: fields.choice('transport', transports, 'auto'),
+    standby: fields.flag('standby'),
+    ...(tls !== undefined && { tls: parseTls(tls, at) }),
     ...given<Pick<ClusterDescription, 'keyFile' | 'adminTokenFile'>>({
       keyFile: file('keyFile'),
       adminTokenFile: file('adminTokenFile'),
@@ -252,6 +277,7 @@ export function parseDescription(value: unknown, folder: string): ClusterDescrip
       suspectMs: ms('suspectMs'),
       staggerMs: ms('staggerMs'),
       silentMs: ms('silentMs'),
+      scrubMs: ms('scrubMs'),
     }),
     limits: given<LimitsDescription>({
       maxOrders: count('maxOrders'),

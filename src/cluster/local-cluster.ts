@@ -13,15 +13,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { invalidOption } from '../errors/checks.ts';
 import { ClusterError } from '../errors/errors.ts';
-import type { OperatorWord } from '../native/cluster-types.ts';
-import { AdminClient } from './admin.ts';
+import { ClusterAdmin } from './cluster-admin.ts';
 import {
   type ClusterDescription,
   type LimitsDescription,
   memberOf,
   parseDescription,
   readDescription,
-  secretOf,
   type TimingDescription,
 } from './description.ts';
 import { freePorts } from './free-ports.ts';
@@ -42,6 +40,8 @@ export interface NewCluster {
   readonly name?: string;
   readonly timing?: TimingDescription;
   readonly limits?: LimitsDescription;
+  /** The second of two sites. */
+  readonly standby?: boolean;
   /** Default: etcd where it is installed. */
   readonly control?: 'etcd' | 'file';
 }
@@ -56,8 +56,8 @@ export interface MemberView {
   readonly status: MemberStatus | undefined;
 }
 
-/** The program that a member runs in; dist/cluster and src/cluster lie equally deep. */
-function memberProgram(): string {
+/** The program that members run in; dist/cluster and src/cluster lie equally deep. */
+export function memberProgram(): string {
   return process.env.VERBEX_CLI ?? fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 }
 
@@ -65,15 +65,13 @@ export class LocalCluster {
   readonly folder: string;
   readonly description: ClusterDescription;
   readonly etcd: LocalEtcd | undefined;
-  readonly #clients: ReadonlyMap<number, AdminClient>;
+  readonly admin: ClusterAdmin;
 
   private constructor(folder: string) {
     this.folder = folder;
     this.description = readDescription(join(folder, 'cluster.json'));
     this.etcd = LocalEtcd.find(folder);
-    const { adminTokenFile, members } = this.description;
-    const token = adminTokenFile === undefined ? undefined : secretOf(adminTokenFile);
-    this.#clients = new Map(members.map((member) => [member.id, new AdminClient(member, token)]));
+    this.admin = new ClusterAdmin(this.description);
   }
 
   /** Throws NO_CLUSTER where the folder has none. */
@@ -104,6 +102,7 @@ export class LocalCluster {
       replicas: given.replicas,
       minSync: given.minSync ?? 1,
       transport: given.transport ?? 'auto',
+      ...(given.standby === true && { standby: true }),
       ...(given.timing !== undefined && { timing: given.timing }),
       ...(given.limits !== undefined && { limits: given.limits }),
       members: Array.from({ length: count }, (_, index) => ({
@@ -182,17 +181,13 @@ export class LocalCluster {
   }
 
   /** Undefined: it does not answer. */
-  async statusOf(id: number, timeoutMs = 300): Promise<MemberStatus | undefined> {
-    return await this.#clients
-      .get(id)!
-      .status(timeoutMs)
-      .catch(() => undefined);
+  statusOf(id: number, timeoutMs = 300): Promise<MemberStatus | undefined> {
+    return this.admin.statusOf(id, timeoutMs);
   }
 
   /** Undefined: nobody that answers says that it leads. */
-  async leader(timeoutMs = 300): Promise<number | undefined> {
-    const views = await this.look(timeoutMs);
-    return leaderOf(views.flatMap(({ status }) => (status === undefined ? [] : [status])))?.id;
+  leader(timeoutMs = 300): Promise<number | undefined> {
+    return this.admin.leader(timeoutMs);
   }
 
   /** Answers the leader once there is one whose sync set is as large as asked. Throws NO_LEADER. */
@@ -212,21 +207,6 @@ export class LocalCluster {
       'NO_LEADER',
       `${wanted} after ${timeoutMs} ms: ${said.join(', ')}; logs: ${this.folder}`,
     );
-  }
-
-  /** To the member itself. */
-  async tell(id: number, word: OperatorWord, about = 0): Promise<void> {
-    memberOf(this.description, id);
-    await this.#clients.get(id)!.operator(word, about);
-  }
-
-  /** To whoever leads. Throws NO_LEADER. */
-  async tellLeader(word: OperatorWord, about: number): Promise<number> {
-    memberOf(this.description, about);
-    const leader = await this.leader();
-    if (leader === undefined) throw new ClusterError('NO_LEADER', 'nobody leads at the moment');
-    await this.tell(leader, word, about);
-    return leader;
   }
 
   /** Ends the members in order, those that lead last, then the control store; what does not end is killed. */

@@ -40,6 +40,16 @@ export function keyOf({ keyFile }: ClusterDescription): string | undefined {
   return key;
 }
 
+/** As the addon takes it, of a member, a bridge or a client. */
+export function tlsOf({ tls }: ClusterDescription): {
+  readonly certificateFile?: string;
+  readonly keyFile?: string;
+  readonly authorityFile?: string;
+} {
+  if (tls === undefined) return {};
+  return { certificateFile: tls.certificate, keyFile: tls.key, authorityFile: tls.authority };
+}
+
 export function nativeOptions(description: ClusterDescription, id: number): NativeMemberOptions {
   const { host, port, data } = memberOf(description, id);
   const key = keyOf(description);
@@ -54,6 +64,8 @@ export function nativeOptions(description: ClusterDescription, id: number): Nati
     boot: bootId(),
     transport: description.transport,
     ...(key !== undefined && { key }),
+    ...tlsOf(description),
+    standby: description.standby,
     replicas: description.replicas,
     durable: description.ack === 'durable',
     minSync: description.minSync,

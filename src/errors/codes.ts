@@ -289,6 +289,16 @@ export const errorCodes = [
     'ClusterError',
     'a drill cannot go on: the cluster does not come back, or a member takes no part any more',
   ],
+  [
+    'SITE_BEHIND',
+    'ClusterError',
+    'the other site does not have everything yet, or the fenced one has entries that nobody released',
+  ],
+  [
+    'SITES_DIFFER',
+    'ClusterError',
+    'two sites have different results at the same position; neither is activated',
+  ],
   ['INTERNAL_ERROR', 'Error', 'anything else: a fault in this package; the command line prints its stack'],
 ] as const;
 

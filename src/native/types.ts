@@ -480,6 +480,15 @@ export interface NativeLoadConstructor {
   readonly prototype: NativeLoad;
 }
 
+/** Seeds from `firstSeed` on (native/addon/simulator_functions.cpp). */
+export interface NativeSimulationOptions {
+  readonly firstSeed: number;
+  readonly seeds: number;
+  readonly threads: number;
+  readonly commands?: number;
+  readonly mutant?: string;
+}
+
 export interface Addon {
   readonly NativeMember: NativeMemberConstructor;
   readonly NativeClusterLoad: NativeClusterLoadConstructor;
@@ -488,6 +497,10 @@ export interface Addon {
   readonly NativeBus: NativeBusConstructor;
   readonly NativeCore: NativeCoreConstructor;
   readonly NativeNode: NativeNodeConstructor;
+  /** Runs seeds of the cluster simulator (native/sim/cluster); answers a report as JSON. */
+  simulateCluster(options: NativeSimulationOptions): Promise<string>;
+  /** Rules of the protocol that can be broken on purpose, with commas between them. */
+  clusterMutants(): string;
   /** A JSON report; rejects with JOURNAL_DAMAGED and its place. No node may run on the folder. */
   journalVerify(dir: string): Promise<string>;
   /** Beside a running node only up to a position that it has published. */
@@ -509,6 +522,10 @@ export interface Addon {
   explainAt(dir: string, limits: Limits, upTo: bigint): Promise<string>;
   /** {"name", "threads", "spinNs", "cores"} as JSON, or "" where the text is no plan. */
   threadPlan(text: string): string;
+  /** Computes in every rounding mode on so many threads (0: twice the cores); JSON: threads, checks, signals, contextSwitches, wrong, first, host. */
+  roundingSoak(milliseconds: number, threads: number): Promise<string>;
+  /** JSON: processor, microcode, kernel, host, floatingEnvironment. */
+  hostFacts(): string;
   readonly layout: Layout;
   readonly version: string;
   readonly compiler: string;

@@ -26,6 +26,7 @@ describe('cluster.json', () => {
       replicas: 2,
       minSync: 1,
       transport: 'auto',
+      standby: false,
       timing: {},
       limits: {},
       members: [1, 2, 3].map((id) => ({
@@ -43,7 +44,17 @@ describe('cluster.json', () => {
     const description = parseDescription(JSON.parse(json!), '/');
     expect(description).toMatchObject({ replicas: 3, keyFile: '/cluster.key', control: { kind: 'etcd' } });
     const fields = ['name', 'control', 'members', 'ack', 'replicas', 'minSync', 'transport', 'keyFile'];
-    for (const field of [...fields, 'adminTokenFile', 'timing', 'limits', 'warm', 'data', 'adminHost'])
+    for (const field of [
+      ...fields,
+      'adminTokenFile',
+      'timing',
+      'limits',
+      'tls',
+      'standby',
+      'warm',
+      'data',
+      'adminHost',
+    ])
       expect(manual).toContain(`\`${field}\``);
   });
 
@@ -82,6 +93,8 @@ describe('cluster.json', () => {
     ['transport', { transport: 'udp' }, 'auto or tcp or shm or verbs'],
     ['timing.suspectMs', { timing: { suspectMs: 10 } }, 'more than heartbeatMs'],
     ['timing.heartbeat', { timing: { heartbeat: 10 } }, 'there is no such field'],
+    ['tls.key', { tls: { certificate: 'a.pem' } }, 'a text'],
+    ['standby', { standby: 'yes' }, 'true or false'],
     ['limits.maxOrders', { limits: { maxOrders: 1.5 } }, 'an integer'],
     ['replica', { replica: 3 }, 'there is no such field'],
   ])('%s is refused by its name (%#)', (field, change, sentence) => {

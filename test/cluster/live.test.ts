@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { LocalBridge } from '../../src/cluster/local-bridge.ts';
 import { LocalCluster, type NewCluster } from '../../src/cluster/local-cluster.ts';
 import { membersText } from '../../src/cluster/member-process.ts';
 import type { MemberStatus } from '../../src/cluster/member-status.ts';
@@ -16,6 +17,7 @@ if (!built) console.warn('dist/ is not there (npm run build): the tests of live 
 
 const folder = mkdtempSync(join(tmpdir(), 'verbex-live-'));
 const clusters: LocalCluster[] = [];
+const bridges: LocalBridge[] = [];
 let folders = 0;
 function newFolder(): string {
   folders += 1;
@@ -23,6 +25,7 @@ function newFolder(): string {
 }
 const killAll = (): void => {
   for (const cluster of clusters.splice(0)) cluster.killAll();
+  for (const bridge of bridges.splice(0)) bridge.kill();
 };
 process.once('exit', killAll);
 afterEach(killAll);
@@ -77,6 +80,10 @@ class LedgerLoad {
     const counts = JSON.parse(await this.#running) as Record<string, number>;
     expect(counts).toMatchObject({ unanswered: 0, acceptedTwice: 0, tradesTwice: 0 });
     expect(JSON.parse(await this.#load.verify())).toMatchObject({ acknowledgedLost: 0, appliedTwice: 0 });
+  }
+
+  get drained(): Promise<unknown> {
+    return this.#running;
   }
 
   /** Whatever becomes of it. */
@@ -285,6 +292,69 @@ describe.runIf(built)('a live cluster (skipped without dist/: npm run build)', (
     text.members[0]!.adminPort = cluster.description.members[0]!.adminPort;
     writeFileSync(join(other, 'cluster.json'), JSON.stringify(text));
     expect(await member('--config', join(other, 'cluster.json'), '--id', '1')).toMatchObject({ code: 71 });
+  });
+
+  test('two sites: switched under load, back again, and once with the first one lost', {
+    timeout: 180_000,
+  }, async () => {
+    const dir = newFolder();
+    const second = join(dir, 'site2');
+    const run = async (...args: string[]): Promise<Record<string, unknown>> => {
+      const { code, json, err } = await verbex([...args, '--json']);
+      expect(code, err).toBe(0);
+      return json;
+    };
+    const up = ['cluster', 'up', '--dir', dir, '--replicas', '2', '--control', 'file', '--detach', '--site2'];
+    await run(...up);
+    const [here, there] = [LocalCluster.open(dir), LocalCluster.open(second)];
+    clusters.push(here, there);
+    bridges.push(new LocalBridge(dir));
+    const load = await LedgerLoad.start(here);
+    expect((await there.statusOf(await there.waitForLeader(20_000)))?.site).toBe('standby');
+    // Cut for a while: it goes on where it was.
+    bridges[0]!.kill();
+    await load.goesOn();
+    await sleep(500);
+    bridges[0]!.start(dir, second);
+
+    const switched = await run('site', 'switch', '--from', dir, '--to', second);
+    load.stop();
+    const acknowledged = load.acknowledged;
+    expect(acknowledged).toBeGreaterThan(0);
+    const leader = (await there.statusOf(await there.waitForLeader(20_000)))!;
+    expect(leader.site).toBe('active');
+    expect(BigInt(leader.position)).toBeGreaterThanOrEqual(BigInt(switched.position as string));
+    // What nobody had released is not in the log of the site; who followed may not have heard how far that was.
+    const { position, resultHash } = switched;
+    const ends = async (): Promise<unknown> =>
+      (await here.admin.statuses()).map((one) => [one.site, one.position, one.resultHash]);
+    const end = ['fenced', position, resultHash];
+    await expect.poll(ends, { timeout: 10_000 }).toEqual([end, end]);
+
+    // The other way round.
+    await bridges[0]!.stop();
+    expect(await run('site', 'standby', '--at', dir)).toEqual({ site: 'standby' });
+    await here.waitForLeader(20_000);
+    bridges[0]!.start(second, dir);
+    const back = await run('site', 'switch', '--from', second, '--to', join(dir, 'cluster.json'));
+    expect(BigInt(back.position as string)).toBeGreaterThanOrEqual(BigInt(switched.position as string));
+    expect((await here.statusOf(await here.waitForLeader(20_000)))?.site).toBe('active');
+
+    await bridges[0]!.stop();
+    await run('site', 'standby', '--at', second);
+    bridges[0]!.start(dir, second);
+    await sleep(1000);
+    const refused = await verbex(['site', 'switch', '--from', dir, '--to', second, '--wait', '1', '--json']);
+    // It may have been quick enough; otherwise it says how far the other one is.
+    if (refused.code !== 0) expect(refused.json).toMatchObject({ error: { code: 'SITE_BEHIND' } });
+    here.killAll();
+    const lost = await run('site', 'switch', '--from', dir, '--to', second, '--lost');
+    expect(lost).toMatchObject({ lost: true });
+    await run('cluster', 'down', '--dir', dir);
+    for (const id of there.ids) expect(there.processOf(id).state).toBe('gone');
+    expect(bridges[0]!.state()).toBe('gone');
+    // It waits for a while for answers that nobody gives any more.
+    await load.drained;
   });
 
   test('a drill: fifty kills and pauses, nothing acknowledged is lost, nothing is done twice', {

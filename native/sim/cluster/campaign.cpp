@@ -1,6 +1,11 @@
 // Many runs on several threads.
+#include <signal.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <thread>
 
@@ -33,6 +38,53 @@ constexpr const char* kMutantNames[kMutantMax + 1] = {
     "truncate-stale",
     "change-by-commit-only",
     "align-too-early",
+};
+
+// A broken invariant (CHECK) ends the process: whoever looks at it must know which run it was.
+constexpr size_t kRunsMax = 256;
+std::atomic<uint64_t> runningSeeds[kRunsMax];  // seed + 1; 0: none
+std::atomic<uint32_t> campaigns{0};
+
+void sayLine(const char* text) { (void)!write(STDERR_FILENO, text, std::strlen(text)); }
+
+void onEnd(int signal) {
+    sayLine("verbex sim: the process ends in one of these runs:");
+    for (const auto& running : runningSeeds) {
+        uint64_t seed = running.load(std::memory_order_relaxed);
+        if (seed-- == 0) continue;
+        char digits[24];
+        size_t at = sizeof(digits) - 1;
+        digits[at] = '\0';
+        do {
+            digits[--at] = static_cast<char>('0' + seed % 10);
+            seed /= 10;
+        } while (seed != 0);
+        digits[--at] = ' ';
+        sayLine(digits + at);
+    }
+    sayLine("\n");
+    struct sigaction usual = {};
+    usual.sa_handler = SIG_DFL;
+    (void)sigaction(signal, &usual, nullptr);
+    (void)raise(signal);
+}
+
+class SayWhichRun {
+public:
+    SayWhichRun() {
+        struct sigaction ours = {};
+        ours.sa_handler = onEnd;
+        first_ = campaigns.fetch_add(1) == 0;
+        if (first_) (void)sigaction(SIGABRT, &ours, &before_);
+    }
+    ~SayWhichRun() {
+        if (first_) (void)sigaction(SIGABRT, &before_, nullptr);
+        campaigns.fetch_sub(1);
+    }
+
+private:
+    bool first_ = false;
+    struct sigaction before_ = {};
 };
 
 }  // namespace
@@ -72,7 +124,9 @@ ClusterCampaignReport runClusters(const ClusterCampaignOptions& options,
     std::mutex mutex;
     std::atomic<uint64_t> next{0};
     std::atomic<bool> enough{false};
-    const auto work = [&] {
+    const SayWhichRun sayWhichRun;
+    const auto work = [&](uint32_t thread) {
+        std::atomic<uint64_t>& running = runningSeeds[thread % kRunsMax];
         while (!enough.load(std::memory_order_relaxed)) {
             const uint64_t at = next.fetch_add(1, std::memory_order_relaxed);
             if (at >= options.seeds) return;
@@ -80,7 +134,9 @@ ClusterCampaignReport runClusters(const ClusterCampaignOptions& options,
             one.seed = options.firstSeed + at;
             one.mutant = options.mutant;
             one.commands = options.commands;
+            running.store(one.seed + 1, std::memory_order_relaxed);
             const ClusterRunReport report = runCluster(one);
+            running.store(0, std::memory_order_relaxed);
             const std::lock_guard guard(mutex);
             all.seeds++;
             all.counters.add(report.counters);
@@ -93,8 +149,8 @@ ClusterCampaignReport runClusters(const ClusterCampaignOptions& options,
         }
     };
     std::vector<std::thread> threads;
-    for (uint32_t i = 1; i < options.threads; i++) threads.emplace_back(work);
-    work();
+    for (uint32_t i = 1; i < options.threads; i++) threads.emplace_back(work, i);
+    work(0);
     for (std::thread& thread : threads) thread.join();
     std::sort(all.failures.begin(), all.failures.end(),
               [](const auto& a, const auto& b) { return a.seed < b.seed; });

@@ -21,6 +21,10 @@ constexpr uint64_t kHealedNs = 20 * kSeconds;
 constexpr uint64_t kFoundNs = 5 * kSeconds;
 // A cluster that has lost too many copies stands still for so long before that is believed.
 constexpr uint64_t kBlockedNs = 4 * kSeconds;
+// Clients send orders for a while after everything is healed.
+constexpr uint64_t kClientsNs = 300 * kMillis;
+// With one member down the others have to answer everybody within this time.
+constexpr uint64_t kServedNs = 10 * kSeconds;
 constexpr uint64_t kOperatorNs = 10 * kMillis;
 
 Name nameOf(const std::string& text) {
@@ -184,9 +188,9 @@ private:
             [this](uint32_t client, NodeId connection) { clients_[client]->onClosed(connection); },
         });
         control_.watch(
-            [this](const Configuration&, const Configuration& after) {
+            [this](const Configuration& before, const Configuration& after) {
                 report_.counters.swaps++;
-                oracle_.onChange(after);
+                oracle_.onChange(before, after);
             },
             [this](const std::string& text) { problem(text); });
         control_.wakes([this](MemberId member) { members_[member - 1]->wake(); });
@@ -227,12 +231,9 @@ private:
             for (size_t i = 1; i < clients_.size(); i++) clients_[i]->start();
         }
         if (healedAt_ != 0) {
-            for (const auto& member : members_) {
-                if (!member->isUp()) member->start();
-                member->resume();
-            }
+            bringUp();
             readmit();
-            if (timeline_.now() - healedAt_ > 300 * kMillis) {
+            if (timeline_.now() > clientsStopAt_) {
                 for (const auto& client : clients_) client->enough();
             }
             if (timeline_.now() - healedAt_ > kFoundNs && nemesis_.flipped() != 0) {
@@ -245,6 +246,36 @@ private:
             readmit();
         }
         timeline_.after(kOperatorNs, [this] { operate(); });
+    }
+
+    // Everybody but one, perhaps, who is not needed: the others must serve without it.
+    void bringUp() {
+        if (keptDown_ != 0) {
+            bool served = clientsStopAt_ < timeline_.now();
+            for (const auto& client : clients_) served &= client->isDone();
+            if (!served && timeline_.now() - healedAt_ > kServedNs && !needed(keptDown_)) {
+                problem("member " + std::to_string(keptDown_) + " is down, all is healed, and nobody serves: " +
+                        standing());
+            }
+            if (served || needed(keptDown_) || timeline_.now() - healedAt_ > kServedNs) keptDown_ = 0;
+        }
+        for (const auto& member : members_) {
+            if (!member->isUp() && member->id() != keptDown_) member->start();
+            member->resume();
+        }
+    }
+
+    // Without it no takeover can be sure of what was committed, or there are too few for minSync.
+    [[nodiscard]] bool needed(MemberId id) const {
+        const Configuration& record = control_.record();
+        uint32_t vouching = 0;
+        for (const replication::SyncMember& sync : record.sync) {
+            const SimulatedMember& member = *members_[sync.id - 1];
+            if (sync.id == id || member.held().lost) continue;
+            if (member.held().incarnation == sync.incarnation) vouching++;
+        }
+        return record.sync.empty() || vouching < record.fenceCount() || !record.evicted.empty() ||
+               plan_.members <= plan_.minSync;
     }
 
     void readmit() {
@@ -281,6 +312,11 @@ private:
             member->disk().crashAt(0, CrashMoment::Before);
             member->slowUntil = 0;
         }
+        clientsStopAt_ = healedAt_ + kClientsNs;
+        const auto down = static_cast<MemberId>(random_.between(1, plan_.members));
+        if (random_.coin() || nemesis_.flipped() != 0 || needed(down)) return;
+        keptDown_ = down;
+        members_[down - 1]->kill(RestartMode::ProcessCrash);
     }
 
     [[nodiscard]] bool hasLeader() const {
@@ -295,7 +331,7 @@ private:
         uint32_t vouching = 0;
         for (const replication::SyncMember& sync : record.sync) {
             const SimulatedMember& member = *members_[sync.id - 1];
-            if (!member.isUp() || member.held().incarnation == sync.incarnation) vouching++;
+            if ((!member.isUp() && sync.id != keptDown_) || member.held().incarnation == sync.incarnation) vouching++;
         }
         if (hasLeader() || record.sync.empty() || vouching >= record.fenceCount()) {
             blockedSince_ = timeline_.now();
@@ -402,6 +438,8 @@ private:
     std::vector<Seen> seen_;
     ClusterRunReport report_;
     uint64_t healedAt_ = 0;
+    uint64_t clientsStopAt_ = UINT64_MAX;
+    MemberId keptDown_ = 0;
     uint64_t blockedSince_ = 0;
     bool settled_ = false;
     bool blocked_ = false;

@@ -70,7 +70,9 @@ void Nemesis::onLeader(SimulatedMember& member) {
     // Its interval is taken as a rate here: one in so many takeovers.
     if (random_.below(100) >= plan_.everyNs[static_cast<size_t>(Fault::CrashNewLeader)]) return;
     const uint64_t life = member.life();
-    timeline_.after(random_.below(random_.coin() ? 500 * kMicros : 10 * kMillis), [this, &member, life] {
+    // At once, before its first frames are out, or a little later.
+    const uint64_t longest[] = {0, 500 * kMicros, 10 * kMillis};
+    timeline_.after(random_.below(longest[random_.below(3)] + 1), [this, &member, life] {
         if (stopped_ || member.life() != life || !member.isUp() || flipped() != 0) return;
         counted(Fault::CrashNewLeader);
         crash(member, RestartMode::ProcessCrash);
@@ -142,6 +144,7 @@ bool Nemesis::flip(Fault fault, SimulatedMember& member) {
         }
     });
     member.flipped = flipped;
+    member.flips += flipped ? 1 : 0;
     return flipped;
 }
 

@@ -60,6 +60,10 @@ bool Network::send(NodeId from, NodeId to, std::span<const std::byte> frame) {
 void Network::deliverAt(uint64_t time, NodeId from, NodeId to, Frame frame) {
     const uint64_t sentAt = timeline_.now();
     timeline_.at(time, [this, from, to, sentAt, frame = std::move(frame)] {
+        if (const auto lost = lostWith_.find(from);
+            lost != lostWith_.end() && sentAt >= lost->second.first && sentAt <= lost->second.second) {
+            return;
+        }
         if (const auto found = fences_.find(to); found != fences_.end()) {
             const uint64_t epoch = epochOf(*frame);
             for (const auto& [fencedAt, upTo] : found->second) {
@@ -147,6 +151,10 @@ void Network::closeByMember(NodeId connection) { forget(connection, false, true)
 void Network::breakConnection(NodeId connection) { forget(connection, true, true); }
 
 void Network::endOf(NodeId member) {
+    if (!perfect_ && random_.coin()) {
+        const uint64_t now = timeline_.now();
+        lostWith_[member] = {now - std::min(now, random_.below(3 * kMillis)), now};
+    }
     std::vector<NodeId> ended;
     for (const auto& [id, connection] : connections_) {
         if (connection.member == member) ended.push_back(id);

@@ -64,7 +64,7 @@ public:
     void closeByClient(NodeId connection);
     void closeByMember(NodeId connection);
     void breakConnection(NodeId connection);
-    // The member's process has ended: so have its connections.
+    // The member's process has ended: so have its connections, and perhaps what it had just sent.
     void endOf(NodeId member);
     [[nodiscard]] std::vector<NodeId> connections() const;
 
@@ -88,6 +88,7 @@ private:
     std::map<std::pair<NodeId, NodeId>, uint32_t> cuts_;
     std::map<std::pair<NodeId, NodeId>, uint64_t> lastAt_;
     std::map<NodeId, std::vector<std::pair<uint64_t, uint64_t>>> fences_;  // (time, epoch)
+    std::map<NodeId, std::pair<uint64_t, uint64_t>> lostWith_;  // sent by it from … to
     std::map<NodeId, Connection> connections_;
     NodeId nextConnection_ = replication::kFirstClient;
 };

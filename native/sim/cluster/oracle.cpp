@@ -75,6 +75,7 @@ void Oracle::look(SimulatedMember& member) {
     lookAtLog(member, seen);
     lookAtReleases(member, seen);
     lookAtRole(member, seen);
+    lookAtCommit(member, seen);
 }
 
 // Logs agree: an entry of one epoch that ends at one position is one entry, and so is what comes before it.
@@ -168,19 +169,6 @@ void Oracle::release(SimulatedMember& member, const OutputBatch& batch) {
         }
         for (const Command& command : commands) core_->apply(command, *writer_);
         batches_.push_back({batch.entry, payload, batch.hash, writer_->take()});
-        const ReleasedBatch& known = batches_.back();
-        for (const auto& other : members_) {
-            const auto found = seen_.find(other->id());
-            if (found == seen_.end() || !other->isUp() || found->second.life != other->life()) continue;
-            if (!found->second.leads || found->second.led <= known.entry.epoch) continue;
-            if (other->member().log().epochAt(known.entry.last()) != known.entry.epoch) {
-                problem(who + " releases " + at(first) + " of epoch " +
-                        std::to_string(known.entry.epoch) + ", which " + named(other->id()) +
-                        ", the leader of epoch " + std::to_string(found->second.led) +
-                        ", does not have");
-            }
-        }
-        lookAtHolders(control_.record(), "when " + who + " releases it");
     }
     const ReleasedBatch* known = batchAt(first);
     if (known->entry.first != first || known->entry.last() != batch.entry.last() ||
@@ -212,26 +200,63 @@ void Oracle::lookAtRole(SimulatedMember& member, Seen& seen) {
         problem("epoch " + std::to_string(epoch) + " has two leaders, members " +
                 std::to_string(found->second) + " and " + std::to_string(member.id()));
     }
-    for (auto batch = batches_.rbegin(); batch != batches_.rend(); ++batch) {
-        if (batch->entry.epoch >= epoch) continue;
-        if (member.member().log().epochAt(batch->entry.last()) != batch->entry.epoch) {
-            problem(named(member.id()) + " leads epoch " + std::to_string(epoch) + " without " +
-                    at(batch->entry.last()) + " of epoch " + std::to_string(batch->entry.epoch) +
-                    ", which has been released");
-        }
-        break;  // logs agree, so what comes before it is there too
+    lookAtLeaderOf(member, epoch);
+}
+
+// A leader has everything that leaders before it have called committed.
+void Oracle::lookAtLeaderOf(SimulatedMember& leader, Epoch term) {
+    for (auto at = committed_.rbegin(); at != committed_.rend(); ++at) {
+        const auto& [position, committed] = *at;
+        if (committed.term >= term) continue;
+        if (leader.member().log().epochAt(position) == committed.epoch) continue;
+        problem(named(leader.id()) + " leads epoch " + std::to_string(term) + " without position " +
+                std::to_string(position) + " of epoch " + std::to_string(committed.epoch) +
+                (position <= released() ? ", which has been released"
+                                        : ", which the leader of epoch " +
+                                              std::to_string(committed.term) + " had committed"));
+        return;
     }
 }
 
-void Oracle::onChange(const Configuration& after) {
+void Oracle::lookAtCommit(SimulatedMember& member, Seen& seen) {
+    const Position commit = member.member().replica().commit();
+    if (!seen.leads || commit <= seen.committed) return;
+    seen.committed = commit;
+    const Epoch epoch = member.member().log().epochAt(commit);
+    const auto [found, isNew] = committed_.try_emplace(commit, Committed{epoch, seen.led, member.id()});
+    if (found->second.epoch != epoch) {
+        problem("members " + std::to_string(found->second.by) + " and " + std::to_string(member.id()) +
+                " commit different entries at " + at(commit));
+        return;
+    }
+    if (!isNew) return;
+    lookAtHolders(control_.record(), "when member " + std::to_string(member.id()) + " says so");
+    for (const auto& other : members_) {
+        const auto known = seen_.find(other->id());
+        if (known == seen_.end() || !other->isUp() || known->second.life != other->life()) continue;
+        if (known->second.leads && known->second.led > seen.led) {
+            lookAtLeaderOf(*other, known->second.led);
+        }
+    }
+}
+
+void Oracle::onChange(const Configuration& before, const Configuration& after) {
+    for (const replication::Evicted& evicted : after.evicted) {
+        if (evicted.position == 0 || before.evictedMember(evicted.id) != nullptr) continue;
+        for (const auto& member : members_) {
+            if (member->id() != evicted.id || member->flips != 0) continue;
+            problem(named(evicted.id) + " is put out for its result at " + at(evicted.position) +
+                    ", and nothing was wrong with it");
+        }
+    }
     lookAtHolders(after, "when the record says so for epoch " + std::to_string(after.epoch));
 }
 
-// Everything released is at a quorum of the sync set. A member that has lost it is none of those that are
+// Everything committed is at a quorum of the sync set. A member that has lost it is none of those that are
 // counted: its incarnation is not the record's any more, or will not be when it comes back.
 void Oracle::lookAtHolders(const Configuration& configuration, const std::string& when) {
-    if (batches_.empty() || configuration.sync.empty()) return;
-    const ReleasedBatch& last = batches_.back();
+    if (committed_.empty() || configuration.sync.empty()) return;
+    const auto& [position, committed] = *committed_.rbegin();
     uint32_t without = 0;
     std::string who;
     for (const replication::SyncMember& sync : configuration.sync) {
@@ -240,14 +265,12 @@ void Oracle::lookAtHolders(const Configuration& configuration, const std::string
             if (member->id() == sync.id) held = &member->held();
         }
         if (held == nullptr || held->lost || held->incarnation != sync.incarnation) continue;
-        const bool has = held->stored >= last.entry.last() &&
-                         epochIn(held->ends, last.entry.last()) == last.entry.epoch;
-        if (has) continue;
+        if (held->stored >= position && epochIn(held->ends, position) == committed.epoch) continue;
         without++;
         who += " " + std::to_string(sync.id);
     }
     if (without > configuration.sync.size() - configuration.quorum()) {
-        problem(at(last.entry.last()) + " is released and not at a quorum of the sync set " + when +
+        problem(at(position) + " is committed and not at a quorum of the sync set " + when +
                 ": not at" + who);
     }
 }

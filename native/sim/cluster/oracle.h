@@ -40,7 +40,7 @@ public:
 
     void look(SimulatedMember& member);
     // A change of the record has taken effect.
-    void onChange(const Configuration& after);
+    void onChange(const Configuration& before, const Configuration& after);
     [[nodiscard]] Position released() const;
     // The batch that holds this position; null: not released.
     [[nodiscard]] const ReleasedBatch* batchAt(Position position) const;
@@ -55,8 +55,15 @@ private:
         std::vector<replication::EpochEnd> ends;
         Position checked = 0;      // of its log
         Position released = 0;
+        Position committed = 0;
         replication::Epoch led = 0;
         bool leads = false;
+    };
+    // What a leader has called committed.
+    struct Committed {
+        replication::Epoch epoch = 0;  // of the entry that ends there
+        replication::Epoch term = 0;   // of the first who said so
+        MemberId by = 0;
     };
     struct LogRecord {
         Position first = 0;
@@ -69,6 +76,8 @@ private:
     void lookAtReleases(SimulatedMember& member, Seen& seen);
     void lookAtRole(SimulatedMember& member, Seen& seen);
     void release(SimulatedMember& member, const replication::OutputBatch& batch);
+    void lookAtCommit(SimulatedMember& member, Seen& seen);
+    void lookAtLeaderOf(SimulatedMember& leader, replication::Epoch term);
     void lookAtHolders(const Configuration& configuration, const std::string& when);
     void lookAtMoney(const Core& core, const std::string& whose);
     void problem(const std::string& text) { onProblem_(text); }
@@ -83,6 +92,7 @@ private:
     std::map<MemberId, Seen> seen_;
     std::map<std::pair<replication::Epoch, Position>, LogRecord> log_;  // by (epoch, last)
     std::map<replication::Epoch, MemberId> leaders_;
+    std::map<Position, Committed> committed_;
 };
 
 }  // namespace verbex::sim

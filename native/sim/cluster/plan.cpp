@@ -84,6 +84,13 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
         case Mutant::None:
         case Mutant::DuplicateApplied: return;
         case Mutant::CommitOldEpoch:
+            plan.hot = 3;
+            plan.members = 3;
+            plan.minSync = 1;
+            plan.storeLostRate = plan.storeLateRate = 0;
+            often(Fault::CrashLeader, 200, 500);
+            plan.every(Fault::CrashNewLeader) = 80;
+            break;
         case Mutant::AdoptShorterLog:
             plan.hot = 3;
             often(Fault::IsolateLeader, 150, 400);
@@ -139,15 +146,20 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
             break;
         case Mutant::TruncateStale:
             plan.hot = 3;
-            plan.lateRate = 100'000;
-            plan.doubleRate = 50'000;
+            plan.lateRate = 200'000;
+            plan.doubleRate = 300'000;
+            plan.every(Fault::CrashNewLeader) = 50;
             plan.wiresFence = false;
             often(Fault::IsolateLeader, 150, 400);
             often(Fault::CrashLeader, 200, 500);
             break;
         case Mutant::ChangeByCommitOnly:
             plan.hot = 3;
+            plan.durable = false;
+            plan.noRoomRate = 300'000;
+            plan.batchBytes = 128;
             often(Fault::CrashLeader, 200, 400);
+            often(Fault::PowerCut, 150, 300);
             often(Fault::Isolate, 150, 400);
             break;
         case Mutant::IgnoreChecksum: plan.flipRate = 50'000; break;

@@ -75,6 +75,7 @@ public:
     bool machineStops = false;  // when the disk stops: the machine, not the process alone
     // A bit has been flipped in what this process holds.
     bool flipped = false;
+    uint64_t flips = 0;  // ever
     uint64_t crashes = 0;
 
     // ---- what it is known to hold, up or not: for the oracle

@@ -1,0 +1,130 @@
+// Whole clusters from seeds: a few hundred in which all must go right, and broken rules that must be noticed.
+#include "sim/cluster/cluster.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <ostream>
+#include <set>
+
+namespace verbex::sim {
+
+namespace {
+
+using replication::Mutant;
+
+// VERBEX_SIM_SEEDS: for long campaigns; VERBEX_SEED: where they begin.
+uint64_t fromEnvironment(const char* name, uint64_t otherwise) {
+    const char* text = std::getenv(name);
+    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+std::string sentences(const ClusterCampaignReport& report) {
+    std::string text;
+    for (const auto& failure : report.failures) {
+        text += "\nseed " + std::to_string(failure.seed) + ": " + failure.problem + " [" + failure.plan +
+                "]\n  again: verbex sim --seed " + std::to_string(failure.seed) + " --seeds 1";
+    }
+    return text;
+}
+
+TEST(SimulatedCluster, KeepsItsWordWhateverHappens) {
+    ClusterCampaignOptions options;
+    options.firstSeed = fromEnvironment("VERBEX_SEED", 1);
+    options.seeds = fromEnvironment("VERBEX_SIM_SEEDS", 200);
+    options.threads = static_cast<uint32_t>(fromEnvironment("VERBEX_SIM_THREADS", 1));
+    options.stopAfterFailed = 5;
+    const ClusterCampaignReport report = runClusters(options);
+    EXPECT_TRUE(report.failures.empty()) << sentences(report);
+    // Something has happened in these runs, or nothing has been shown.
+    const ClusterCounters& counters = report.counters;
+    if (options.seeds < 100) return;
+    EXPECT_GT(counters.takeovers, 2 * options.seeds);
+    EXPECT_GT(counters.crashes, 2 * options.seeds);
+    EXPECT_GT(counters.released, 100 * options.seeds);
+    EXPECT_GT(counters.resent, 0u);
+    EXPECT_GT(counters.truncations, options.seeds / 10);
+    EXPECT_GT(counters.evictions, 0u);
+    EXPECT_GT(counters.powerCuts, 0u);
+    EXPECT_GT(counters.pauses, 0u);
+    EXPECT_GT(counters.cuts, 0u);
+    EXPECT_GT(counters.diskFaults, 0u);
+    // Where too many copies are lost a cluster stands still, as it must; that shows nothing, so it is rare.
+    EXPECT_LT(counters.blocked, options.seeds / 50);
+}
+
+TEST(SimulatedCluster, SameSeedIsTheSameRun) {
+    std::set<uint64_t> hashes;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        ClusterRunOptions options;
+        options.seed = seed;
+        const ClusterRunReport one = runCluster(options);
+        const ClusterRunReport other = runCluster(options);
+        EXPECT_EQ(one.traceHash, other.traceHash) << "seed " << seed;
+        EXPECT_EQ(one.counters.actions, other.counters.actions) << "seed " << seed;
+        hashes.insert(one.traceHash);
+    }
+    EXPECT_EQ(hashes.size(), 10u) << "seeds are not different runs";
+}
+
+TEST(SimulatedCluster, ThreadsChangeNothing) {
+    ClusterCampaignOptions options;
+    options.seeds = 8;
+    const uint64_t alone = runClusters(options).traceHash;
+    options.threads = 3;
+    EXPECT_EQ(runClusters(options).traceHash, alone);
+}
+
+// Within how many seeds, from the first on, a broken rule is noticed.
+struct Bound {
+    Mutant mutant;
+    uint64_t seeds;
+};
+
+std::ostream& operator<<(std::ostream& out, const Bound& bound) { return out << mutantName(bound.mutant); }
+
+class BrokenRule : public testing::TestWithParam<Bound> {};
+
+TEST_P(BrokenRule, IsNoticed) {
+    ClusterCampaignOptions options;
+    options.mutant = GetParam().mutant;
+    options.seeds = GetParam().seeds;
+    options.stopAfterFailed = 1;
+    const ClusterCampaignReport report = runClusters(options);
+    ASSERT_FALSE(report.failures.empty()) << mutantName(options.mutant) << " is not noticed in "
+                                          << options.seeds << " seeds";
+    RecordProperty("noticed", report.failures[0].problem);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Rules, BrokenRule,
+    testing::Values(Bound{Mutant::FenceBeforeDead, 10}, Bound{Mutant::CommitOldEpoch, 400},
+                    Bound{Mutant::TruncateByCommit, 20}, Bound{Mutant::AckBeforeStore, 5},
+                    Bound{Mutant::VouchAfterRestart, 40}, Bound{Mutant::FenceTooFew, 20},
+                    Bound{Mutant::GrowBeforeAck, 40}, Bound{Mutant::VoteSkipped, 10},
+                    Bound{Mutant::DuplicateApplied, 2}, Bound{Mutant::AdoptShorterLog, 20},
+                    Bound{Mutant::IgnoreChecksum, 5}, Bound{Mutant::ShrinkWithoutSwap, 5},
+                    Bound{Mutant::AckUnverified, 40}, Bound{Mutant::AlignTooEarly, 250}),
+    [](const auto& each) {
+        std::string name = mutantName(each.param.mutant);
+        for (char& c : name) c = c == '-' ? '_' : c;
+        return name;
+    });
+
+TEST(Mutants, HaveNames) {
+    std::set<std::string> names;
+    for (uint32_t i = 0; i <= replication::kMutantMax; i++) {
+        const auto mutant = static_cast<Mutant>(i);
+        names.insert(mutantName(mutant));
+        Mutant found = Mutant::None;
+        EXPECT_TRUE(mutantNamed(mutantName(mutant), found));
+        EXPECT_EQ(found, mutant);
+    }
+    EXPECT_EQ(names.size(), replication::kMutantMax + 1u);
+    Mutant found = Mutant::None;
+    EXPECT_FALSE(mutantNamed("nonsense", found));
+}
+
+}  // namespace
+
+}  // namespace verbex::sim
