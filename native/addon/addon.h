@@ -40,11 +40,8 @@ void defineNativeMember(napi_env env, napi_value exports);
 void defineNativeBridge(napi_env env, napi_value exports);
 void defineNativeClusterLoad(napi_env env, napi_value exports);
 void defineNativeBus(napi_env env, napi_value exports);
-<<<<<<< HEAD
 void defineSimulatorFunctions(napi_env env, napi_value exports);
-=======
 void defineHostFunctions(napi_env env, napi_value exports);
->>>>>>> control
 void defineJournalFunctions(napi_env env, napi_value exports);
 void defineLayout(napi_env env, napi_value exports);
 void defineCoverage(napi_env env, napi_value exports);

@@ -26,11 +26,8 @@ napi_value define(napi_env env, napi_value exports) {
     defineNativeMember(env, exports);
     defineNativeBridge(env, exports);
     defineNativeClusterLoad(env, exports);
-<<<<<<< HEAD
     defineSimulatorFunctions(env, exports);
-=======
     defineHostFunctions(env, exports);
->>>>>>> control
     defineJournalFunctions(env, exports);
     defineLayout(env, exports);
     defineCoverage(env, exports);

@@ -21,17 +21,8 @@ import { loadCommand } from './load.ts';
 import { Output, type Streams } from './output.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
-
-<<<<<<< HEAD
-
 import { simCommand } from './sim.ts';
-
-=======
-
 import { clusterBridgeCommand, siteStandbyCommand, siteSwitchCommand } from './site.ts';
-
->>>>>>> control
-
 import { topCommand } from './top.ts';
 
 export const commands: readonly Command[] = [
