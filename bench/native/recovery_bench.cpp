@@ -1,16 +1,23 @@
-// How fast a folder is recovered: from the journal alone, and from a snapshot and the rest of the journal.
+// How fast a folder is recovered: from the journal alone, from a snapshot and the rest of the journal, and anew
+// out of a journal elsewhere.
 //
 //   segments (page cache) ──▶ verify, decode ──▶ [ core, risk on ] ──▶ state, hash        journal alone
 //   snapshot ──▶ load ──▶ [ core ] ◀── the journal behind it ◀── segments                 snapshot, at nine tenths of the commands
+//   segments elsewhere ──▶ verify ──▶ read, compare ──▶ [ core ], a new journal ──▶ the disk         one source, or two
 //
 // Workload: --operations commands on one instrument, new 50%, cancel 45%, IOC 5% (flow.h), journaled async, the node then stopped as a crash
-// leaves it. Recovered --runs times; the median. The files lie in the page cache: the disk's own speed is left out.
+// leaves it. Recovered --runs times; the median. The files lie in the page cache: the disk's own speed is left out,
+// but for a folder that is made anew: it ends when that is durable.
 //
 //   recovery_bench [--operations N] [--runs N] [--seed N] [--dir FOLDER] [--json]
+#include <chrono>
+#include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "flow.h"
+#include "node/source_recovery.h"
 #include "node/state_recovery.h"
 #include "open_node.h"
 
@@ -38,6 +45,51 @@ void makeFolder(const Settings& settings, const node::NodeOptions& options) {
     node.feed(commands.data() + early, commands.size() - early);
     node.settle();
     node.node().stop();  // as a crash leaves it: a close would take another snapshot
+}
+
+// A folder made anew, durable, from one source or from two that are compared.
+void fromSources(const Settings& settings, const node::NodeOptions& options,
+                 const TemporaryFolder& folder, Answers& answers) {
+    journal::PosixStorage storage;
+    for (const bool alone : {true, false}) {
+        std::vector<double> took;
+        Position position = 0;
+        uint64_t compared = 0;
+        for (uint32_t run = 0; run < settings.runs; ++run) {
+            const std::string data = folder.file("made");
+            const auto started = std::chrono::steady_clock::now();
+            std::vector<std::unique_ptr<node::LogSource>> opened;
+            std::vector<node::LogSource*> sources;
+            for (int source = 0; source < (alone ? 1 : 2); ++source) {
+                node::OpenedSource one = node::openDirectorySource(storage, options.data);
+                if (!one.failure.isOk()) stopWith(one.failure.message);
+                sources.push_back(one.source.get());
+                opened.push_back(std::move(one.source));
+            }
+            node::SourceRecoveryOptions made;
+            made.data = data;
+            made.limits = options.limits;
+            const node::SourceRecovery recovered =
+                node::recoverFromSources(storage, sources, made);
+            if (!recovered.failure.isOk()) stopWith(recovered.failure.message);
+            const auto elapsed = std::chrono::steady_clock::now() - started;
+            took.push_back(ms(static_cast<uint64_t>(
+                std::chrono::duration_cast<std::chrono::nanoseconds>(elapsed).count())));
+            position = recovered.position;
+            compared = recovered.compared;
+            std::filesystem::remove_all(data);
+        }
+        const double milliseconds = median(took);
+        answers.add(Figures()
+                        .add("name", alone ? "A folder is made anew from a journal elsewhere"
+                                           : "A folder is made anew from two journals, compared")
+                        .add("case", alone ? "recoverySource" : "recoverySources")
+                        .add("commands", position)
+                        .add("replayed", position)
+                        .add("compared", compared)
+                        .add("ms", milliseconds, 1)
+                        .add("commandsPerSecond", static_cast<double>(position) / milliseconds * 1e3));
+    }
 }
 
 void recovery(const Settings& settings, Answers& answers) {
@@ -71,6 +123,7 @@ void recovery(const Settings& settings, Answers& answers) {
                         .add("ms", milliseconds, 1)
                         .add("commandsPerSecond", static_cast<double>(position) / milliseconds * 1e3));
     }
+    fromSources(settings, options, folder, answers);
 }
 
 }  // namespace

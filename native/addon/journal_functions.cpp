@@ -1,15 +1,20 @@
 // The offline functions: verify, read, recover, explain. They read only and take no lock, so no
 // node may run on the directory meanwhile; but journalRead() may, up to a position that the node
-// has published.
+// has published. recoverFrom() makes a new directory out of sources that it only reads.
+#include <chrono>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "addon/addon.h"
+#include "addon/member_list.h"
 #include "journal/posix_storage.h"
 #include "journal/reader.h"
 #include "journal/segment.h"
 #include "journal/snapshots.h"
 #include "node/data_directory.h"
+#include "node/log_source.h"
+#include "node/source_recovery.h"
 #include "node/state_recovery.h"
 #include "wire/command_codec.h"
 
@@ -245,6 +250,62 @@ WorkOutcome rebuild(const std::string& data, CoreLimits limits, Position upTo, b
     return textOutcome(json.done());
 }
 
+struct SourceWords {
+    std::vector<std::string> from;  // "dir:PATH" or "member:HOST:PORT"
+    node::MemberSourceOptions member;
+    node::SourceRecoveryOptions recovery;
+};
+
+node::OpenedSource openSource(journal::Storage& storage, const std::string& from,
+                              const node::MemberSourceOptions& member) {
+    static constexpr std::string_view kMember = "member:";
+    static constexpr std::string_view kDirectory = "dir:";
+    if (from.starts_with(kDirectory)) {
+        return node::openDirectorySource(storage, from.substr(kDirectory.size()));
+    }
+    Result<transport::Address> address =
+        transport::Address::parse(std::string_view(from).substr(kMember.size()));
+    if (!address.isOk()) return {address.status(), nullptr};
+    return node::openMemberSource(address.value(), member);
+}
+
+WorkOutcome rebuildFrom(const SourceWords& words) {
+    journal::PosixStorage storage;
+    const auto started = std::chrono::steady_clock::now();
+    std::vector<std::unique_ptr<node::LogSource>> opened;
+    std::vector<node::LogSource*> sources;
+    std::vector<std::string> texts;
+    for (const std::string& from : words.from) {
+        node::OpenedSource source = openSource(storage, from, words.member);
+        if (!source.failure.isOk()) return {source.failure, {}};
+        texts.push_back(JsonObject()
+                            .text("from", source.source->name())
+                            .number("firstPosition", source.source->first())
+                            .number("lastPosition", source.source->last())
+                            .number("tornBytes", source.source->tornBytes())
+                            .done());
+        sources.push_back(source.source.get());
+        opened.push_back(std::move(source.source));
+    }
+    const node::SourceRecovery recovered =
+        node::recoverFromSources(storage, sources, words.recovery);
+    if (!recovered.failure.isOk()) return {recovered.failure, {}};
+    const auto elapsed = static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() -
+                                                             started)
+            .count());
+    JsonObject json;
+    json.number("position", recovered.position)
+        .text("stateHash", recovered.stateHash.hex())
+        .number("replayed", recovered.position)
+        .number("compared", recovered.compared)
+        .number("elapsedMs", elapsed / 1'000'000)
+        .number("commandsPerSecond",
+                elapsed == 0 ? 0 : recovered.position * 1'000'000'000 / elapsed)
+        .raw("sources", listed(texts));
+    return textOutcome(json.done());
+}
+
 WorkOutcome explain(const std::string& data, CoreLimits limits, Position upTo) {
     journal::PosixStorage storage;
     if (node::Failure wrong = limitsFor(storage, data, limits); !wrong.isOk()) return {wrong, {}};
@@ -287,6 +348,26 @@ napi_value recover(const Arguments& arguments) {
     });
 }
 
+napi_value recoverFrom(const Arguments& arguments) {
+    SourceWords words;
+    const napi_value asked = arguments.object(0, "sources");
+    for (const char* name : {"first", "second"}) {
+        std::string from = arguments.textOf(asked, name, kPathBytesMax, "");
+        if (from.empty()) continue;
+        if (!from.starts_with("dir:") && !from.starts_with("member:")) {
+            throwArgument(std::string(name) + " must begin with dir: or member:");
+        }
+        words.from.push_back(std::move(from));
+    }
+    if (words.from.empty()) throwArgument("there is no source");
+    words.member.cluster = arguments.textOf(asked, "cluster", 32, "verbex");
+    words.member.key = keyIn(arguments.textOf(asked, "key", 1024, ""));
+    words.recovery.data = arguments.text(1, "dir", kPathBytesMax);
+    words.recovery.limits = limitsOf(arguments, arguments.object(2, "limits"));
+    words.recovery.upTo = upToOf(arguments, 3);
+    return runWork(arguments.env(), "verbex.recoverFrom", [words] { return rebuildFrom(words); });
+}
+
 napi_value explainAt(const Arguments& arguments) {
     const std::string data = arguments.text(0, "dir", kPathBytesMax);
     const CoreLimits limits = limitsOf(arguments, arguments.object(1, "limits"));
@@ -301,6 +382,7 @@ void defineJournalFunctions(napi_env env, napi_value exports) {
     defineFunction(env, exports, "journalVerify", entry<journalVerify>);
     defineFunction(env, exports, "journalRead", entry<journalRead>);
     defineFunction(env, exports, "recover", entry<recover>);
+    defineFunction(env, exports, "recoverFrom", entry<recoverFrom>);
     defineFunction(env, exports, "explainAt", entry<explainAt>);
 }
 

@@ -164,6 +164,7 @@ public:
         network.node = "recovery";
         network.ringBytes = kRingBytes;
         network.payloadMax = replication::kFrameBytesMax;
+        network.key = options_.key;
         Result<std::unique_ptr<transport::HostNetwork>> opened =
             transport::HostNetwork::open(network);
         if (!opened.isOk()) return opened.status();

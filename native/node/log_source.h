@@ -15,6 +15,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "journal/storage.h"
 #include "node/data_directory.h"
@@ -66,6 +67,7 @@ OpenedSource openDirectorySource(journal::Storage& storage, const std::string& d
 
 struct MemberSourceOptions {
     std::string cluster = "verbex";
+    std::vector<std::byte> key;  // the cluster's, if it has one
     uint64_t patienceNs = 5'000'000'000;  // without a word of the member
 };
 // What a running member has released.

@@ -164,12 +164,15 @@ export const catalogue: readonly BenchEntry[] = [
   },
   {
     name: 'recovery',
-    sentence: 'A folder is recovered from its journal alone, and from a snapshot.',
+    sentence:
+      'A folder is recovered from its journal alone, from a snapshot, and anew from a journal elsewhere.',
     picture: [
       'segments (page cache) ──▶ verify ▶ decode ▶ [ core, risk on ] ──▶ state                journal alone',
       'snapshot ──▶ [ core ] ◀── the journal behind it                                        snapshot at nine tenths',
+      'segments elsewhere ──▶ verify ▶ read, compare ──▶ [ core ], a new journal              one source, or two',
     ].join('\n'),
-    workload: 'A million commands of one instrument, journaled async, the node stopped as a crash leaves it.',
+    workload:
+      'A million commands of one instrument, journaled async, the node stopped as a crash leaves it. What is made anew ends durable.',
     options: ['operations', 'runs', 'seed', 'dir'],
     cases: [],
   },

@@ -20,6 +20,8 @@ export interface Option {
   readonly oneOf?: readonly string[];
   /** A whole number between these. */
   readonly range?: readonly [min: number, max: number];
+  /** It may be given so often; `all` has the values. In the environment they stand behind one another, with commas. */
+  readonly most?: number;
 }
 
 export interface Positional {
@@ -65,6 +67,7 @@ const no: ReadonlySet<string> = new Set(['', '0', 'false', 'no', 'off']);
 export class Given {
   readonly positionals: readonly string[];
   readonly #values = new Map<string, string>();
+  readonly #lists = new Map<string, readonly string[]>();
   readonly #switches = new Set<string>();
 
   constructor(command: Command, args: readonly string[], environment: NodeJS.ProcessEnv) {
@@ -79,6 +82,18 @@ export class Given {
       if (option.value === undefined) {
         if (given === true || (given === undefined && environmentSwitch(option.name, environment)))
           this.#switches.add(option.name);
+        continue;
+      }
+      if (option.most !== undefined) {
+        const values = Array.isArray(given)
+          ? given.map(String)
+          : (environment[environmentName(option.name)] ?? '').split(',').filter((each) => each !== '');
+        if (values.length > option.most)
+          throw new UsageError(`--${option.name} may be given ${option.most} times, not ${values.length}`);
+        this.#lists.set(
+          option.name,
+          values.map((each) => checked(option, each)),
+        );
         continue;
       }
       const value =
@@ -98,6 +113,11 @@ export class Given {
 
   text(name: string): string | undefined {
     return this.#values.get(name);
+  }
+
+  /** Of an option that may be given more than once. */
+  all(name: string): readonly string[] {
+    return this.#lists.get(name) ?? [];
   }
 
   need(name: string): string {
@@ -123,10 +143,11 @@ function parse(
       allowPositionals: true,
       strict: true,
       options: Object.fromEntries(
-        options.map(({ name, value }) => [
+        options.map(({ name, value, most }) => [
           name,
           {
             type: value === undefined ? ('boolean' as const) : ('string' as const),
+            ...(most === undefined ? {} : { multiple: true }),
             ...(name === 'help' ? { short: 'h' } : {}),
           },
         ]),

@@ -125,6 +125,11 @@ export const errorCodes = [
   ['SNAPSHOT_DAMAGED', 'NativeError', 'a snapshot does not verify, or belongs to another history'],
   ['SNAPSHOT_DIVERGED', 'NativeError', 'a replay contradicts the live engine'],
   ['SOURCES_DISAGREE', 'NativeError', 'snapshot and journal give different states'],
+  [
+    'RECOVERY_SOURCES_DIFFER',
+    'NativeError',
+    'two sources of a recovery hold different commands, or epochs, at a position that the message names; nothing was made',
+  ],
   ['STATE_INVALID', 'NativeError', 'bytes given to NativeCore.load() are no state'],
   ['UNSUPPORTED_FORMAT', 'NativeError', 'a file was written by a newer version'],
   ['IO_ERROR', 'NativeError', 'the disk failed; the session is over'],

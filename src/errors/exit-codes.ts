@@ -33,8 +33,14 @@ export const exitCodes: readonly (readonly [number, string, readonly string[]])[
   ],
   [
     69,
-    'what should be the same state is not: snapshot and journal, or journal and replayed file',
-    ['SNAPSHOT_DIVERGED', 'SOURCES_DISAGREE', 'SITES_DIFFER', 'REPLAY_FOREIGN_DATA'],
+    'what should be the same is not: snapshot and journal, journal and replayed file, or two sources of a recovery',
+    [
+      'SNAPSHOT_DIVERGED',
+      'SOURCES_DISAGREE',
+      'RECOVERY_SOURCES_DIFFER',
+      'SITES_DIFFER',
+      'REPLAY_FOREIGN_DATA',
+    ],
   ],
   [71, 'a port cannot be had', ['EADDRINUSE', 'EADDRNOTAVAIL']],
   [73, 'an output file cannot be written', ['REPLAY_OUTPUT_FAILED']],

@@ -71,6 +71,7 @@ export const clusterMutants: Addon['clusterMutants'] = addon.clusterMutants;
 export const journalVerify: Addon['journalVerify'] = addon.journalVerify;
 export const journalRead: Addon['journalRead'] = addon.journalRead;
 export const recover: Addon['recover'] = addon.recover;
+export const recoverFrom: Addon['recoverFrom'] = addon.recoverFrom;
 export const explainAt: Addon['explainAt'] = addon.explainAt;
 export const threadPlan: Addon['threadPlan'] = addon.threadPlan;
 export const roundingSoak: Addon['roundingSoak'] = addon.roundingSoak;

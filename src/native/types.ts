@@ -507,6 +507,18 @@ export interface Addon {
   journalRead(dir: string, from: bigint, maxCommands: number, upTo?: bigint): Promise<JournalCommands>;
   /** JSON; upTo 0n: all of it. 'both' rejects with SOURCES_DISAGREE. */
   recover(dir: string, limits: Limits, upTo: bigint, source: 'both' | 'journal'): Promise<string>;
+  /** Makes `dir` anew out of one source or two that agree; JSON. Each is `dir:PATH` or `member:HOST:PORT`. */
+  recoverFrom(
+    sources: {
+      readonly first: string;
+      readonly second?: string;
+      readonly cluster?: string;
+      readonly key?: string;
+    },
+    dir: string,
+    limits: Limits,
+    upTo: bigint,
+  ): Promise<string>;
   explainAt(dir: string, limits: Limits, upTo: bigint): Promise<string>;
   /** {"name", "threads", "spinNs", "cores"} as JSON, or "" where the text is no plan. */
   threadPlan(text: string): string;

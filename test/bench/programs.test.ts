@@ -65,7 +65,10 @@ describe('native programs', () => {
           expect(load.map((one) => one.offeredPerSecond)).toEqual([4000, 8000].slice(0, load.length));
         }
       }
-      if (name === 'recovery') expect(cases.map((one) => one.replayed)).toEqual([4000, 400]);
+      if (name === 'recovery') {
+        expect(cases.map((one) => one.replayed)).toEqual([4000, 400, 4000, 4000]);
+        expect(cases.slice(2).map((one) => one.compared)).toEqual([0, 4000]);
+      }
       if (name === 'fanout') {
         expect(cases.map((one) => one.gateways)).toEqual([1, 2, 4, 8]);
         // An order concerns one gateway, a trade at most two.

@@ -166,3 +166,80 @@ describe('commands on a data folder', () => {
     expect((await verbex(['doctor', join(folder, 'later')])).out).toContain('a node would create it');
   });
 });
+
+describe('journal recover --from', () => {
+  const made = (name: string): string => join(folder, name);
+
+  test('a folder anew from a folder, from its segments alone, and from what came out', async () => {
+    const { position, stateHash } = replayed;
+    const answer = { position, stateHash, replayed: position, compared: 0 };
+    for (const [name, from] of [
+      ['first', data],
+      ['second', join(data, 'journal')],
+      ['third', made('first')],
+    ] as const) {
+      const ran = await verbex(['journal', 'recover', '--from', from, '--data', made(name), '--json']);
+      expect(ran.err).toBe('');
+      expect(ran.json).toMatchObject({
+        ...answer,
+        sources: [{ from, firstPosition: 1, lastPosition: position }],
+      });
+      expect((await verbex(['hash', made(name), '--json'])).json).toEqual({ position, stateHash });
+      expect((await verbex(['journal', 'verify', made(name)])).code).toBe(0);
+    }
+    const people = await verbex(['journal', 'recover', made('people'), '--from', data]);
+    expect(people.out).toContain(String(stateHash));
+    expect(people.out).toContain(data);
+  });
+
+  test('two sources, the shorter one as far as it reaches', async () => {
+    const { position, stateHash } = replayed;
+    const short = await verbex([
+      'journal',
+      'recover',
+      '--from',
+      data,
+      made('short'),
+      '--at',
+      '300',
+      '--json',
+    ]);
+    expect(short.json).toMatchObject({ position: 300 });
+    const args = ['journal', 'recover', '--from', made('short'), '--from', data, '--json'];
+    const both = await verbex([...args, '--data', made('both')]);
+    expect(both.json).toMatchObject({ position, stateHash, compared: 300 });
+    const environment = { VERBEX_FROM: `${made('short')},${data}`, VERBEX_DATA: made('environment') };
+    expect((await verbex(['journal', 'recover', '--json'], environment)).json).toMatchObject({
+      compared: 300,
+    });
+  });
+
+  test('two that differ: exit code 69, the position, and nothing made', async () => {
+    const other = made('other');
+    const flow = join(folder, 'other.jsonl');
+    const lines = readFileSync(join(folder, 'flow.jsonl'), 'utf8').split('\n');
+    writeFileSync(flow, lines.with(400, (lines[400] ?? '').replace('0.25', '0.26')).join('\n'));
+    expect((await verbex(['replay', flow, '--data', other])).code).toBe(0);
+    const args = ['journal', 'recover', '--from', data, '--from', other, '--data', made('differ')];
+    const ran = await verbex([...args, '--json']);
+    expect(ran.code).toBe(69);
+    const { code, message } = ran.json.error as { code: string; message: string };
+    expect(code).toBe('RECOVERY_SOURCES_DIFFER');
+    const position = Number(/at position (\d+):/.exec(message)?.[1]);
+    expect(readdirSync(made('differ'))).not.toContain('journal');
+    const before = await verbex([...args, '--at', String(position - 1), '--json']);
+    expect(before.json).toMatchObject({ position: position - 1 });
+  });
+
+  test('what it refuses', async () => {
+    const recover = (...args: string[]) => verbex(['journal', 'recover', ...args]);
+    expect((await recover('--from', data, '--data', data)).code).toBe(2);
+    expect((await recover('--from', data, '--from', data, '--from', data, '--data', made('x'))).code).toBe(2);
+    expect((await recover('--from', made('nowhere'), '--data', made('x'))).code).toBe(66);
+    expect((await recover('--from', folder, '--data', made('x'))).err).toContain('NOT_FOUND');
+    expect((await recover('--from', data, '--at', '999999', '--data', made('x'))).code).toBe(66);
+    expect((await recover('--from', data, '--max-orders', '77', '--data', made('x'))).code).toBe(78);
+    const nobody = await recover('--from', '127.0.0.1:1', '--data', made('x'));
+    expect(nobody.err).toContain('TIMED_OUT: no member of cluster verbex answers at 127.0.0.1:1 (REFUSED');
+  }, 20_000);
+});

@@ -95,6 +95,36 @@ class LedgerLoad {
 type Shown = { id: number; process: string; pid?: number; status?: MemberStatus };
 
 describe.runIf(built)('a live cluster (skipped without dist/: npm run build)', () => {
+  test('a data folder anew from a running member, and from its folder, which agree', async () => {
+    const cluster = await bringUp({ name: 'recovered', limits: { maxOrders: 100_000 } });
+    const load = await LedgerLoad.start(cluster);
+    await expect.poll(() => load.acknowledged, { timeout: 20_000, interval: 10 }).toBeGreaterThan(500);
+    await load.end();
+    const description = join(cluster.folder, 'cluster.json');
+    const hashes = new Set<unknown>();
+    for (const { id, host, port, data } of cluster.description.members) {
+      const made = newFolder();
+      const args = ['journal', 'recover', '--from', `${host}:${port}`, '--from', data, '--data', made];
+      const { code, err, json } = await verbex([...args, '--cluster', description, '--at', '500', '--json']);
+      expect(code, err).toBe(0);
+      expect(json).toMatchObject({ position: 500, compared: 500 });
+      hashes.add(json.stateHash);
+      expect((await verbex(['hash', made, '--json'])).json).toMatchObject({ stateHash: json.stateHash });
+      // Whoever does not know the cluster's name is not let in.
+      if (id > 1) continue;
+      const stranger = await verbex([
+        'journal',
+        'recover',
+        '--from',
+        `${host}:${port}`,
+        '--data',
+        newFolder(),
+      ]);
+      expect(stranger.err).toContain('TIMED_OUT: no member of cluster verbex answers');
+    }
+    expect(hashes.size).toBe(1);
+  }, 90_000);
+
   test('up, kill leader, start, pause, promote, evict, readmit, down', { timeout: 120_000 }, async () => {
     const dir = newFolder();
     const run = async (...args: string[]): Promise<Record<string, unknown>> => {

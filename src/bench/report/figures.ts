@@ -204,13 +204,17 @@ function snapshot(cases: readonly BenchCase[]): string[] {
   return [barPlot({ title: 'What a snapshot costs the engine', bars, shown: duration })];
 }
 
+const recoveryLabels: Readonly<Record<string, string>> = {
+  recoveryJournal: 'from the journal alone',
+  recoverySnapshot: 'from a snapshot and the rest of the journal',
+  recoverySource: 'anew, from a journal elsewhere',
+  recoverySources: 'anew, from two that are compared',
+};
+
 function recovery(cases: readonly BenchCase[]): string[] {
   const bars = cases.map(
     (one): Bar => ({
-      label:
-        one.case === 'recoveryJournal'
-          ? 'from the journal alone'
-          : 'from a snapshot and the rest of the journal',
+      label: recoveryLabels[String(one.case)] ?? String(one.case),
       value: number(one, 'ms') * 1e6,
     }),
   );
