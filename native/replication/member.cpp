@@ -70,8 +70,17 @@ Result<std::unique_ptr<Member>> Member::open(const MemberOptions& given, journal
     facts.incarnation = 0;  // not born yet: see Replica::beBorn()
     facts.cluster = hashOf(options.cluster);
     facts.durable = options.replica.durable;
+    facts.scrubNs = options.replica.executor.scrubNs;
+    facts.capacities = {options.limits.maxOrders, options.limits.maxAccounts,
+                        options.limits.maxInstruments, options.limits.maxClientIds};
     if (loaded.value().has_value()) {
+        const MemberFacts asked = facts;
         facts = *loaded.value();
+        if (facts.scrubNs != asked.scrubNs || facts.capacities != asked.capacities) {
+            return Status(StatusCode::Refused,
+                          "LIMITS_DIFFER: " + options.data +
+                              " was made with other capacities, or another time between scrubs");
+        }
         if (facts.cluster != hashOf(options.cluster) || facts.id != options.id) {
             return Status(StatusCode::Refused, options.data + " belongs to another cluster or member");
         }

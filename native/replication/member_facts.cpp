@@ -1,5 +1,6 @@
 #include "replication/member_facts.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -27,10 +28,13 @@ struct FactsFile {
     uint64_t promised = 0;
     uint64_t cluster = 0;
     uint64_t boot = 0;
-    uint8_t reserved[68] = {};
+    uint64_t scrubNs = 0;
+    uint32_t capacities[4] = {};
+    uint8_t reserved[44] = {};
     uint32_t crc = 0;  // over the 124 bytes before it
 };
 static_assert(sizeof(FactsFile) == 128 && offsetof(FactsFile, incarnation) == 24);
+static_assert(offsetof(FactsFile, scrubNs) == 56 && offsetof(FactsFile, capacities) == 64);
 static_assert(offsetof(FactsFile, boot) == 48 && offsetof(FactsFile, crc) == 124);
 
 constexpr size_t kCrcBytes = offsetof(FactsFile, crc);
@@ -43,6 +47,8 @@ FactsFile fileOf(const MemberFacts& facts) {
     file.promised = facts.promised;
     file.cluster = facts.cluster;
     file.boot = facts.boot;
+    file.scrubNs = facts.scrubNs;
+    std::copy(facts.capacities.begin(), facts.capacities.end(), file.capacities);
     file.crc = crc32c(&file, kCrcBytes);
     return file;
 }
@@ -54,6 +60,8 @@ MemberFacts factsOf(const FactsFile& file) {
     facts.promised = file.promised;
     facts.cluster = file.cluster;
     facts.boot = file.boot;
+    facts.scrubNs = file.scrubNs;
+    std::copy(std::begin(file.capacities), std::end(file.capacities), facts.capacities.begin());
     facts.closed = (file.flags & kClosed) != 0;
     facts.durable = (file.flags & kDurable) != 0;
     return facts;

@@ -9,6 +9,7 @@
 // Requires: the directory exists, and its lock is held.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -39,6 +40,9 @@ struct MemberFacts {
     uint64_t cluster = 0;   // hash of its name
     uint64_t boot = 0;      // hash of the machine's start in which it last ran
     bool closed = false;    // in order: the log holds all that was acknowledged
+    // What the directory was made for: with others the same log gives other results.
+    uint64_t scrubNs = 0;
+    std::array<uint32_t, 4> capacities{};  // orders, accounts, instruments, client ids
     bool durable = false;   // acknowledged durable only, ever since the incarnation began
     friend bool operator==(const MemberFacts&, const MemberFacts&) = default;
 };
