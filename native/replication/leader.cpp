@@ -266,7 +266,7 @@ void Replica::onState(MemberId from, const StateFrame& frame, std::span<const st
     }
     peer.heardAt = now_.steadyNs;
     peer.ends.resize(frame.ends);
-    std::memcpy(peer.ends.data(), payload.data(), payload.size());
+    if (!payload.empty()) std::memcpy(peer.ends.data(), payload.data(), payload.size());
     peer.commit = frame.commit;
     if ((frame.header.flags & kStateFenced) != 0 && frame.header.epoch == term_) peer.fenced = true;
     if (isComplete()) align(from, peer);
