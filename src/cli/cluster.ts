@@ -158,11 +158,11 @@ const upCommand: Command = {
         '!! etcd is not installed (apt-get install etcd-server): the configuration lies in a folder, which is no arbiter between machines',
       );
     await cluster.start();
-    const leader = await cluster.waitForLeader(leaderMsMax, 1);
+    const leader = await cluster.settle(leaderMsMax);
     const second = await secondSite(cluster);
     if (second !== undefined) {
       await second.start();
-      await second.waitForLeader(leaderMsMax, 1);
+      await second.settle(leaderMsMax);
       await startBridge(cluster, second);
     }
     const views = await cluster.look();

@@ -72,7 +72,7 @@ export const drillFailoverCommand: Command = {
     let clean = false;
     try {
       await cluster.start();
-      await cluster.waitForLeader(leaderMsMax, cluster.description.replicas);
+      await cluster.settle(leaderMsMax);
       const progress = new Progress(output, 'acknowledged');
       let done = 0;
       const onFault = (fault: DrillFault, acknowledged: number): void => {

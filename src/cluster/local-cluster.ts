@@ -30,6 +30,7 @@ import { markOf, type ProcessState, readMark, signalTo, stateOf, writeMark } fro
 
 const stopMsMax = 20_000;
 const lookMs = 20;
+const settledMs = 500;
 
 export interface NewCluster {
   readonly replicas: number;
@@ -207,6 +208,33 @@ export class LocalCluster {
       'NO_LEADER',
       `${wanted} after ${timeoutMs} ms: ${said.join(', ')}; logs: ${this.folder}`,
     );
+  }
+
+  /**
+   * Answers the leader once every member that runs follows it under one record that stays as it is for a moment. A new cluster's first record
+   * names hot members that may come up as other incarnations than it says; until the leader has put them in, they are none that could take over.
+   */
+  async settle(timeoutMs: number): Promise<number> {
+    let steady = { revision: '', since: 0 };
+    for (const until = performance.now() + timeoutMs; performance.now() < until; await sleep(lookMs)) {
+      const statuses = (await this.look())
+        .filter(({ process }) => process === 'running')
+        .map(({ status }) => status);
+      const known = statuses.filter((status) => status !== undefined);
+      const leader = leaderOf(known);
+      const { revision = '', sync = [] } = leader ?? {};
+      // A standby's first entry comes over a bridge.
+      const first = leader?.site === 'standby' ? 0n : 1n;
+      const together = known.every((one) => one.revision === revision && BigInt(one.position) >= first);
+      const whole = sync.length >= Math.min(this.description.replicas, known.length);
+      if (leader === undefined || known.length < statuses.length || !together || !whole) {
+        steady = { revision: '', since: 0 };
+        continue;
+      }
+      if (steady.revision !== revision) steady = { revision, since: performance.now() };
+      if (performance.now() - steady.since >= settledMs) return leader.id;
+    }
+    return await this.waitForLeader(settledMs, this.description.replicas);
   }
 
   /** Ends the members in order, those that lead last, then the control store; what does not end is killed. */

@@ -38,7 +38,7 @@ async function bringUp(given: Partial<NewCluster>): Promise<LocalCluster> {
   });
   clusters.push(cluster);
   await cluster.start();
-  await cluster.waitForLeader(30_000, cluster.description.replicas);
+  await cluster.settle(30_000);
   return cluster;
 }
 
