@@ -170,13 +170,16 @@ struct ClusterLoad::Parts final : replication::ClusterClientEvents {
         }
     }
 
-    // Everything that has no answer, in order.
+    // What has no answer, in order; some at a time, so that a leader without room is not kept from having any.
     void again(uint64_t now) {
+        constexpr uint32_t kAgainMax = 4096;
+        uint32_t count = 0;
         resend = false;
         resentAt = now;
         commands.clear();
         for (uint64_t number = firstOpen; number < nextOrder; number++) {
             if (sent(number).answered) continue;
+            if (++count > kAgainMax) break;
             commands.push_back(orderOf(number, options));
             resentCount++;
             if (commands.size() < options.batch) continue;

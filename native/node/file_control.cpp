@@ -66,8 +66,12 @@ Status FileControl::findHighest() {
         }
         if (error) return Status(StatusCode::IoError, directory_ + ": " + error.message());
     }
+    const uint64_t known = synced_;
     while (std::filesystem::exists(pathOf(directory_, highest_ + 1), error)) highest_++;
     if (error) return Status(StatusCode::IoError, directory_ + ": " + error.message());
+    // Whoever wrote it may not have come to this: nobody acts on a record that a power cut takes away.
+    if (highest_ != known) VERBEX_RETURN_IF_FAILED(syncDirectory(directory_));
+    synced_ = highest_;
     return {};
 }
 

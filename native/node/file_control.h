@@ -37,6 +37,7 @@ private:
 
     const std::string directory_;
     uint64_t highest_ = 0;  // revision, as far as known
+    uint64_t synced_ = 0;   // of it, durable
     uint64_t temporaries_ = 0;
     std::deque<replication::ControlAnswer> answers_;
 };

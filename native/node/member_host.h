@@ -37,7 +37,7 @@ struct MemberHostOptions {
     transport::Address listen;
     std::vector<replication::MemberAddress> peers;   // all members, this one too
     uint64_t syncEveryNs = 50'000'000;  // where acknowledgements do not wait for it
-    uint64_t spinNs = 20'000;         // looking for work before sleeping
+    uint64_t spinNs = 0;             // looking for work before sleeping; worth it where each member has a core
 };
 
 class MemberHost {

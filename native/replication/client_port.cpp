@@ -154,7 +154,7 @@ bool ClientPort::sendEvents(NodeId client, Subscriber& subscriber, const OutputB
         index += piece.count;
     }
     const bool more = end < batch.count;
-    if (!chosen_.empty() || (all && !more)) {
+    if (!chosen_.empty() || (!more && (all || subscriber.index != 0))) {
         frame.count = static_cast<uint32_t>(chosen_.size());
         frame.header.flags = more ? kEventsMore : 0;
         if (!wires_.send(client, buffer_.make(frame, std::as_bytes(std::span(chosen_))))) {

@@ -216,7 +216,11 @@ Status Replica::readmit(MemberId member) {
 // The one word that may lose what was acknowledged: everybody else's log is given up.
 Status Replica::force() {
     if (!failure_.isOk()) return failure_;
-    if (role_ != Role::Follower) return Status(StatusCode::Refused, "force: this member takes part");
+    if (role_ == Role::Leader || role_ == Role::Activating || role_ == Role::Halted) {
+        return Status(StatusCode::Refused, "force: this member leads, or has halted");
+    }
+    // A takeover that does not come forward is what an operator wants to end.
+    if (role_ != Role::Follower) stepDown();
     if (asked_.request != 0 || revision_ == 0) {
         return Status(StatusCode::Refused, "force: the control store has not answered");
     }
@@ -254,6 +258,10 @@ Status Replica::become(Site site) {
     if (role_ == Role::Leader &&
         (with_.outputs.released() != with_.log.last() || pendingCount_ != 0)) {
         return Status(StatusCode::Refused, "site: commands are under way; try again");
+    }
+    // Whoever follows hears that all is released before nobody leads any more.
+    if (role_ == Role::Leader) {
+        for (auto& [id, peer] : progress_) heartbeat(id, peer);
     }
     return command("site", std::move(wanted));
 }

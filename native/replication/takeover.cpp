@@ -10,6 +10,9 @@ namespace {
 
 // A takeover that does not come forward makes way for another member's.
 constexpr uint64_t kTakeoverNs = 1'000'000'000;
+// The first leader waits longer for the others, who are just starting: the first record names them as they
+// will be if they come before there is a leader.
+constexpr uint64_t kFirstGraceNs = 2'000'000'000;
 
 EpochEnd endOf(const std::vector<EpochEnd>& ends) { return ends.empty() ? EpochEnd{} : ends.back(); }
 
@@ -68,7 +71,8 @@ std::set<MemberId> Replica::fenced() const {
 }
 
 void Replica::fence() {
-    if (now_.steadyNs - termBeganAt_ > kTakeoverNs) {
+    const bool first = known_.epoch == 0;
+    if (now_.steadyNs - termBeganAt_ > kTakeoverNs + (first ? kFirstGraceNs : 0)) {
         stepDown();
         return;
     }
@@ -91,7 +95,8 @@ void Replica::fence() {
     for (const SyncMember& member : known_.sync) {
         if (member.id != known_.leader || members.contains(member.id)) others++;
     }
-    if (members.size() < others && now_.steadyNs - enoughAt_ < options_.graceNs) return;
+    const uint64_t grace = first ? kFirstGraceNs : options_.graceNs;
+    if (members.size() < others && now_.steadyNs - enoughAt_ < grace) return;
 
     gathered_ = members;
     source_ = facts_.id;

@@ -88,7 +88,7 @@ export const benchCommand: Command = {
     {
       name: 'window',
       value: 'N',
-      range: [1, 65_536],
+      range: [1, 32_768],
       help: 'gateway: orders in flight on a connection, at most 1,024; cluster: orders in flight',
     },
     { name: 'largest', value: 'N', range: [1, countMax], help: 'scale: the largest size; default: 1000000' },
