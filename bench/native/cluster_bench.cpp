@@ -161,10 +161,14 @@ Measured runOnce(const Case& shape, const Settings& settings) {
         awaitLeader(cluster);
         load::ClusterLoadOptions options = cluster.loadOptions(settings);
         options.orders = settings.orders;
-        options.warmUpNs = 200'000'000;
+        // So few that they are through before a warm-up would be over are measured from the first.
+        options.warmUpNs = settings.orders < 200'000 ? 0 : 200'000'000;
         load::ClusterLoad load(options);
         const load::ClusterLoadResult result = runLoad(load);
-        figures.ordersPerSecond = static_cast<double>(result.measured) / seconds(result.measuredNs);
+        if (result.measuredNs != 0) {
+            figures.ordersPerSecond =
+                static_cast<double>(result.measured) / seconds(result.measuredNs);
+        }
     }
     Cluster cluster(shape, settings.dir + "/rate");
     awaitLeader(cluster);
