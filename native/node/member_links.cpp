@@ -4,20 +4,20 @@
 
 namespace verbex::node {
 
+using replication::kClientService;
 using replication::kFirstClient;
+using replication::kFrameMessage;
+using replication::kMemberService;
 using replication::MemberId;
 using replication::NodeId;
 using transport::Link;
 
 namespace {
 
-constexpr uint8_t kFrameMessage = 1;
 constexpr size_t kMessagesPerPoll = 256;
 constexpr uint64_t kRedialNs = 20'000'000;
 // The side that need not dial waits so much longer.
 constexpr uint64_t kHigherDialsAfterNs = 60'000'000;
-constexpr std::string_view kClientService = "client:";
-constexpr std::string_view kMemberService = "member:";
 
 uint32_t linkEpoch(replication::Epoch epoch) {
     return static_cast<uint32_t>(std::min<uint64_t>(epoch, UINT32_MAX - 1));

@@ -2,14 +2,13 @@
 
 #include <algorithm>
 
+#include "replication/wires.h"
+
 namespace verbex::replication {
 
 namespace {
 
-constexpr uint8_t kFrameMessage = 1;
 constexpr size_t kMessagesPerPoll = 256;
-// Of no epoch that a takeover fences.
-constexpr uint32_t kClientEpoch = UINT32_MAX;
 
 }  // namespace
 
@@ -91,7 +90,7 @@ bool ClusterClient::poll(uint64_t nowNs) {
     dropLeft();
     if (link_ == nullptr && dialling_ == 0 && nowNs >= dialAt_) {
         dialAt_ = nowNs + options_.redialNs;
-        dialling_ = network_.connect(options_.members[at_].address, "client:" + options_.cluster,
+        dialling_ = network_.connect(options_.members[at_].address, std::string(kClientService) + options_.cluster,
                                      kClientEpoch, nowNs);
     }
     return received != 0;
@@ -189,9 +188,9 @@ void ClusterClient::onEventsFrame(std::span<const std::byte> bytes) {
         return;
     }
     static_assert(alignof(Event) == 64);
-    std::vector<Event> events(frame.count);
-    std::memcpy(static_cast<void*>(events.data()), payload.data(), payload.size());
-    std::span<const Event> fresh(events);
+    received_.resize(frame.count);
+    std::memcpy(static_cast<void*>(received_.data()), payload.data(), payload.size());
+    std::span<const Event> fresh(received_);
     if (!filtered && frame.index < index_ && frame.first == next_) {
         // Of a batch that another member had begun to send.
         const uint32_t known = std::min(frame.count, index_ - frame.index);

@@ -98,6 +98,7 @@ private:
     const ClusterClientOptions options_;
     ClusterClientEvents& events_;
     FrameBuffer buffer_;
+    std::vector<Event> received_;  // of the frame under way
     transport::Link* link_ = nullptr;
     transport::Link* left_ = nullptr;  // to be dropped when nobody is in the middle of its poll
     transport::ConnectId dialling_ = 0;

@@ -1,5 +1,6 @@
 // A member that leads: makes entries, streams the log, counts acknowledgements, commits, releases.
 #include <algorithm>
+#include <array>
 
 #include "base/crc32c.h"
 #include "replication/replica.h"
@@ -324,11 +325,14 @@ Position Replica::matchedBy(MemberId id) const {
 
 // The W-th highest of what the sync set's members have said.
 Position Replica::agreed(const Configuration& configuration, Acknowledged by) const {
-    std::vector<Position> said;
+    // At every step: no allocation.
+    std::array<Position, kMembersMax> all;
+    size_t count = 0;
+    const auto say = [&](Position position) { all[count++] = position; };
     size_t needed = configuration.quorum();
     for (const SyncMember& member : configuration.sync) {
         if (member.id == facts_.id) {
-            said.push_back(member.incarnation == facts_.incarnation ? (this->*by)(member.id) : 0);
+            say(member.incarnation == facts_.incarnation ? (this->*by)(member.id) : 0);
             continue;
         }
         const auto found = progress_.find(member.id);
@@ -339,10 +343,10 @@ Position Replica::agreed(const Configuration& configuration, Acknowledged by) co
             needed = std::max<size_t>(1, needed - 1);
             continue;
         }
-        said.push_back(holds ? (this->*by)(member.id) : 0);
+        say(holds ? (this->*by)(member.id) : 0);
     }
-    std::sort(said.begin(), said.end(), std::greater<>());
-    return needed == 0 || said.size() < needed ? 0 : said[needed - 1];
+    std::sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(count), std::greater<>());
+    return needed == 0 || count < needed ? 0 : all[needed - 1];
 }
 
 void Replica::commitAndRelease() {

@@ -14,12 +14,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace verbex::replication {
 
 // Members are known by their MemberId; clients by numbers from kFirstClient on, one a connection.
 using NodeId = uint32_t;
 inline constexpr NodeId kFirstClient = 1000;
+
+// Where links carry the frames: the kind of such a message, and what whoever dials asks for at set-up, each
+// followed by the cluster's name. A client's link belongs to no epoch that a takeover fences.
+inline constexpr uint8_t kFrameMessage = 1;
+inline constexpr std::string_view kClientService = "client:";
+inline constexpr std::string_view kMemberService = "member:";
+inline constexpr uint32_t kClientEpoch = UINT32_MAX;
 
 class Wires {
 public:

@@ -53,6 +53,11 @@ public:
                 accepted_[event.token]++;
             }
             last_ = event.position;
+            // Tokens are each edge's own; all else is the same on all of them.
+            Event shared = event;
+            shared.token = 0;
+            digest_.add(&shared, 1);
+            if ((event.flags & kEventLast) != 0) results_[last_] = digest_.value();
         }
         ASSERT_TRUE(node_->release(ready));
     }
@@ -69,6 +74,8 @@ public:
         });
     }
     [[nodiscard]] Position last() const { return last_; }
+    // Of all events up to the end of this position.
+    [[nodiscard]] Digest128 resultAt(Position position) const { return results_.at(position); }
     [[nodiscard]] bool acceptedTwice() const {
         return std::any_of(accepted_.begin(), accepted_.end(),
                            [](const auto& each) { return each.second > 1; });
@@ -82,6 +89,8 @@ private:
     std::set<uint64_t> answered_;
     std::map<uint64_t, int> accepted_;
     Position last_ = 0;
+    EventDigest digest_;
+    std::map<Position, Digest128> results_;
 };
 
 std::vector<Command> market() {
@@ -158,10 +167,11 @@ TEST(ClusterEdge, EdgesShareOneOrderOfCommandsAndOutliveTheLeader) {
     EXPECT_FALSE(first.acceptedTwice());
     EXPECT_FALSE(second.acceptedTwice());
 
-    // Time goes on in the cluster: both are stopped at whatever position, and agree where they meet.
+    // Time goes on in the cluster: each is wherever it is, and both have had the same up to there.
     const Position to = std::max(first.last(), second.last());
     ASSERT_TRUE(first.reaches(to));
     ASSERT_TRUE(second.reaches(to));
+    EXPECT_EQ(first.resultAt(to), second.resultAt(to));
 }
 
 TEST(ClusterEdge, AnEdgeThatStartsAgainGoesOnFromItsOwnJournal) {
