@@ -237,7 +237,7 @@ struct ClusterLoad::Parts final : replication::ClusterClientEvents {
         order.answered = true;
         answered++;
         batchAnswers++;
-        if (now - beganAt >= options.warmUpNs && !stopping) {
+        if (now - beganAt >= options.warmUpNs && answered > options.warmUpOrders && !stopping) {
             if (measured == 0) measuredFrom = now;
             measured++;
             measuredTo = now;

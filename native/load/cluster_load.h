@@ -37,7 +37,8 @@ struct ClusterLoadOptions {
     uint32_t accounts = 64;
     uint32_t instruments = 4;
     uint64_t orders = 0;           // then it ends by itself; 0: until stop()
-    uint64_t warmUpNs = 0;         // answers before are not in the histogram
+    uint64_t warmUpNs = 0;         // answers before are not in the histogram, nor measured
+    uint64_t warmUpOrders = 0;     // nor these, the first ones
     uint64_t resendNs = 250'000'000;
     uint64_t drainNs = 20'000'000'000;  // how long the last answers are waited for
     bool keepsBatches = true;      // for verify(): 32 bytes a batch

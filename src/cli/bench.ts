@@ -76,6 +76,13 @@ export const benchCommand: Command = {
     { name: 'batches', value: 'N,N,…', help: 'api: sizes of the batches; default: 1,16,256,4096' },
     { name: 'batch', value: 'N', range: [1, countMax], help: 'ring: cells claimed at a time' },
     { name: 'transport', value: 'NAME', oneOf: busTransports, help: 'bus, cluster: only this one' },
+    { name: 'members', value: 'N', range: [1, 3], help: 'cluster: only so many; default: 1, 2 and 3' },
+    {
+      name: 'acknowledge',
+      value: 'MODE',
+      oneOf: ['memory', 'durable', 'all'],
+      help: 'cluster: what an acknowledgement says; default: all',
+    },
     { name: 'bytes', value: 'N,N,…', help: 'bus: sizes of the messages; default: 64,256,1024' },
     { name: 'rounds', value: 'N', range: [1, countMax], help: 'bus: round trips a run' },
     { name: 'messages', value: 'N', range: [1, countMax], help: 'bus: messages one way a run' },
