@@ -13,13 +13,12 @@ await main(async (wanted) => {
   const compiler = findCompiler();
   if (compiler === undefined) throw new StepFailed(`no C++20 compiler found; run: ${installCompiler}`);
   const tools = toolchain('bench', compiler);
-  const folder = `build/obj/bench-${tools.key}`;
   const engine = readSources()
     .filter((source) => !source.startsWith('addon/'))
     .map((source) => ({
       source,
       path: `native/${source}`,
-      object: `${folder}/${source.replace(/\.cpp$/, '.o')}`,
+      object: `${tools.folder}/${source.replace(/\.cpp$/, '.o')}`,
     }));
   await withSetupLock(async () => {
     for (const file of readdirSync(join(root, 'bench', 'native')).sort()) {
@@ -27,7 +26,10 @@ await main(async (wanted) => {
       const name = file.replace(/\.cpp$/, '');
       if (wanted.length > 0 && !wanted.some((one) => `${one}_bench` === name)) continue;
       const path = `bench/native/${file}`;
-      const units = [...engine, { source: path, path, object: `${folder}/${name}.o` }];
+      const units = [
+        ...engine,
+        { source: path, path, object: `${tools.folder}/${path.replace(/\.cpp$/, '.o')}` },
+      ];
       const output = `build/bench/${name}`;
       const compiled = await bringUpToDate({ label: `bench ${name}`, compiler, tools, units, output });
       say(`bench ${name}: ${output} ${compiled === undefined ? 'is up to date' : 'built'}`);

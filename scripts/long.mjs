@@ -1,14 +1,16 @@
-// npm run test:long [-- --minutes M] [--seed S] [--sim-seeds N] [--handoffs N] [--frames N]: campaigns that npm test runs in small.
+// npm run test:long [-- --minutes M] [--seed S] [--sim-seeds N] [--kills N] [--handoffs N] [--frames N]: campaigns that npm test runs in small.
 //
 // Serial equivalence of the pipeline for M minutes (default 10) from a seed that is drawn, and said, unless given;
-// then N runs of simulated clusters (default 20,000) from that seed; then N hand-offs (default a billion) through each of the rings; then N frames (default ten million) over each transport,
+// then N runs of simulated clusters (default 20,000) from that seed; then N kills of members of a running cluster (default 1,000,
+// and half as many pauses), whose ledger must be right; then N hand-offs (default a billion) through each of the rings; then N frames (default ten million) over each transport,
 // verbs in the soft-RoCE machine; then every state of the larger worlds of the replication protocol. Prints what it did, with seeds.
 import { randomInt } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { main, StepFailed, say } from './steps/console.mjs';
+import { main, root, run, StepFailed, say } from './steps/console.mjs';
 import { runNativeTests } from './steps/native-tests.mjs';
-import { setupNativeTests } from './steps/setup.mjs';
+import { setup } from './steps/setup.mjs';
 import { provideSoftRoce, runVerbsSoak } from './steps/soft-roce.mjs';
 import { saySkipped } from './steps/system.mjs';
 import { closingLine } from './steps/vitest.mjs';
@@ -24,6 +26,18 @@ function positive(values, name) {
   return number;
 }
 
+/** One test: the drill's own verdict, with its seed, is printed as it is. */
+async function runDrill(kills, seed) {
+  const args = ['drill', 'failover', '--kills', String(kills), '--pauses', '--seed', String(seed), '--json'];
+  say(`drill: verbex ${args.join(' ')}`);
+  const { code, text } = await run(process.execPath, [join(root, 'dist/cli/main.js'), ...args], {
+    output: 'keep',
+    label: 'drill',
+  });
+  say(text.trimEnd());
+  return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
+}
+
 await main(async (args) => {
   const { values } = parseArgs({
     args,
@@ -31,6 +45,7 @@ await main(async (args) => {
       minutes: { type: 'string', default: '10' },
       seed: { type: 'string', default: String(randomInt(1, 2 ** 31)) },
       'sim-seeds': { type: 'string', default: '20000' },
+      kills: { type: 'string', default: '1000' },
       handoffs: { type: 'string', default: '1000000000' },
       frames: { type: 'string', default: '10000000' },
     },
@@ -38,15 +53,16 @@ await main(async (args) => {
   const minutes = positive(values, 'minutes');
   const seed = positive(values, 'seed');
   const simSeeds = positive(values, 'sim-seeds');
+  const kills = positive(values, 'kills');
   const handoffs = positive(values, 'handoffs');
   const frames = positive(values, 'frames');
-  const skippedParts = await setupNativeTests();
+  const skippedParts = await setup({ withTests: true });
   if (skippedParts.length > 0) {
     saySkipped(skippedParts);
     throw new StepFailed('the native tests cannot be built here');
   }
   say(
-    `equivalence: ${minutes} minutes from seed ${seed}; simulated clusters: ${simSeeds} from the same; hand-offs: ${handoffs} a ring; frames: ${frames} a link`,
+    `equivalence: ${minutes} minutes from seed ${seed}; simulated clusters: ${simSeeds} from the same; kills: ${kills}; hand-offs: ${handoffs} a ring; frames: ${frames} a link`,
   );
   const how = { folder: 'build/native', timeoutMs: (minutes + 60) * 60_000 };
   const total = await runNativeTests(['node'], {
@@ -66,6 +82,7 @@ await main(async (args) => {
       VERBEX_SEED: String(seed),
     },
   });
+  const drill = await runDrill(kills, seed);
   const rings = await runNativeTests(['pipeline'], {
     ...how,
     filter: '*HandOff*',
@@ -80,7 +97,7 @@ await main(async (args) => {
   const noMachine = await provideSoftRoce();
   if (noMachine !== undefined) saySkipped([noMachine]);
   const verbs = noMachine === undefined ? await runVerbsSoak(frames) : undefined;
-  for (const counts of [clusters, rings, links, worlds, verbs].filter((one) => one !== undefined)) {
+  for (const counts of [clusters, drill, rings, links, worlds, verbs].filter((one) => one !== undefined)) {
     for (const key of Object.keys(total)) total[key] += counts[key];
   }
   process.stdout.write(`${closingLine(total)}\n`);

@@ -23,11 +23,10 @@ export async function buildAddon(variantName) {
   if (compiler === undefined) throw new StepFailed(`no C++20 compiler found; run: ${installCompiler}`);
   const tools = toolchain(variantName, compiler);
   const output = tools.variant.file;
-  const folder = `build/obj/${variantName}-${tools.key}`;
   const units = sources.map((source) => ({
     source,
     path: `native/${source}`,
-    object: `${folder}/${source.replace(/\.cpp$/, '.o')}`,
+    object: `${tools.folder}/${source.replace(/\.cpp$/, '.o')}`,
   }));
   const label = `addon (${variantName})`;
   const compiled = await bringUpToDate({ label, compiler, tools, units, output, tryOut: tryLoad });

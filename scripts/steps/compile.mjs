@@ -82,7 +82,8 @@ export async function bringUpToDate({ label, compiler, tools, units, output, try
   const stale = units.filter(({ object }) => !isCurrent(object, stamps));
   const objects = units.map(({ object }) => object);
   const linkRecord = `${output}.json`;
-  const linkInputs = () => JSON.stringify(objects.map((object) => [object, stamp(object)]));
+  const linkInputs = () =>
+    JSON.stringify([tools.linkArgs([], ''), objects.map((object) => [object, stamp(object)])]);
   if (stale.length === 0) {
     const known = readJson(linkRecord);
     if (known?.inputs === linkInputs() && known.output === stamp(output)) return undefined;

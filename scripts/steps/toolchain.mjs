@@ -32,8 +32,10 @@ export function findCompiler() {
   return undefined;
 }
 
+const released = ['-O3', '-DNDEBUG'];
+
 export const variants = {
-  release: { file: 'build/Release/verbex.node', name: 'verbex', flags: ['-O3', '-DNDEBUG'], traced: [] },
+  release: { file: 'build/Release/verbex.node', name: 'verbex', flags: released, traced: [] },
   debug: { file: 'build/Debug/verbex.node', name: 'verbex', flags: ['-O0', '-g'], traced: [] },
   // Coverage-guided differential fuzzing from JavaScript: the rooms under test report every edge to
   // __sanitizer_cov_trace_pc, which the addon room defines when VERBEX_COVERAGE is set.
@@ -43,8 +45,15 @@ export const variants = {
     flags: ['-O2', '-g1', '-DVERBEX_COVERAGE=1'],
     traced: ['core', 'book', 'risk', 'wire'],
   },
-  // Benchmarks without Node: programs of their own.
-  bench: { file: 'build/bench', name: 'bench', flags: ['-O3', '-DNDEBUG'], traced: [], program: true },
+  // Benchmarks without Node: programs of their own, of the very objects that the addon is made of.
+  bench: {
+    file: 'build/bench',
+    name: 'verbex',
+    flags: released,
+    traced: [],
+    program: true,
+    objectsOf: 'release',
+  },
 };
 
 function packageVersion(name) {
@@ -52,7 +61,7 @@ function packageVersion(name) {
 }
 
 /**
- * Everything that decides what an object file looks like, with a key that changes whenever it does.
+ * Everything that decides what an object file looks like, and a folder for them that is another one whenever it changes.
  *
  * Node-API's headers come from npm, so that the build is the same whether or not Node's own headers
  * lie beside the running executable, and needs neither a download nor make nor Python.
@@ -72,9 +81,9 @@ export function toolchain(variantName, compiler) {
     '-Wextra',
     ...(process.env.VERBEX_WERROR === '1' ? ['-Werror'] : []),
     '-Inative',
-    ...(variant.program ? ['-Ibench/native'] : []),
     ...variant.flags,
   ];
+  const benchOnly = ['-Ibench/native'];
   const addonOnly = [
     '-isystem',
     'node_modules/node-api-headers/include',
@@ -97,7 +106,7 @@ export function toolchain(variantName, compiler) {
     .update(
       JSON.stringify([
         [compiler.path, compiler.args, compilerFile.size, compilerFile.mtimeMs],
-        [compile, addonOnly, extra, link, variant],
+        [compile, addonOnly, benchOnly, extra, variant.traced],
         ['node-api-headers', 'node-addon-api'].map(packageVersion),
         hasVerbsHeaders(),
         process.arch,
@@ -107,7 +116,7 @@ export function toolchain(variantName, compiler) {
     .slice(0, 12);
   return {
     variant,
-    key,
+    folder: `build/obj/${variant.objectsOf ?? variantName}-${key}`,
     sanitized: extra.some((flag) => flag.startsWith('-fsanitize=')),
     compileArgs(source) {
       const room = source.slice(0, source.indexOf('/'));
@@ -115,6 +124,7 @@ export function toolchain(variantName, compiler) {
         ...compiler.args,
         ...compile,
         ...(room === 'addon' ? addonOnly : []),
+        ...(room === 'bench' ? benchOnly : []),
         ...(variant.traced.includes(room) ? ['-fsanitize-coverage=trace-pc'] : []),
         ...extra,
       ];
