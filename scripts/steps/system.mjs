@@ -79,6 +79,12 @@ function wantedTools({ withTests, withVerbs }) {
       packages: ['etcd-server'],
       found: () => findProgram('etcd') !== undefined,
     },
+    {
+      what: 'openssl',
+      for: etcdTests,
+      packages: ['openssl'],
+      found: () => findProgram('openssl') !== undefined,
+    },
     ...(withVerbs ? [wire] : []),
   ];
 }

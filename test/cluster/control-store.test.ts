@@ -10,10 +10,11 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ControlRecord, ControlStore } from '../../src/cluster/control-store.ts';
 import { EtcdControlStore } from '../../src/cluster/etcd-control-store.ts';
+import type { EtcdOptions } from '../../src/cluster/etcd-gateway.ts';
 import { FileControlStore, type Step } from '../../src/cluster/file-control-store.ts';
 import { freePorts } from '../../src/cluster/free-ports.ts';
 import { root } from '../architecture/files.ts';
-import { Etcd, type Fate, hasEtcd, Relay } from './etcd.ts';
+import { Etcd, type Fate, hasEtcd, hasOpenssl, Relay } from './etcd.ts';
 import { type Outcome, TokenLedger, withToken } from './ledger.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'verbex-control-'));
@@ -23,12 +24,15 @@ function newFolder(): string {
   return join(folder, String(folders));
 }
 let etcd: Etcd | undefined;
+let secure: Etcd | undefined;
 let clusters = 0;
 beforeAll(async () => {
   if (hasEtcd) etcd = await Etcd.start();
-});
+  if (hasEtcd && hasOpenssl) secure = await Etcd.startSecure();
+}, 30_000);
 afterAll(async () => {
   await etcd?.remove();
+  await secure?.remove();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -52,6 +56,15 @@ const kinds: [string, boolean, () => Opener][] = [
       const cluster = `c${clusters}`;
       return async (timeoutMs = 5000) =>
         new EtcdControlStore({ endpoints: [etcd!.endpoint], cluster, timeoutMs });
+    },
+  ],
+  [
+    'etcd with TLS and a log-in',
+    hasEtcd && hasOpenssl,
+    () => {
+      clusters += 1;
+      const cluster = `c${clusters}`;
+      return async (timeoutMs = 5000) => new EtcdControlStore({ ...secure!.access, cluster, timeoutMs });
     },
   ],
 ];
@@ -378,6 +391,59 @@ describe.runIf(hasEtcd)('etcd (skipped without etcd-server)', () => {
       }
     },
   );
+});
+
+describe.runIf(hasEtcd && hasOpenssl)('etcd with TLS and a log-in', () => {
+  test('a wrong password, no certificate, or an authority that did not sign: nothing is known, and why is said', async () => {
+    const { access } = secure!;
+    const { certificate: _, certificateKey: __, ...bare } = access;
+    const refused: [string, EtcdOptions, RegExp][] = [
+      ['a wrong password', { ...access, password: 'wrong' }, /log-in.*(invalid|authentication)/i],
+      [
+        'no log-in',
+        { ...access, user: undefined, password: undefined } as unknown as EtcdOptions,
+        /user name is empty|permission denied|invalid auth/i,
+      ],
+      ['no certificate', bare, /certificate|ECONNRESET|socket hang up/i],
+      [
+        'another authority',
+        { ...access, authority: access.certificate! },
+        /certificate|issuer|self.signed|unable to/i,
+      ],
+    ];
+    for (const [what, options, why] of refused) {
+      const store = new EtcdControlStore({ ...options, cluster: 'refused', timeoutMs: 2000 });
+      expect(await store.read(), what).toMatchObject({ kind: 'unknown', why: expect.stringMatching(why) });
+      expect(await store.compareAndSwap(0n, 'x'), what).toMatchObject({ kind: 'unknown' });
+      await store.close();
+    }
+    const store = new EtcdControlStore({ ...access, cluster: 'refused', timeoutMs: 2000 });
+    expect(await store.read()).toMatchObject({ kind: 'read', record: { revision: 0n } });
+    await store.close();
+  });
+
+  test('after a restart, which forgets who had logged in, it goes on and whoever watches sees what follows', async () => {
+    const own = await Etcd.startSecure();
+    try {
+      const options = { ...own.access, cluster: 'restarted', timeoutMs: 3000 };
+      await using store = new EtcdControlStore(options);
+      await using watcher = new EtcdControlStore(options);
+      const seen: string[] = [];
+      watcher.watch(({ text }) => seen.push(text));
+      const first = await store.compareAndSwap(0n, 'before');
+      expect(first).toMatchObject({ kind: 'swapped' });
+      await expect.poll(() => seen.at(-1), { timeout: 10_000 }).toBe('before');
+      await own.kill();
+      await own.start();
+      const { record } = first as { record: ControlRecord };
+      await expect
+        .poll(() => store.compareAndSwap(record.revision, 'after'), { timeout: 10_000 })
+        .toMatchObject({ kind: 'swapped' });
+      await expect.poll(() => seen.at(-1), { timeout: 15_000 }).toBe('after');
+    } finally {
+      await own.remove();
+    }
+  }, 60_000);
 });
 
 test('a token is never taken for another', () => {
