@@ -47,6 +47,29 @@ TEST(Crc32c, EveryWayAgreesForEveryLengthAndAlignment) {
     }
 }
 
+// Long ones are taken in several stretches at once, whose results are put together.
+TEST(Crc32c, EveryWayAgreesForLongOnes) {
+    std::mt19937_64 random(2);
+    std::vector<unsigned char> bytes(40'000);
+    for (unsigned char& byte : bytes) byte = static_cast<unsigned char>(random());
+    const Crc32cWay& table = crc32cWays().back();
+    const auto compare = [&](size_t start, size_t size) {
+        const uint32_t previous = static_cast<uint32_t>(random());
+        const uint32_t expected = table.compute(bytes.data() + start, size, previous);
+        for (const Crc32cWay& way : crc32cWays()) {
+            ASSERT_EQ(way.compute(bytes.data() + start, size, previous), expected)
+                << way.name << " start " << start << " size " << size;
+        }
+    };
+    for (const size_t stretch : {256u, 512u, 768u, 1024u, 2048u, 6144u, 12'288u, 18'432u}) {
+        for (size_t size = stretch - 9; size <= stretch + 9; ++size) compare(size % 8, size);
+    }
+    for (int i = 0; i < 300; ++i) {
+        const size_t start = random() % 64;
+        compare(start, random() % (bytes.size() - start));
+    }
+}
+
 TEST(Crc32c, ContinuesAcrossAnySplit) {
     std::vector<unsigned char> bytes(100);
     std::iota(bytes.begin(), bytes.end(), static_cast<unsigned char>(7));
