@@ -67,6 +67,7 @@ void ClientPort::subscribe(NodeId client, const SubscribeFrame& frame) {
     subscriber.next = frame.from != 0 ? frame.from : outputs_.released() + 1;
     subscriber.entries = (frame.header.flags & kSubscribeEntries) != 0;
     subscriber.greeting = subscriber.entries;
+    subscriber.number = frame.header.reserved;
     subscriber.accountFirst = frame.accountFirst;
     subscriber.accountLast = frame.accountLast;
     subscribers_[client] = subscriber;
@@ -106,7 +107,7 @@ void ClientPort::endAll(Answered why) {
 bool ClientPort::serve(NodeId client, Subscriber& subscriber, bool& ended) {
     bool sent = false;
     if (subscriber.greeting) {
-        if (!sendGreeting(client)) return false;
+        if (!sendGreeting(client, subscriber)) return false;
         subscriber.greeting = false;
         sent = true;
     }
@@ -172,10 +173,11 @@ bool ClientPort::sendEvents(NodeId client, Subscriber& subscriber, const OutputB
 
 // An entry with its result; from the store where its events are no longer kept: then without the result.
 // So that who wants all that there is knows when it has it.
-bool ClientPort::sendGreeting(NodeId client) {
+bool ClientPort::sendGreeting(NodeId client, const Subscriber& subscriber) {
     EntriesFrame frame;
     frame.header.from = replica_.facts().id;
     frame.header.epoch = replica_.facts().promised;
+    frame.header.reserved = subscriber.number;
     frame.entry.first = outputs_.released() + 1;
     return wires_.send(client, buffer_.make(frame));
 }

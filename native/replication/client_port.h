@@ -50,6 +50,7 @@ private:
         uint32_t index = 0;  // events of the batch at `next` that are sent
         bool entries = false;
         bool greeting = false;  // it has not been told yet how far the output is released
+        uint16_t number = 0;    // the client's, of this subscription
         uint32_t accountFirst = 0;
         uint32_t accountLast = 0;
     };
@@ -58,7 +59,7 @@ private:
     void refuse(NodeId client, Answered why, Position resume);
     bool serve(NodeId client, Subscriber& subscriber, bool& ended);
     bool sendEvents(NodeId client, Subscriber& subscriber, const OutputBatch& batch);
-    bool sendGreeting(NodeId client);
+    bool sendGreeting(NodeId client, const Subscriber& subscriber);
     bool sendEntry(NodeId client, Subscriber& subscriber, const OutputBatch* batch, bool& ended);
 
     const ClientPortOptions options_;

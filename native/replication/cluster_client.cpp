@@ -31,6 +31,9 @@ void ClusterClient::subscribeEntries(Position from) { subscribe(from, true, 0, 0
 
 void ClusterClient::subscribe(Position from, bool entries, uint32_t accountFirst,
                               uint32_t accountLast) {
+    // Events say nothing of the subscription that they belong to: one that replaces another begins on a connection
+    // of its own.
+    if (link_ != nullptr && subscribed_ && !entries) leave("another subscription", member());
     subscribed_ = true;
     entries_ = entries;
     next_ = from;
@@ -43,6 +46,9 @@ void ClusterClient::subscribe(Position from, bool entries, uint32_t accountFirst
 void ClusterClient::sendSubscription() {
     SubscribeFrame frame;
     frame.header.flags = entries_ ? kSubscribeEntries : 0;
+    // What an earlier subscription of this connection has on its way is not taken for this one's.
+    frame.header.reserved = ++subscription_;
+    isGreeted_ = !entries_;
     frame.from = next_;
     frame.accountFirst = accountFirst_;
     frame.accountLast = accountLast_;
@@ -179,7 +185,7 @@ void ClusterClient::onEventsFrame(std::span<const std::byte> bytes) {
     EventsFrame frame;
     std::span<const std::byte> payload;
     if (!readHead(bytes, frame, payload) || payload.size() != frame.count * sizeof(Event)) return;
-    if (frame.last < next_) return;
+    if (entries_ || frame.last < next_) return;
     const bool filtered = accountFirst_ != 0 || accountLast_ != 0;
     if (next_ == 0) next_ = frame.first;
     if (!filtered && (frame.first > next_ || (frame.first == next_ && frame.index > index_))) {
@@ -212,6 +218,8 @@ void ClusterClient::onEntriesFrame(std::span<const std::byte> bytes) {
     EntriesFrame frame;
     std::span<const std::byte> payload;
     if (!readHead(bytes, frame, payload) || payload.size() != frame.entry.payloadBytes) return;
+    if (frame.entry.count == 0) isGreeted_ |= frame.header.reserved == subscription_;
+    if (!isGreeted_) return;
     if (frame.entry.count == 0) {
         if (frame.entry.first != 0) events_.onReleased(frame.entry.first - 1);
         return;

@@ -108,6 +108,8 @@ private:
     uint64_t heardAt_ = 0;
     std::string trouble_;
     bool subscribed_ = false;
+    uint16_t subscription_ = 0;  // number of the last one that was sent
+    bool isGreeted_ = false;     // what comes belongs to it
     bool entries_ = false;
     uint32_t accountFirst_ = 0;
     uint32_t accountLast_ = 0;

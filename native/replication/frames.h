@@ -199,7 +199,8 @@ struct EventsFrame {  // payload: count events
 };
 static_assert(sizeof(EventsFrame) == 40);
 
-// The first one of a subscription has no entry: its `first` is the position behind what is released.
+// The first one of a subscription has no entry: its `first` is the position behind what is released, its
+// `header.reserved` that of the Subscribe frame. What comes before it is an earlier subscription's.
 struct EntriesFrame {  // payload: the entry's
     static constexpr FrameKind kKind = FrameKind::Entries;
     FrameHeader header;

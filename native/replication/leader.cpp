@@ -92,7 +92,9 @@ Answered Replica::ingest(const EntryHeader& header, std::span<const std::byte> p
         header.payloadCrc != crc32c(payload.data(), payload.size())) {
         return Answered::Malformed;
     }
-    if (with_.log.last() - with_.outputs.released() >= options_.windowCommands) return Answered::Busy;
+    // What is left of an older epoch is committed by an entry of this one, so there is always room for the first.
+    const bool isFull = with_.log.last() - with_.outputs.released() >= options_.windowCommands;
+    if (isFull && with_.log.lastEpoch() == term_) return Answered::Busy;
     EntryHeader own = header;
     own.epoch = term_;  // epochs are this site's
     return appendEntry(own, payload) ? Answered::Taken : Answered::Halted;

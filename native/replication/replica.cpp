@@ -235,7 +235,11 @@ void Replica::learn(const Configuration& configuration, uint64_t revision) {
     known_ = configuration;
     revision_ = revision;
     changing_.reset();
-    if (facts_.incarnation == 0) beBorn();
+    // A first life that the cluster has begun without and that holds nothing: of this member the others may know a
+    // later one, from before its directory was replaced, and would not listen to this one for ever.
+    const bool isForgotten =
+        facts_.incarnation == 1 && known_.epoch != 0 && !isSync() && with_.log.last() == 0;
+    if (facts_.incarnation == 0 || isForgotten) beBorn();
     if (role_ == Role::Halted) {
         // Evicted, and readmitted by an operator's word: the state is made anew from the log.
         if (failure_.isOk() && wasEvicted_ && known_.evictedMember(facts_.id) == nullptr) {

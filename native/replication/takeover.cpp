@@ -79,7 +79,8 @@ void Replica::fence() {
     if (fenceSentAt_ == 0 || now_.steadyNs - fenceSentAt_ >= options_.heartbeatNs) {
         fenceSentAt_ = now_.steadyNs;
         for (const SyncMember& member : known_.sync) {
-            if (member.id == facts_.id || progress_[member.id].fenced) continue;
+            // Who has promised already hears of it as long as others are waited for: it would lose patience.
+            if (member.id == facts_.id || (progress_[member.id].fenced && !first)) continue;
             FenceFrame frame;
             frame.revision = revision_;
             (void)sendTo(member.id, frame);

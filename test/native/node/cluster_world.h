@@ -50,6 +50,7 @@ struct ClusterOptions {
     bool durable = false;
     uint64_t scrubNs = 200'000'000;
     bool standby = false;
+    MemberId late = 0;      // not started with the others; 0: all are
     transport::TransportWish transport = transport::TransportWish::Tcp;
 };
 

@@ -22,6 +22,18 @@ TEST(MemberHost, ThreeMembersElectALeaderAndServe) {
     }));
 }
 
+TEST(MemberHost, ALeaderIsFoundThoughOneOfThreeHasNotCome) {
+    Cluster cluster({.late = 3});
+    ASSERT_TRUE(eventually([&] { return cluster.leader() != 0; }));
+    Ledger ledger(cluster.clientOptions());
+    ledger.want(300);
+    ASSERT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
+    cluster.start(3);
+    const Position position = ledger.next() - 1;
+    ASSERT_TRUE(eventually([&] { return cluster.host(3)->status().released >= position; }));
+    EXPECT_EQ(ledger.doubled(), 0u);
+}
+
 TEST(MemberHost, OneMemberNeedsNobodyElse) {
     Cluster cluster({.members = 1, .hot = 1});
     Ledger ledger(cluster.clientOptions());
