@@ -37,7 +37,9 @@ Cluster::Cluster(const ClusterOptions& options) : options_(options) {
     for (uint32_t i = 0; i < options.members; i++) {
         addresses_.push_back({i + 1, {"127.0.0.1", ports[i]}});
     }
-    for (uint32_t i = 0; i < options.members; i++) start(i + 1);
+    for (MemberId id = 1; id <= options.members; id++) {
+        if (id != options.late) start(id);
+    }
 }
 
 Cluster::~Cluster() {
