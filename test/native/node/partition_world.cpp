@@ -6,6 +6,10 @@ namespace {
 
 constexpr uint16_t kPort = 9200;
 
+std::string at(MemberId id, Position position) {
+    return "member " + std::to_string(id) + " at position " + std::to_string(position) + ": ";
+}
+
 }  // namespace
 
 PartitionWorld::PartitionWorld(Places& places, uint32_t members, Mutant mutant)
@@ -147,29 +151,30 @@ bool PartitionWorld::finish() {
         return std::all_of(watchers_.begin(), watchers_.end(),
                            [this](const auto& each) { return each->next() > end_; });
     });
-    for (const std::unique_ptr<ReleaseWatcher>& watcher : watchers_) watcher->stop();
+    stopWatching();
     return level;
 }
 
-std::vector<std::string> PartitionWorld::findProblems() {
+void PartitionWorld::stopWatching() {
+    for (const std::unique_ptr<ReleaseWatcher>& watcher : watchers_) watcher->stop();
+}
+
+// Position for position, under the same leader's epoch.
+std::vector<std::string> PartitionWorld::findDifferences() const {
     std::vector<std::string> problems;
-    const auto at = [](MemberId id, Position position) {
-        return "member " + std::to_string(id) + " at position " + std::to_string(position) + ": ";
-    };
-    // Position for position, everybody has let out the same, under the same leader's epoch.
     const Released& all = watchers_[0]->seen();
     Epoch before = 0;
     for (const auto& [last, batch] : all) {
-        if (last > end_) break;
         if (batch.epoch < before) problems.push_back(at(1, last) + "an epoch that was over");
         before = batch.epoch;
     }
     for (MemberId id = 1; id <= members_; id++) {
         const ReleaseWatcher& watcher = *watchers_[id - 1];
         if (watcher.ended()) problems.push_back(at(id, watcher.next()) + "a gap");
+        const Position end = std::min(watcher.next(), watchers_[0]->next()) - 1;
         Position next = 1;
         for (const auto& [last, batch] : watcher.seen()) {
-            if (last > end_) break;
+            if (last > end) break;
             if (batch.first != next) problems.push_back(at(id, last) + "begins elsewhere");
             next = last + 1;
             const auto other = all.find(last);
@@ -179,6 +184,12 @@ std::vector<std::string> PartitionWorld::findProblems() {
             }
         }
     }
+    return problems;
+}
+
+std::vector<std::string> PartitionWorld::findProblems() const {
+    std::vector<std::string> problems = findDifferences();
+    const Released& all = watchers_[0]->seen();
     // An epoch has one leader, and nobody lets out, or calls committed, what another had replaced.
     for (const auto& [epoch, led] : led_) {
         const std::string term = "epoch " + std::to_string(epoch) + ": ";

@@ -48,8 +48,12 @@ public:
 
     // Everybody stops asking and waits for what is open; members and watchers come to the same end.
     [[nodiscard]] bool finish();
-    // What may not have happened, a sentence each. After finish().
-    [[nodiscard]] std::vector<std::string> findProblems();
+    // Ends the watchers where they are. Before findDifferences(), where finish() was not called.
+    void stopWatching();
+    // Members that have let out different things at one position, a sentence each.
+    [[nodiscard]] std::vector<std::string> findDifferences() const;
+    // All that may not have happened. After finish().
+    [[nodiscard]] std::vector<std::string> findProblems() const;
     [[nodiscard]] linearizability::BookHistory history() const;
     [[nodiscard]] std::string summary() const;
     [[nodiscard]] const load::ClusterVerdict& verdict() const { return verdict_; }
@@ -74,7 +78,7 @@ private:
     std::optional<load::ClusterLoadResult> loaded_;
     load::ClusterVerdict verdict_;
     std::map<Epoch, Led> led_;
-    Position end_ = 0;
+    Position end_ = 0;  // up to here everybody has let out everything
 };
 
 }  // namespace verbex::node::cluster_world
