@@ -29,6 +29,7 @@ using replication::MemberId;
 
 constexpr MemberId kMembers = 3;
 constexpr MemberId kWarm = 3;
+constexpr uint64_t kSettleNs = 500'000'000;
 
 struct Settings {
     uint32_t rate = 10'000;
@@ -51,7 +52,7 @@ public:
     explicit Cluster(const Settings& settings) : dir_(settings.dir + "/cluster") {
         std::filesystem::create_directories(dir_);
         // Every order of every phase is remembered by its id, and some more are sent in the end.
-        const uint64_t ids = uint64_t{settings.rate} * (settings.seconds * 3 * settings.runs + 60);
+        const uint64_t ids = uint64_t{settings.rate} * ((settings.seconds + 1) * 3 * settings.runs + 60);
         limits_ = {1u << 18, 1u << 12, 1u << 8, 1u << 20, false};
         while (limits_.maxClientIds < ids && limits_.maxClientIds < 1u << 30) limits_.maxClientIds *= 2;
         for (MemberId id = 1; id <= kMembers; ++id) {
@@ -150,7 +151,10 @@ Phase runPhase(Cluster& cluster, Kind kind, const Settings& settings, uint64_t& 
     if (kind == kHere) await("the warm member does not come level", [&] { return cluster.isWhole(); });
     load::ClusterLoadOptions options = cluster.loadOptions(sent);
     options.ordersPerSecond = settings.rate;
-    options.orders = uint64_t{settings.rate} * settings.seconds;
+    // What the change of the phase itself costs, in a process that all members share, is not looked at; but
+    // for coming back: that is the phase.
+    options.warmUpNs = kind == kComingBack ? 0 : kSettleNs;
+    options.orders = uint64_t{settings.rate} * settings.seconds + settings.rate * kSettleNs / 1'000'000'000;
     load::ClusterLoad load(options);
     if (kind == kComingBack) cluster.start(kWarm);
     const load::ClusterLoadResult result = runLoad(load);
