@@ -93,7 +93,7 @@ std::vector<Command> marketOf(const ClusterLoadOptions& options) {
 }
 
 Command orderOf(uint64_t number, const ClusterLoadOptions& options) {
-    const uint64_t random = mix(number);
+    const uint64_t random = mix(options.idsBehind + number);
     Command order{};
     order.type = static_cast<uint8_t>(CommandType::NewOrder);
     order.orderType = static_cast<uint8_t>(OrderType::Limit);
@@ -104,7 +104,7 @@ Command orderOf(uint64_t number, const ClusterLoadOptions& options) {
     order.selfTrade = static_cast<uint8_t>(SelfTrade::CancelOldest);
     order.account = 1 + static_cast<uint32_t>((random >> 8) % options.accounts);
     order.instrument = 1 + static_cast<uint32_t>((random >> 24) % options.instruments);
-    order.id = idOf(number);
+    order.id = idOf(options.idsBehind + number);
     order.price = kMiddle + static_cast<int64_t>((random >> 40) % 11) - 5;
     order.quantity = 1 + static_cast<int64_t>((random >> 48) % 10);
     order.token = number;
@@ -369,7 +369,7 @@ Result<ClusterLoadResult> ClusterLoad::run() {
     all.network = opened.take();
     replication::ClusterClientEvents& events = all;
     all.client = std::make_unique<ClusterClient>(*all.network, all.options.cluster, events);
-    all.client->subscribeEvents(1);
+    all.client->subscribeEvents(all.options.idsBehind == 0 ? 1 : 0);
     uint64_t shownAt = 0;
     uint64_t stoppedAt = 0;
     while (true) {

@@ -43,6 +43,9 @@ struct ClusterLoadOptions {
     uint64_t drainNs = 20'000'000'000;  // how long the last answers are waited for
     bool keepsBatches = true;      // for verify(): 32 bytes a batch
     CoreLimits limits;             // the cluster's, for verify()
+    // Not 0: another load was here before. Client ids begin behind so many, and of the output only what comes
+    // from now on is looked at: no verify().
+    uint64_t idsBehind = 0;
 };
 
 struct ClusterLoadProgress {

@@ -31,7 +31,10 @@ uint64_t steadyNs() {
 }  // namespace
 
 ClusterFeed::ClusterFeed(const ClusterFeedOptions& options, Engine& engine, Position from)
-    : options_(options), engine_(engine), intake_(options.intakeCells) {
+    : options_(options),
+      engine_(engine),
+      intake_(options.intakeCells),
+      audit_(from, uint64_t{options.edge} << kEdgeShift) {
     stats_.position = from;
 }
 
@@ -75,10 +78,16 @@ void ClusterFeed::run() {
             if (resend_ || stuck) resend(now);
             worked |= drainIntake();
         }
+        worked |= audit();
         client_->flush();
         show();
         if (!worked) network_->wait(kSleepNs);
     }
+    // What the engine still executes while it closes is not waited for.
+    while (audit()) {
+    }
+    engine_.leave(kReader);
+    show();
 }
 
 // ---- in
@@ -159,11 +168,15 @@ void ClusterFeed::onEntry(const replication::EntriesFrame& entry,
         commands.assign(entry.entry.count, Command{});  // as every member executes it
     }
     const uint64_t mine = uint64_t{options_.edge} << kEdgeShift;
+    audit_.expect(entry);
+    Position position = entry.entry.first;
     for (Command& command : commands) {
         seen(command);
         if ((command.token & kGatewayBit) == 0 && (command.token & kEdgeMask) == mine) {
             command.token &= ~kEdgeMask;
+            audit_.cutToken(position);
         }
+        position++;
     }
     uint32_t given = 0;
     while (given < commands.size() && !stop_.load(std::memory_order_acquire)) {
@@ -176,9 +189,37 @@ void ClusterFeed::onEntry(const replication::EntriesFrame& entry,
         }
         given += offered.taken;
         // A slow consumer of events holds the engine up, and with it this edge; the cluster goes on.
-        if (offered.taken == 0) std::this_thread::sleep_for(std::chrono::microseconds(50));
+        if (offered.taken == 0 && !audit()) std::this_thread::sleep_for(std::chrono::microseconds(50));
     }
     stats_.position = entry.entry.last();
+}
+
+// Events that have come out of the engine; false: there were none.
+bool ClusterFeed::audit() {
+    EventRing& ring = engine_.events();
+    const uint64_t ready = ring.available(kReader);
+    if (ready == 0) return false;
+    const uint64_t first = ring.consumed(kReader);
+    for (uint64_t i = 0; i < ready; i++) {
+        const Event& event = ring.memory()[(first + i) & (ring.cells() - 1)];
+        if (isDiverged_ || audit_.take(event)) continue;
+        isDiverged_ = true;
+        diverge();
+    }
+    stats_.compared = audit_.compared();
+    return engine_.release(ready, kReader);
+}
+
+void ClusterFeed::diverge() {
+    const EdgeAudit::Difference& difference = audit_.difference();
+    Failure failure(kCodeEdgeDiverged,
+                    "the cluster has voted " + difference.expected.hex() + " at position " +
+                        std::to_string(difference.last) + ", and this edge makes " +
+                        difference.found.hex() + " of it");
+    stats_.trouble = failure.code + ": " + failure.message;
+    if (options_.onDiverged) options_.onDiverged(difference);
+    engine_.fail(failure);
+    stop_.store(true, std::memory_order_release);
 }
 
 // Submissions of one connection arrive in order, so what is seen is nearly always the oldest.

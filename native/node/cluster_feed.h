@@ -11,7 +11,9 @@
 // thread does the rest.
 // Invariants:
 //   1. The engine gets the cluster's log from the position behind its own, without gap, and nothing else.
-//   2. What was entered and not seen in the log is submitted again, at whoever leads then; the core knows
+//   2. What the engine makes of it is held against the voted results (EdgeAudit). The first difference is
+//      reported and fails the engine: EDGE_DIVERGED. Its readers may have had those events by then.
+//   3. What was entered and not seen in the log is submitted again, at whoever leads then; the core knows
 //      commands with client ids, so none of them is done twice.
 // Requires: the engine outlives the thread; commands of different edges that carry tokens below 2^53 come
 // from edges of different numbers.
@@ -19,6 +21,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -26,6 +29,7 @@
 #include <vector>
 
 #include "node/command_entry.h"
+#include "node/edge_audit.h"
 #include "node/engine.h"
 #include "replication/cluster_client.h"
 #include "transport/host/host_network.h"
@@ -39,6 +43,8 @@ struct ClusterFeedOptions {
     uint32_t intakeCells = 1u << 13;
     uint32_t window = 1u << 13;    // submitted and not seen, at most
     uint64_t resendNs = 300'000'000;
+    // Hears of the first difference, on the feed's thread.
+    std::function<void(const EdgeAudit::Difference&)> onDiverged = {};
 };
 
 struct ClusterFeedStats {
@@ -47,11 +53,14 @@ struct ClusterFeedStats {
     uint64_t submitted = 0;
     uint64_t resent = 0;
     uint64_t waiting = 0;              // submitted and not seen
+    uint64_t compared = 0;             // entries whose result was held against the voted one
     std::string trouble;               // why it can't go on; empty: it does
 };
 
 class ClusterFeed final : public CommandEntry, private replication::ClusterClientEvents {
 public:
+    static constexpr uint32_t kReader = 2;  // of the engine's events
+
     // `from`: the engine's position.
     static Result<std::unique_ptr<ClusterFeed>> open(const ClusterFeedOptions& options,
                                                      Engine& engine, Position from);
@@ -60,6 +69,8 @@ public:
     ClusterFeed& operator=(const ClusterFeed&) = delete;
 
     void start();
+    // The engine has events for the audit. Any thread.
+    void wake() { network_->wake(); }
     // Takes nothing more and ends the thread. What waits may have been done or not.
     void stop();
 
@@ -80,6 +91,8 @@ private:
     void submit(std::span<const Command> commands);
     void resend(uint64_t now);
     void show();
+    bool audit();
+    void diverge();
     void seen(const Command& command);
 
     void onEvents(const replication::EventsFrame&, std::span<const Event>) override {}
@@ -98,11 +111,13 @@ private:
     uint64_t taken_ = 0;            // of the intake
     std::deque<Command> waiting_;   // submitted and not seen, oldest first
     std::vector<Command> batch_;
+    EdgeAudit audit_;
     std::vector<std::byte> payload_;
     uint64_t sequence_ = 0;
     uint64_t resentAt_ = 0;
     uint64_t cameAt_ = 0;
     bool resend_ = false;
+    bool isDiverged_ = false;
     std::atomic<bool> stop_{false};
     mutable std::mutex mutex_;
     ClusterFeedStats stats_;

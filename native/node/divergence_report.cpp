@@ -45,4 +45,16 @@ uint32_t writeDivergenceReports(journal::Storage& storage, const std::string& da
     return written;
 }
 
+bool writeEdgeReport(journal::Storage& storage, const std::string& data, uint32_t edge,
+                     const EdgeAudit::Difference& difference) {
+    const std::string last = std::to_string(difference.last);
+    const std::string text =
+        "{\"edge\":" + std::to_string(edge) + ",\"position\":" + last +
+        ",\"first\":" + std::to_string(difference.first) + ",\"expected\":\"" +
+        difference.expected.hex() + "\",\"found\":\"" + difference.found.hex() +
+        "\",\"what\":\"an edge makes something else of an entry than the members have voted\"," +
+        "\"epoch\":" + std::to_string(difference.epoch) + ",\"host\":" + hostFacts().json() + "}\n";
+    return writeOnce(storage, data, "divergence-edge-" + std::to_string(edge) + "-" + last + ".json", text);
+}
+
 }  // namespace verbex::node

@@ -238,12 +238,21 @@ void Engine::waitForRoom(bool betweenCommands) {
 
 bool Engine::release(uint64_t cells, uint32_t reader) {
     if (!ring_.release(cells, reader)) return false;
+    roomMade();
+    return true;
+}
+
+void Engine::leave(uint32_t reader) {
+    ring_.leave(reader);
+    roomMade();
+}
+
+void Engine::roomMade() {
     if (pipeline_ != nullptr) {
         pipeline_->consumed();
     } else {
         ring();
     }
-    return true;
 }
 
 // ---- input
@@ -474,7 +483,7 @@ Failure Engine::snapshot(SnapshotDone done) {
 
 // ---- the end
 
-void Engine::fail(const Status& why) {
+void Engine::fail(const Failure& why) {
     {
         const std::lock_guard guard(mutex_);
         if (!failure_.isOk()) return;

@@ -144,6 +144,8 @@ public:
     [[nodiscard]] EventRing& events() { return ring_; }
     // Gives cells back; false where fewer are ready.
     [[nodiscard]] bool release(uint64_t count, uint32_t reader = 0);
+    // The reader takes no more, and the engine no longer waits for it.
+    void leave(uint32_t reader);
 
     // ---- any thread
     Failure query(Query query);
@@ -153,7 +155,7 @@ public:
     void close(CloseDone done);
     // Ends the loop where it stands. The journal keeps what it has.
     void stop();
-    void fail(const Status& why);
+    void fail(const Failure& why);
     [[nodiscard]] EngineState state() const { return state_.load(std::memory_order_acquire); }
     [[nodiscard]] Failure failure() const;
     [[nodiscard]] const EngineCounters& counters() const { return counters_; }
@@ -205,6 +207,7 @@ private:
 
     void makeRoom() override;
     void waitForRoom(bool betweenCommands);
+    void roomMade();
     void answerQuery();
     bool workWaits();
     uint64_t sleepNs();

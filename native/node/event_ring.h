@@ -2,6 +2,7 @@
 //
 //      core --claim--> [ cell | cell | cell | … ] --available/release--> reader 0: the consumer (JS thread)
 //                      ^ freed      ^ published   ^ written          ──▶ reader 1: the gateways' router
+//                                                                      ──▶ reader 2: an edge's audit
 //
 // Purpose: the output ring and the writer that lets the core fill its free cells. Written cells
 // stay invisible until the engine's publish barrier moves the published cursor past them. An event
@@ -35,7 +36,7 @@ namespace verbex::node {
 
 class EventRing {
 public:
-    static constexpr uint32_t kReadersMax = 2;
+    static constexpr uint32_t kReadersMax = 3;
 
     // `readers`: a bit for each that there is, 1 << reader. None: events are let go as they are published.
     explicit EventRing(uint32_t cells, uint32_t readers = 1);
@@ -45,6 +46,10 @@ public:
     [[nodiscard]] uint64_t available(uint32_t reader = 0);
     // Gives the oldest cells back. False, and nothing done, where fewer than `count` are ready.
     [[nodiscard]] bool release(uint64_t count, uint32_t reader = 0);
+    // Nobody waits for this reader any more; it takes nothing after it.
+    void leave(uint32_t reader) {
+        cursors_[reader].consumed.store(UINT64_MAX, std::memory_order_release);
+    }
 
     // ---- engine
     // The readers that wait and must be told, as bits.

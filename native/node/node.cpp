@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "node/data_directory.h"
+#include "node/divergence_report.h"
 #include "node/event_replay.h"
 
 namespace verbex::node {
@@ -187,8 +188,10 @@ Failure Node::start(const NodeOptions& options, const NodeSurroundings& surround
     with.onEvents = [this, tell = surroundings.onEvents](uint32_t readers) {
         if ((readers & 1u) != 0 && tell) tell();
         if ((readers & 1u << GatewayHost::kReader) != 0) gateways_->wake();
+        if ((readers & 1u << ClusterFeed::kReader) != 0) feed_->wake();
     };
     engine.eventReaders = (options.consumer ? 1u : 0u) |
+                          (options.cluster.has_value() ? 1u << ClusterFeed::kReader : 0u) |
                           (options.gateways.has_value() ? 1u << GatewayHost::kReader : 0u);
     GatewayStart begin;
     if (options.gateways.has_value()) core->marketState(begin.state);
@@ -196,8 +199,14 @@ Failure Node::start(const NodeOptions& options, const NodeSurroundings& surround
     const Position position = core->position();
     engine_ = std::make_unique<Engine>(engine, std::move(core), with);
     if (options.cluster.has_value()) {
-        Result<std::unique_ptr<ClusterFeed>> feed =
-            ClusterFeed::open(*options.cluster, *engine_, position);
+        ClusterFeedOptions cluster = *options.cluster;
+        if (!options.data.empty()) {
+            cluster.onDiverged = [storage = surroundings.storage, data = options.data,
+                                  edge = cluster.edge](const EdgeAudit::Difference& difference) {
+                (void)writeEdgeReport(*storage, data, edge, difference);
+            };
+        }
+        Result<std::unique_ptr<ClusterFeed>> feed = ClusterFeed::open(cluster, *engine_, position);
         if (!feed.isOk()) return feed.status();
         feed_ = feed.take();
     }

@@ -195,7 +195,10 @@ bool ClientPort::sendEntry(NodeId client, Subscriber& subscriber, const OutputBa
     frame.header.from = replica_.facts().id;
     frame.header.epoch = entry.header.epoch;
     frame.entry = entry.header;
-    if (batch != nullptr) frame.hash = batch->hash;
+    if (batch != nullptr) {
+        frame.hash = batch->hash;
+        frame.ofEvents = batch->ofEvents;
+    }
     if (!wires_.send(client, buffer_.make(frame, entry.payload))) return false;
     subscriber.next = entry.header.last() + 1;
     return true;

@@ -34,12 +34,13 @@ void Executor::execute(const LogEntry& entry) {
         last.quantity ^= 1;
     }
     outputs_->fresh([this](const Event* first, size_t count) { chain_.add(first, count); });
+    const Digest128 ofEvents = chain_.value();
     if (const uint64_t wrong = floatingEnvironment(); wrong != 0) [[unlikely]] {
         fold(wrong, 0);
     }
     position_ = entry.header.last();
     scrub();
-    outputs_->endBatch(chain_.value());
+    outputs_->endBatch(chain_.value(), ofEvents);
 }
 
 // Where the log's time has passed a multiple of scrubNs, the state itself is part of the result.

@@ -205,9 +205,10 @@ struct EntriesFrame {  // payload: the entry's
     static constexpr FrameKind kKind = FrameKind::Entries;
     FrameHeader header;
     EntryHeader entry;
-    Digest128 hash;  // the voted result behind it
+    Digest128 hash;      // the voted result behind it
+    Digest128 ofEvents;  // the same before the state's hash was folded in (the scrub)
 };
-static_assert(sizeof(EntriesFrame) == 64);
+static_assert(sizeof(EntriesFrame) == 80);
 
 struct RefusedFrame {
     static constexpr FrameKind kKind = FrameKind::Refused;

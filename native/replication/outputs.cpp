@@ -53,9 +53,10 @@ void Outputs::beginBatch(const EntryHeader& entry) {
     from_ = cursor();
 }
 
-void Outputs::endBatch(const Digest128& hash) {
+void Outputs::endBatch(const Digest128& hash, const Digest128& ofEvents) {
     flush();
     building_.hash = hash;
+    building_.ofEvents = ofEvents;
     events_ += building_.count;
     batches_.push_back(std::move(building_));
     building_ = OutputBatch{};

@@ -30,6 +30,7 @@ namespace verbex::replication {
 struct OutputBatch {
     EntryHeader entry;             // without its payload
     Digest128 hash;                // the result behind it
+    Digest128 ofEvents;            // the same before the state's hash was folded in
     struct Piece {
         const Event* events = nullptr;
         uint32_t count = 0;
@@ -53,7 +54,7 @@ public:
             visit(building_.pieces[seen_].events, size_t{building_.pieces[seen_].count});
         }
     }
-    void endBatch(const Digest128& hash);
+    void endBatch(const Digest128& hash, const Digest128& ofEvents);
     // While a log is executed again after a restart: what is old need not wait for its release to be let go.
     void recovering(bool on) { recovering_ = on; }
 

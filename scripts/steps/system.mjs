@@ -1,5 +1,5 @@
 // What the machine itself has to bring: Node, a C++20 compiler, for the native tests CMake and GoogleTest,
-// a decoder of network captures, an etcd for clusters, for the verbs transport the headers of libibverbs. Installed by apt where that needs no question (root), otherwise named.
+// a decoder of network captures, an etcd for clusters, Go for a checker of histories, for the verbs transport the headers of libibverbs. Installed by apt where that needs no question (root), otherwise named.
 import { existsSync } from 'node:fs';
 import { findProgram, run, StepFailed, say, seconds } from './console.mjs';
 import { findCompiler, hasVerbsHeaders, headerFolders } from './toolchain.mjs';
@@ -18,6 +18,7 @@ export const nativeTests = 'native tests';
 export const verbsTests = 'verbs tests (soft-RoCE)';
 export const decoderTests = 'tests with tshark, a decoder that nobody here wrote';
 export const etcdTests = 'tests of clusters with etcd, killed and restarted';
+export const checkerTests = 'tests with porcupine, a checker of histories that nobody here wrote';
 export const wireTests = 'tests that cut a wire between network namespaces';
 
 /** One entry per thing wanted: what it is, who needs it, which Debian package has it, whether it is there. */
@@ -85,6 +86,12 @@ function wantedTools({ withTests, withVerbs }) {
       packages: ['openssl'],
       found: () => findProgram('openssl') !== undefined,
     },
+    {
+      what: 'go',
+      for: checkerTests,
+      packages: ['golang-go'],
+      found: () => findProgram('go') !== undefined,
+    },
     ...(withVerbs ? [wire] : []),
   ];
 }
@@ -133,7 +140,7 @@ export async function provideTools({ withTests, withVerbs }) {
       `no C++20 compiler found, and nothing works without one; run:\n  sudo ${command(left)}`,
     );
   }
-  return [nativeTests, decoderTests, etcdTests, verbsTests, wireTests].flatMap((part) => {
+  return [nativeTests, decoderTests, etcdTests, checkerTests, verbsTests, wireTests].flatMap((part) => {
     const tools = left.filter((tool) => tool.for === part);
     if (tools.length === 0) return [];
     return [{ part, missing: tools.map((tool) => tool.what), command: `sudo ${command(tools)}` }];

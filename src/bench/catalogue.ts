@@ -141,6 +141,20 @@ export const catalogue: readonly BenchEntry[] = [
     cases: [],
   },
   {
+    name: 'warm',
+    sentence:
+      'A warm member of a cluster stops, is away, and comes back, under load; then it takes the place of a hot one.',
+    picture: [
+      'client ──Submit──▶ leader ──Append──▶ hot member     their acknowledgements count',
+      '   ◀──Events──        │',
+      '                      └────Append──▶ warm member     never counted: here, away, coming back, in turns',
+    ].join('\n'),
+    workload:
+      'Two hot members and a warm one, threads with links between them as between processes, over tcp; orders as of bench cluster, at --rate, each counted when the last event of its command is back. A run is three phases of --seconds each: the warm member is there, is stopped, has been started again at the beginning of the phase and catches up. Figures are medians of the phases of one kind; load is the one-minute load average when they ended. In the end the hot member that does not lead is stopped where it stands: replacedMs is how long it takes until the warm one is in the sync set instead, silentMs the longest time without an answer meanwhile. --seconds 60 is a minute away.',
+    options: ['rate', 'seconds', 'runs', 'dir'],
+    cases: [],
+  },
+  {
     name: 'journal',
     sentence: "The journal's writer stores batches.",
     picture:

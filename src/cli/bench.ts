@@ -57,14 +57,14 @@ export const benchCommand: Command = {
       name: 'rate',
       value: 'N',
       range: [1, countMax],
-      help: 'node, api, gateway, cluster: commands a second of the open loop; snapshot: under how many',
+      help: 'node, api, gateway, cluster, warm: commands a second of the open loop; snapshot: under how many',
     },
     { name: 'rates', value: 'N,N,…', help: 'node, edges: the steps of offered load' },
     {
       name: 'seconds',
       value: 'N',
       range: [1, 3600],
-      help: 'node, journal, edges, gateway: how long each step lasts',
+      help: 'node, journal, edges, gateway, warm: how long each step lasts',
     },
     {
       name: 'orders',

@@ -124,6 +124,11 @@ export const errorCodes = [
   ],
   ['SNAPSHOT_DAMAGED', 'NativeError', 'a snapshot does not verify, or belongs to another history'],
   ['SNAPSHOT_DIVERGED', 'NativeError', 'a replay contradicts the live engine'],
+  [
+    'EDGE_DIVERGED',
+    'NativeError',
+    'what this edge makes of an entry is not what the members have voted; the edge has stopped',
+  ],
   ['SOURCES_DISAGREE', 'NativeError', 'snapshot and journal give different states'],
   [
     'RECOVERY_SOURCES_DIFFER',

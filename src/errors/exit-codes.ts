@@ -36,6 +36,7 @@ export const exitCodes: readonly (readonly [number, string, readonly string[]])[
     'what should be the same is not: snapshot and journal, journal and replayed file, or two sources of a recovery',
     [
       'SNAPSHOT_DIVERGED',
+      'EDGE_DIVERGED',
       'SOURCES_DISAGREE',
       'RECOVERY_SOURCES_DIFFER',
       'SITES_DIFFER',

@@ -32,6 +32,8 @@ describe('setup on a machine that lacks something', () => {
     expect(result.stderr).toMatch(/!! {3}sudo apt-get install .*tshark/);
     expect(result.stderr).toMatch(/!! SKIPPED: tests of clusters with etcd.*Missing: etcd\./);
     expect(result.stderr).toMatch(/!! {3}sudo apt-get install .*etcd-server/);
+    expect(result.stderr).toMatch(/!! SKIPPED: tests with porcupine.*Missing: go\./);
+    expect(result.stderr).toMatch(/!! {3}sudo apt-get install .*golang-go/);
   });
 
   test('what may not be skipped fails', async () => {

@@ -1,4 +1,6 @@
 // Edges: nodes whose commands a cluster sequences, and whose engines execute what it has released.
+#include <future>
+
 #include "cluster_world.h"
 #include "node/node.h"
 #include "node_fixture.h"
@@ -192,6 +194,84 @@ TEST(ClusterEdge, AnEdgeThatStartsAgainGoesOnFromItsOwnJournal) {
     ASSERT_TRUE(edge.answeredAll(500));
     EXPECT_EQ(edge.accepted(), 500u);
     EXPECT_FALSE(edge.acceptedTwice());
+}
+
+TEST(ClusterEdge, ComparesWhatItMakesOfTheLogWithWhatWasVoted) {
+    // The state's hash is folded in often: behind it the comparison goes on.
+    Cluster cluster({.members = 3, .hot = 3, .scrubNs = 50'000'000});
+    Edge first(cluster, 1);
+    Edge second(cluster, 2);
+    const std::vector<Command> setUp = market();
+    first.offer(setUp);
+    ASSERT_TRUE(first.answeredAll(setUp.size()));
+    // Of both, own and foreign tokens.
+    uint32_t from = 0;
+    ASSERT_TRUE(eventually([&] {
+        if (from < 8000) {
+            first.offer(orders(1, from, 20));
+            second.offer(orders(2, from, 20));
+            from += 20;
+        }
+        first.take();
+        second.take();
+        return first.node().cluster()->stats().compared >= 50 &&
+               second.node().cluster()->stats().compared >= 50;
+    }));
+    ASSERT_TRUE(first.answeredAll(setUp.size() + from));
+    ASSERT_TRUE(second.answeredAll(from));
+    for (Edge* edge : {&first, &second}) {
+        EXPECT_EQ(edge->node().cluster()->stats().trouble, "");
+        EXPECT_TRUE(edge->node().failure().isOk());
+    }
+}
+
+TEST(ClusterEdge, AnEdgeWhoseStateIsDamagedStopsAndSaysSo) {
+    Cluster cluster({.members = 3, .hot = 3});
+    const std::string data = cluster.directory() + "/edge";
+    Edge edge(cluster, 1, data);
+    Edge sound(cluster, 2);
+    const std::vector<Command> setUp = market();
+    edge.offer(setUp);
+    ASSERT_TRUE(edge.answeredAll(setUp.size()));
+
+    // A balance changes as if a memory cell had flipped: the next deposit shows it.
+    std::promise<bool> damaged;
+    ASSERT_TRUE(edge.node()
+                    .query([&](const Core* core, const Failure&) {
+                        damaged.set_value(core != nullptr && const_cast<Core*>(core)->damage(11));
+                    })
+                    .isOk());
+    ASSERT_TRUE(damaged.get_future().get());
+    std::vector<Command> deposits;
+    for (uint32_t i = 1; i <= 4; i++) {
+        Command& deposit = deposits.emplace_back(Command{});
+        deposit.type = static_cast<uint8_t>(CommandType::Deposit);
+        deposit.account = 1 + i % 2;
+        deposit.instrument = 1 + i / 3;
+        deposit.amount = 1;
+        deposit.id = text("again" + std::to_string(i));
+        deposit.token = 10'000 + i;
+    }
+    sound.offer(deposits);
+    ASSERT_TRUE(sound.answeredAll(deposits.size()));
+    ASSERT_TRUE(eventually([&] {
+        edge.take();
+        return !edge.node().failure().isOk();
+    }));
+    EXPECT_EQ(edge.node().failure().code, kCodeEdgeDiverged);
+    EXPECT_NE(edge.node().cluster()->stats().trouble.find(kCodeEdgeDiverged), std::string::npos);
+    EXPECT_TRUE(eventually([&] {
+        return edge.node().offer(deposits.data(), 1).failure.code == kCodeEdgeDiverged;
+    }));
+    size_t reports = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(data)) {
+        reports += entry.path().filename().string().starts_with("divergence-edge-1-") ? 1 : 0;
+    }
+    EXPECT_EQ(reports, 1u);
+    EXPECT_TRUE(sound.node().failure().isOk());
+    // The cluster and other edges go on.
+    sound.offer(orders(2, 0, 100));
+    EXPECT_TRUE(sound.answeredAll(deposits.size() + 100));
 }
 
 }  // namespace

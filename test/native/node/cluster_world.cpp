@@ -33,9 +33,11 @@ Cluster::Cluster(const ClusterOptions& options) : options_(options) {
     std::string pattern = (std::filesystem::temp_directory_path() / "verbex-cluster-XXXXXX").string();
     EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
     directory_ = pattern;
-    const std::vector<uint16_t> ports = freePorts(options.members);
+    const bool given = !options.addresses.empty();
+    const std::vector<uint16_t> ports = freePorts(given ? 0 : options.members);
     for (uint32_t i = 0; i < options.members; i++) {
-        addresses_.push_back({i + 1, {"127.0.0.1", ports[i]}});
+        const transport::Address local{"127.0.0.1", given ? uint16_t{0} : ports[i]};
+        addresses_.push_back({i + 1, given ? options.addresses[i] : local});
     }
     for (MemberId id = 1; id <= options.members; id++) {
         if (id != options.late) start(id);
@@ -65,13 +67,22 @@ void Cluster::start(MemberId id) {
     options.member.replica.durable = options_.durable;
     options.member.replica.standby = options_.standby;
     options.member.replica.executor.scrubNs = options_.scrubNs;
+    options.member.replica.mutant = options_.mutant;
     for (uint32_t i = 1; i <= options_.members; i++) {
         options.member.replica.members.push_back({i, i > options_.members - options_.warm});
     }
-    controls_[id] = std::make_unique<FileControl>(directory_ + "/control");
-    Result<std::unique_ptr<MemberHost>> opened = MemberHost::open(options, storage_, *controls_[id]);
-    ASSERT_TRUE(opened.isOk()) << opened.status().toString();
-    hosts_[id] = opened.take();
+    controls_[id] = std::make_unique<CutControl>(directory_ + "/control");
+    const auto open = [&] {
+        Result<std::unique_ptr<MemberHost>> opened =
+            MemberHost::open(options, storage_, *controls_[id]);
+        ASSERT_TRUE(opened.isOk()) << opened.status().toString();
+        hosts_[id] = opened.take();
+    };
+    if (options_.inPlace) {
+        options_.inPlace(id, open);
+    } else {
+        open();
+    }
 }
 
 MemberId Cluster::leader() {
@@ -211,21 +222,25 @@ void Ledger::onEvents(const EventsFrame& batch, std::span<const Event> events) {
 }
 
 uint64_t differences(Cluster& cluster, MemberId member, const Ledger& ledger) {
+    return differences(cluster, member, ledger.next() - 1, ledger.seen());
+}
+
+uint64_t differences(Cluster& cluster, MemberId member, Position to, const Seen& seenBatches) {
     uint64_t differ = 0;
     const Status read = cluster.ask(member, [&](Member& of) {
         Outputs outputs(1024);
         ExecutorOptions options;
         options.limits = {1u << 14, 1u << 10, 1u << 6, 1u << 16};
         Executor reference(options, outputs);
-        return of.log().readRange(1, ledger.next() - 1, [&](const LogEntry& entry) {
+        return of.log().readRange(1, to, [&](const LogEntry& entry) {
             reference.execute(entry);
             outputs.release(entry.header.last());
             EventDigest digest;
             for (const OutputBatch::Piece& piece : outputs.find(entry.header.first)->pieces) {
                 digest.add(piece.events, piece.count);
             }
-            const auto seen = ledger.seen().find(entry.header.last());
-            if (seen == ledger.seen().end() || !(seen->second == digest.value())) differ++;
+            const auto seen = seenBatches.find(entry.header.last());
+            if (seen == seenBatches.end() || !(seen->second == digest.value())) differ++;
             return Status();
         });
     });

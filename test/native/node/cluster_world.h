@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -43,6 +45,34 @@ inline bool eventually(const std::function<bool()>& is) {
 // Free ports, taken one after another for the whole cluster before anybody listens.
 std::vector<uint16_t> freePorts(size_t count);
 
+// A member's way to the control store, which may be cut: no answer comes back then, and only every other
+// question arrives.
+class CutControl final : public ControlStore {
+public:
+    explicit CutControl(std::string directory) : store_(std::move(directory)) {}
+    void cut(bool is) { cut_.store(is, std::memory_order_release); }
+
+    void read(uint64_t request) override {
+        if (arrives()) store_.read(request);
+    }
+    void compareAndSwap(uint64_t request, uint64_t expected, const std::string& text) override {
+        if (arrives()) store_.compareAndSwap(request, expected, text);
+    }
+    bool poll(ControlAnswer& answer) override {
+        while (store_.poll(answer)) {
+            if (!cut_.load(std::memory_order_acquire)) return true;
+        }
+        return false;
+    }
+
+private:
+    bool arrives() { return !cut_.load(std::memory_order_acquire) || (asked_++ & 1) != 0; }
+
+    FileControl store_;
+    std::atomic<bool> cut_{false};
+    uint32_t asked_ = 0;
+};
+
 struct ClusterOptions {
     uint32_t members = 3;
     uint32_t warm = 0;      // of them, the last ones
@@ -52,6 +82,10 @@ struct ClusterOptions {
     bool standby = false;
     MemberId late = 0;      // not started with the others; 0: all are
     transport::TransportWish transport = transport::TransportWish::Tcp;
+    std::vector<transport::Address> addresses = {};  // a member each; none: free ports of loopback
+    // Where a member is opened, and its threads and sockets with it; none: here.
+    std::function<void(MemberId, const std::function<void()>&)> inPlace = {};
+    Mutant mutant = Mutant::None;
 };
 
 class Cluster {
@@ -71,13 +105,15 @@ public:
     [[nodiscard]] ClusterClientOptions clientOptions() const;
     Status ask(MemberId id, std::function<Status(Member&)> word);
     [[nodiscard]] const std::string& directory() const { return directory_; }
+    [[nodiscard]] CutControl& control(MemberId id) { return *controls_.at(id); }
+    [[nodiscard]] const std::vector<MemberAddress>& addresses() const { return addresses_; }
 
 private:
     const ClusterOptions options_;
     std::string directory_;
     std::vector<MemberAddress> addresses_;
     journal::PosixStorage storage_;
-    std::map<MemberId, std::unique_ptr<FileControl>> controls_;
+    std::map<MemberId, std::unique_ptr<CutControl>> controls_;
     std::map<MemberId, std::unique_ptr<MemberHost>> hosts_;
 };
 
@@ -128,7 +164,10 @@ private:
     std::map<Position, Digest128> seen_;
 };
 
-// Batches that the ledger saw and that a fresh core, fed the member's log, makes otherwise.
+// Batches that were seen, each by where it ends, and that a fresh core, fed the member's log up to `to`,
+// makes otherwise.
+using Seen = std::map<Position, Digest128>;
+uint64_t differences(Cluster& cluster, MemberId member, Position to, const Seen& seen);
 uint64_t differences(Cluster& cluster, MemberId member, const Ledger& ledger);
 
 }  // namespace verbex::node::cluster_world

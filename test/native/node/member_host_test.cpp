@@ -128,6 +128,44 @@ INSTANTIATE_TEST_SUITE_P(
         return std::string(std::get<0>(info.param).name) + (std::get<1>(info.param) ? "OfTheLeader" : "OfAnother");
     });
 
+class Replaced : public testing::TestWithParam<bool> {};
+
+// Within two seconds, says the design; a slow machine gets more here, and what it took is printed.
+TEST_P(Replaced, AHotMemberThatIsLostIsReplacedByTheWarmOne) {
+    Cluster cluster({.members = 3, .warm = 1, .hot = 2});
+    Ledger ledger(cluster.clientOptions());
+    ledger.want(300);
+    ASSERT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
+    MemberId leader = 0;
+    ASSERT_TRUE(ledger.pollUntil([&] {
+        leader = cluster.leader();
+        return leader != 0 && cluster.host(leader)->status().configuration.sync.size() == 2;
+    }));
+    ASSERT_EQ(cluster.host(leader)->status().configuration.member(3), nullptr);
+    const MemberId lost = GetParam() ? leader : 3 - leader;
+    ledger.want(100'000);
+    ASSERT_TRUE(ledger.pollUntil([&, at = ledger.done()] { return ledger.done() > at + 50; }));
+    const auto began = std::chrono::steady_clock::now();
+    cluster.kill(lost);
+    ASSERT_TRUE(ledger.pollUntil([&] {
+        const MemberId leads = cluster.leader();
+        if (leads == 0) return false;
+        const Configuration record = cluster.host(leads)->status().configuration;
+        return record.member(3) != nullptr && record.member(lost) == nullptr;
+    }));
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
+    std::printf("replaced after %.0f ms\n", took.count());
+    EXPECT_LT(took.count(), 20'000);
+    // It counts: what the pair acknowledges, the warm one has.
+    ASSERT_TRUE(ledger.pollUntil([&, at = ledger.done()] { return ledger.done() > at + 500; }));
+    EXPECT_EQ(ledger.doubled(), 0u);
+    EXPECT_EQ(ledger.ended(), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Hot, Replaced, testing::Bool(), [](const auto& info) {
+    return info.param ? "TheLeader" : "TheOther";
+});
+
 class Transports : public testing::TestWithParam<transport::TransportWish> {};
 
 TEST_P(Transports, KillsOfTheLeaderLoseAndDoubleNothing) {
