@@ -185,7 +185,7 @@ bool ClientPort::sendEntry(NodeId client, Subscriber& subscriber, const OutputBa
     LogEntry entry;
     const Position first = batch != nullptr ? batch->entry.first : subscriber.next;
     if (!log_.read(first, entry).isOk()) {
-        refuse(client, Answered::PositionLost, outputs_.oldest());
+        refuse(client, Answered::PositionLost, std::max(log_.first(), subscriber.next));
         ended = true;
         return true;
     }

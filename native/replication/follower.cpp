@@ -99,6 +99,7 @@ void Replica::follow(const AppendFrame& frame) {
     ack.last = with_.log.last();
     (void)sendTo(heardLeader_, ack);
     diverged_ = Evicted{facts_.id, frame.released, frame.releasedHash, own};
+    (void)with_.distrust();  // where the disk does not take it, the record will say so
     halt("its result at position " + std::to_string(frame.released) + " is " + own.hex() +
          ", the cluster's is " + frame.releasedHash.hex());
 }
@@ -183,6 +184,10 @@ void Replica::onFetch(MemberId from, const FetchFrame& frame) {
     if (frame.header.epoch != facts_.promised) return;
     // As much as the way takes; the candidate asks again from where it got to.
     Position at = frame.from;
+    if (at < with_.log.first()) {
+        offer(from, at, kOfferFetched);
+        return;
+    }
     uint64_t bytes = 0;
     LogEntry entry;
     while (at <= with_.log.last() && bytes < options_.sendAheadBytes &&
