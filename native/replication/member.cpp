@@ -271,6 +271,7 @@ MemberLog& Member::log() { return *parts_->log; }
 Outputs& Member::outputs() { return parts_->outputs; }
 Executor& Member::executor() { return *parts_->executor; }
 Replica& Member::replica() { return *parts_->replica; }
+const SnapshotTransfer& Member::transfer() const { return *parts_->transfer; }
 MemberSnapshots& Member::snapshots() { return *parts_->snapshots; }
 
 MemberStatus Member::status() const {

@@ -130,6 +130,7 @@ public:
     [[nodiscard]] Executor& executor();
     [[nodiscard]] Replica& replica();
     [[nodiscard]] MemberSnapshots& snapshots();
+    [[nodiscard]] const SnapshotTransfer& transfer() const;
 
 private:
     struct Parts;

@@ -39,6 +39,7 @@ namespace verbex::replication {
 struct SnapshotOptions {
     uint64_t everyCommands = 0;             // 0: none are taken, and nothing is pruned
     uint64_t historyBytes = 8ull << 30;     // of the log, that stay whatever snapshots there are
+    uint32_t partBytes = journal::kSnapshotBlockBytes;  // at most, of one that another member is given
 };
 
 struct SnapshotSettings {
@@ -95,6 +96,7 @@ public:
     Status forgetAll();
     Status trust();
 
+    [[nodiscard]] uint32_t partBytes() const { return settings_.options.partBytes; }
     [[nodiscard]] Position newest() const { return newest_.load(std::memory_order_acquire); }
     [[nodiscard]] uint64_t taken() const { return taken_.load(std::memory_order_relaxed); }
     // What became of the last attempt; empty: it is well.

@@ -45,10 +45,9 @@ void Replica::onWant(MemberId from, const WantFrame& frame) {
     if (given == nullptr) return;
     given->wantedAt = now_.steadyNs;
     journal::SnapshotReader& reader = *given->reader;
-    if (frame.offset % journal::kSnapshotBlockBytes != 0) return;
-    const uint64_t first = frame.offset / journal::kSnapshotBlockBytes;
-    for (uint64_t i = first; i < first + kPartsPerWant && i < reader.blocks(); i++) {
-        Result<std::span<const std::byte>> bytes = reader.block(i);
+    uint64_t at = frame.offset;
+    for (uint32_t i = 0; i < kPartsPerWant && at < reader.facts().contentBytes; i++) {
+        Result<std::span<const std::byte>> bytes = with_.snapshots.read(reader, at);
         if (!bytes.isOk()) {
             // Damaged where it lies: the getter hears nothing more of it.
             given->wantedAt = 0;
@@ -56,10 +55,11 @@ void Replica::onWant(MemberId from, const WantFrame& frame) {
         }
         PartFrame part;
         part.position = frame.position;
-        part.offset = i * journal::kSnapshotBlockBytes;
+        part.offset = at;
         part.bytes = static_cast<uint32_t>(bytes.value().size());
         part.crc = crc32c(bytes.value().data(), bytes.value().size());
         if (!sendTo(from, part, bytes.value())) return;
+        at += bytes.value().size();
     }
 }
 
@@ -142,10 +142,9 @@ void Replica::askForParts() {
         return;
     }
     const bool late = now_.steadyNs - std::max(getting->askedAt, getting->cameAt) >= options_.heartbeatNs;
-    if (getting->got < getting->askedTo && !late) return;
+    if (getting->askedAt != 0 && getting->parts < kPartsPerWant && !late) return;
     getting->askedAt = now_.steadyNs;
-    getting->askedTo = getting->got + uint64_t{kPartsPerWant} * journal::kSnapshotBlockBytes;
-    getting->askedTo = std::min(getting->askedTo, getting->offer.contentBytes);
+    getting->parts = 0;
     WantFrame want;
     want.position = getting->offer.position;
     want.offset = getting->got;

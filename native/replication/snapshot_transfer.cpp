@@ -1,5 +1,6 @@
 #include "replication/snapshot_transfer.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/crc32c.h"
@@ -34,6 +35,15 @@ SnapshotTransfer::Given* SnapshotTransfer::given(MemberId to, Position position)
     const auto found = given_.find(to);
     if (found == given_.end() || found->second.reader == nullptr) return nullptr;
     return found->second.reader->facts().position == position ? &found->second : nullptr;
+}
+
+Result<std::span<const std::byte>> SnapshotTransfer::read(journal::SnapshotReader& reader,
+                                                          uint64_t offset) const {
+    Result<std::span<const std::byte>> block = reader.block(offset / journal::kSnapshotBlockBytes);
+    if (!block.isOk()) return block;
+    const size_t within = offset % journal::kSnapshotBlockBytes;
+    const size_t bytes = std::min<size_t>(partBytes(), block.value().size() - within);
+    return block.value().subspan(within, bytes);
 }
 
 Result<Digest128> SnapshotTransfer::resultOf(journal::SnapshotReader& reader) {
@@ -78,6 +88,7 @@ bool SnapshotTransfer::take(const PartFrame& part, std::span<const std::byte> by
     }
     getting_->hash.update(bytes.data(), bytes.size());
     getting_->got += bytes.size();
+    getting_->parts++;
     getting_->cameAt = nowNs;
     return true;
 }

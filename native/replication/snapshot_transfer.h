@@ -44,6 +44,8 @@ public:
     // What it was offered; null: not that.
     Given* given(MemberId to, Position position);
     void endGiving() { given_.clear(); }
+    // Up to partBytes() of the content from `offset` on, as one block holds them. Valid until the next call.
+    Result<std::span<const std::byte>> read(journal::SnapshotReader& reader, uint64_t offset) const;
     // The result that the content tells; read from it.
     static Result<Digest128> resultOf(journal::SnapshotReader& reader);
 
@@ -52,7 +54,7 @@ public:
         MemberId from = 0;
         OfferFrame offer;
         uint64_t got = 0;       // bytes
-        uint64_t askedTo = 0;   // bytes that have been asked for
+        uint32_t parts = 0;     // that have come of those asked for
         uint64_t askedAt = 0;
         uint64_t cameAt = 0;
         std::unique_ptr<journal::SnapshotWriter> writer;
@@ -66,6 +68,7 @@ public:
     void drop();
     // The log is that snapshot's from now on. Requires: isWhole(). `undone`: the old log is as it was.
     Result<MemberState> install(Outputs& outputs, bool& undone);
+    [[nodiscard]] uint32_t partBytes() const { return snapshots_.partBytes(); }
     [[nodiscard]] bool isDistrusted() const { return snapshots_.isDistrusted(); }
     [[nodiscard]] uint64_t installs() const { return installs_; }
 

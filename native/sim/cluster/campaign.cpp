@@ -112,6 +112,10 @@ void ClusterCounters::add(const ClusterCounters& other) {
     takeovers += other.takeovers;
     truncations += other.truncations;
     evictions += other.evictions;
+    snapshots += other.snapshots;
+    installs += other.installs;
+    prunings += other.prunings;
+    damages += other.damages;
     crashes += other.crashes;
     powerCuts += other.powerCuts;
     pauses += other.pauses;

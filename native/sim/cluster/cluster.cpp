@@ -114,6 +114,9 @@ private:
             options.limits = limits();
             options.segmentBytes = plan_.segmentBytes;
             options.tailBytes = plan_.tailBytes;
+            options.snapshots.everyCommands = plan_.snapshotEvery;
+            options.snapshots.historyBytes = plan_.historyBytes;
+            options.snapshots.partBytes = plan_.partBytes;
             options.outputEvents = 1u << 18;
             options.clients.framesPerStep = 16;
             replication::ReplicaOptions& replica = options.replica;
@@ -212,12 +215,21 @@ private:
         timeline_.fold(static_cast<uint64_t>(replica.role()) << 56 | member.member().log().last());
         timeline_.fold(member.member().outputs().released());
         Seen& seen = seen_[member.id() - 1];
-        if (seen.life != member.life()) seen = {member.life(), {}};
+        if (seen.life != member.life()) seen = {member.life(), {}, {}};
         const replication::Replica::Counters now = replica.counters();
         const replication::Replica::Counters before = std::exchange(seen.counters, now);
         report_.counters.takeovers += now.takeovers - before.takeovers;
         report_.counters.truncations += now.truncations - before.truncations;
         report_.counters.evictions += now.evictions - before.evictions;
+        const Made made{member.member().snapshots().taken(), member.member().transfer().installs(),
+                        member.member().log().first()};
+        const Made was = std::exchange(seen.made, made);
+        report_.counters.snapshots += made.snapshots - was.snapshots;
+        report_.counters.installs += made.installs - was.installs;
+        if (made.installs == was.installs && made.first > was.first && was.first != 0) {
+            report_.counters.prunings++;
+        }
+        if (made.installs != was.installs) member.flipped = false;
         // Its state has been made anew from its log.
         if (now.truncations != before.truncations) member.flipped = false;
         if (now.takeovers != before.takeovers) nemesis_.onLeader(member);
@@ -400,7 +412,10 @@ private:
             counters.resent += client->resent() - std::min(client->resent(), client->sent());
         }
         counters.released = oracle_.released();
-        for (const auto& member : members_) counters.crashes += member->crashes;
+        for (const auto& member : members_) {
+            counters.crashes += member->crashes;
+            counters.damages += member->damages;
+        }
         const auto sum = [this](std::initializer_list<Fault> faults) {
             uint64_t count = 0;
             for (const Fault fault : faults) count += nemesis_.count(fault);
@@ -420,9 +435,15 @@ private:
         return report_;
     }
 
+    struct Made {
+        uint64_t snapshots = 0;
+        uint64_t installs = 0;
+        Position first = 0;
+    };
     struct Seen {
         uint64_t life = 0;
         replication::Replica::Counters counters;
+        Made made;
     };
 
     const ClusterRunOptions options_;

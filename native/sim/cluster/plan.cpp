@@ -51,6 +51,23 @@ void drawServers(ClusterPlan& plan, Random& random) {
     plan.tailBytes = random.coin() ? 4096 : 1u << 20;
 }
 
+// Small enough that logs are pruned while a run lasts. Of their own chance: the rest of a plan is what it was.
+void drawSnapshots(ClusterPlan& plan, Random random) {
+    plan.snapshotEvery =
+        random.below(8) == 0 ? 0 : static_cast<uint32_t>(random.between(5, 80));
+    if (random.below(4) != 0) {
+        plan.batchBytes = std::min(plan.batchBytes, 2048u);
+        plan.segmentBytes = 8u << 10;
+    }
+    plan.historyBytes = random.coin() ? 0 : random.between(1, 3) * plan.segmentBytes;
+    plan.snapshotNs = random.between(0, 30) * kMillis;
+    plan.partBytes = static_cast<uint32_t>(64u << random.below(6));
+    plan.damagesSnapshots = random.coin();
+    // Machines with empty disks, and members that miss more than is kept.
+    if (random.coin()) plan.every(Fault::Replace) = random.between(300, 900) * kMillis;
+    if (random.coin()) plan.every(Fault::DiskStops) = random.between(100, 500) * kMillis;
+}
+
 void drawFaults(ClusterPlan& plan, Random& random) {
     for (size_t i = 0; i < kFaults; i++) {
         if (random.below(3) != 0) continue;
@@ -197,6 +214,7 @@ ClusterPlan ClusterPlan::draw(uint64_t seed, uint32_t commands, replication::Mut
     drawNetwork(plan, random);
     drawServers(plan, random);
     drawFaults(plan, random);
+    drawSnapshots(plan, Random(seed).fork(2));
     favour(plan, random, mutant);
     return plan;
 }

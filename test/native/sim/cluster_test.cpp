@@ -49,6 +49,14 @@ TEST(SimulatedCluster, KeepsItsWordWhateverHappens) {
     EXPECT_GT(counters.pauses, 0u);
     EXPECT_GT(counters.cuts, 0u);
     EXPECT_GT(counters.diskFaults, 0u);
+    EXPECT_GT(counters.snapshots, 5 * options.seeds);
+    EXPECT_GT(counters.prunings, options.seeds);
+    EXPECT_GT(counters.installs, options.seeds / 4);
+    EXPECT_GT(counters.damages, 0u);
+    RecordProperty("damages", std::to_string(counters.damages));
+    RecordProperty("snapshots", std::to_string(counters.snapshots));
+    RecordProperty("prunings", std::to_string(counters.prunings));
+    RecordProperty("installs", std::to_string(counters.installs));
     // Where too many copies are lost a cluster stands still, as it must; that shows nothing, so it is rare.
     EXPECT_LT(counters.blocked, options.seeds / 20);
 }
