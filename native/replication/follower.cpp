@@ -31,6 +31,7 @@ void Replica::onAppend(MemberId from, const AppendFrame& frame,
     heardLeader_ = from;
     heardAt_ = now_.steadyNs;
     if (frame.revision > revision_) readWanted_ = true;
+    if (frame.commit != 0 && ledSince_ == 0) ledSince_ = now_.steadyNs;
     if ((frame.header.flags & kAppendYield) != 0 && frame.header.reserved == facts_.id) {
         heardAt_ = 0;
     }

@@ -11,6 +11,8 @@ namespace {
 
 // A member that takes no part looks now and then whether it may again.
 constexpr uint64_t kHaltedReadNs = 300'000'000;
+// A leader gives entries to whoever has none at once, or never.
+constexpr uint64_t kOverlookedNs = 1'000'000'000;
 
 }  // namespace
 
@@ -98,6 +100,7 @@ bool Replica::step(Moment now) {
             return true;
         }
         askForParts();
+        beBornAgain();
         if (role_ == Role::Follower || role_ == Role::Fencing) acknowledge();
         if (sends()) done |= serve();
     }
@@ -231,6 +234,15 @@ void Replica::beBorn() {
                                  (options_.birth & kBirthMask) << kBirthShift;
     if (!with_.store(born)) return;
     facts_ = born;
+}
+
+// Where a directory was replaced before the first leader, that leader may have heard of a later incarnation than
+// the first, which the new directory has: it passes this member over. One that has nothing may always be another.
+void Replica::beBornAgain() {
+    if (role_ != Role::Follower || facts_.incarnation != 1 || with_.log.last() != 0) return;
+    if (ledSince_ == 0 || now_.steadyNs - ledSince_ < kOverlookedNs) return;
+    beBorn();
+    if (heardLeader_ != 0) sendState(heardLeader_, 0);
 }
 
 void Replica::learn(const Configuration& configuration, uint64_t revision) {

@@ -181,6 +181,7 @@ private:
     void learn(const Configuration& configuration, uint64_t revision);
     void bootstrap();
     void beBorn();
+    void beBornAgain();
     void askRead();
     void askSwap(const Configuration& wanted);
     void onSwapped(const Configuration& now);
@@ -279,6 +280,7 @@ private:
     uint64_t nonce_ = 0;
     bool readWanted_ = true;
     uint64_t readAt_ = 0;
+    uint64_t ledSince_ = 0;  // when a leader that has committed something was first heard; 0: not yet
     bool wasEvicted_ = false;
     std::optional<Evicted> diverged_;  // found by itself, and not in the record yet
 

@@ -89,6 +89,14 @@ void drawFaults(ClusterPlan& plan, Random& random) {
     plan.every(Fault::ClockJump) = 0;
 }
 
+void favourSnapshots(ClusterPlan& plan, Random& random) {
+    plan.snapshotEvery = static_cast<uint32_t>(random.between(4, 20));
+    plan.batchBytes = std::min(plan.batchBytes, 512u);
+    plan.segmentBytes = 8u << 10;
+    plan.historyBytes = 0;
+    plan.damagesSnapshots = false;
+}
+
 // What makes one broken rule matter: more of what it needs, less of what hides it.
 void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
     const auto often = [&plan, &random](Fault fault, uint64_t least, uint64_t most) {
@@ -192,6 +200,34 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
             often(Fault::Promote, 100, 300);
             break;
         case Mutant::IgnoreChecksum: plan.flipRate = 50'000; break;
+        case Mutant::SnapshotUncommitted:
+            // Much that is in a log and not committed: a leader that nobody hears, which others depose.
+            plan.hot = 3;
+            favourSnapshots(plan, random);
+            plan.snapshotNs = 0;
+            often(Fault::IsolateLeader, 150, 400);
+            often(Fault::CrashLeader, 200, 500);
+            break;
+        case Mutant::SnapshotForgetsEnds:
+        case Mutant::SnapshotForgetsResult:
+            favourSnapshots(plan, random);
+            often(Fault::Crash, 150, 400);
+            often(Fault::CrashLeader, 200, 500);
+            break;
+        case Mutant::PruneEarly:
+            favourSnapshots(plan, random);
+            often(Fault::DiskStops, 50, 150);
+            break;
+        case Mutant::InstallUnasked:
+            // Words that come late and twice, to members that have missed much.
+            plan.hot = 3;
+            favourSnapshots(plan, random);
+            plan.lateRate = 200'000;
+            plan.doubleRate = 300'000;
+            plan.wiresFence = false;
+            often(Fault::Replace, 150, 400);
+            often(Fault::Isolate, 150, 400);
+            break;
     }
     plan.members = std::max(plan.members, plan.hot);
 }

@@ -114,7 +114,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Bound{Mutant::DuplicateApplied, 2}, Bound{Mutant::AdoptShorterLog, 40},
                     Bound{Mutant::ActivateBeforeSync, 40}, Bound{Mutant::IgnoreChecksum, 10},
                     Bound{Mutant::ShrinkWithoutSwap, 10}, Bound{Mutant::AckUnverified, 60},
-                    Bound{Mutant::TruncateStale, 400}, Bound{Mutant::AlignTooEarly, 250}),
+                    Bound{Mutant::TruncateStale, 400}, Bound{Mutant::AlignTooEarly, 250},
+                    Bound{Mutant::SnapshotUncommitted, 60}, Bound{Mutant::SnapshotForgetsEnds, 20},
+                    Bound{Mutant::SnapshotForgetsResult, 20}, Bound{Mutant::PruneEarly, 40},
+                    Bound{Mutant::InstallUnasked, 300}),
     [](const auto& each) {
         std::string name = mutantName(each.param.mutant);
         for (char& c : name) c = c == '-' ? '_' : c;
