@@ -50,6 +50,8 @@ struct ClusterOptions {
     bool durable = false;
     uint64_t scrubNs = 200'000'000;
     bool standby = false;
+    uint64_t segmentBytes = journal::kSegmentBytesDefault;
+    SnapshotOptions snapshots;
     transport::TransportWish transport = transport::TransportWish::Tcp;
 };
 
