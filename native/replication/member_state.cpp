@@ -109,6 +109,23 @@ Status writeMemberState(journal::SnapshotWriter& writer, const Executor& executo
     return sink.failure();
 }
 
+Result<bool> passMemberHead(journal::SnapshotReader& reader) {
+    Source source(reader);
+    StateHead head;
+    if (!source.read(&head, sizeof(head))) {
+        VERBEX_RETURN_IF_FAILED(source.failure());
+        return false;
+    }
+    if (head.magic != kMagic || head.version != kVersion) return false;
+    EpochEnd end;
+    for (uint32_t i = 0; i < head.ends; i++) {
+        if (source.read(&end, sizeof(end))) continue;
+        VERBEX_RETURN_IF_FAILED(source.failure());
+        return false;
+    }
+    return true;
+}
+
 Result<MemberState> readMemberState(journal::SnapshotReader& reader, const ExecutorOptions& options,
                                     Outputs& outputs) {
     const journal::SnapshotFacts& facts = reader.facts();

@@ -36,6 +36,10 @@ struct MemberState {
 Status writeMemberState(journal::SnapshotWriter& writer, const Executor& executor,
                         const std::vector<EpochEnd>& ends, const ExecutorOptions& options);
 
+// Whether it is a member's: then the reader is placed at the state of the core. Else it has been read from, and is
+// of no use any more.
+Result<bool> passMemberHead(journal::SnapshotReader& reader);
+
 // Events from there on go to `outputs`.
 Result<MemberState> readMemberState(journal::SnapshotReader& reader, const ExecutorOptions& options,
                                     Outputs& outputs);

@@ -71,6 +71,8 @@ export function nativeOptions(description: ClusterDescription, id: number): Nati
     minSync: description.minSync,
     ...description.timing,
     ...description.limits,
+    snapshotEvery: description.snapshots.every ?? snapshotEveryDefault,
+    historyBytes: description.snapshots.historyBytes ?? historyBytesDefault,
     journalIdLow: half(),
     journalIdHigh: half(),
   };

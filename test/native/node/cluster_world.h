@@ -51,7 +51,7 @@ struct ClusterOptions {
     uint64_t scrubNs = 200'000'000;
     bool standby = false;
     uint64_t segmentBytes = journal::kSegmentBytesDefault;
-    SnapshotOptions snapshots;
+    SnapshotOptions snapshots = {};
     transport::TransportWish transport = transport::TransportWish::Tcp;
 };
 

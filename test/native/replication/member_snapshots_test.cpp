@@ -95,7 +95,9 @@ public:
     void step() {
         now_ += 3'000'000;
         (void)member_->step(moment());
-        if (member_->log().syncWanted()) ASSERT_TRUE(member_->log().syncNow().isOk());
+        if (member_->log().syncWanted()) {
+            ASSERT_TRUE(member_->log().syncNow().isOk());
+        }
         if (member_->snapshots().isWanted()) member_->snapshots().takeNow();
     }
 
