@@ -38,7 +38,7 @@ enum class FrameKind : uint8_t {
     Entry = 7,     // its answer
     Offer = 8,     // leader or candidate → a member whose log ends before the sender's begins; answers Fetch too
     Want = 9,      // its answer: parts of the snapshot
-    Part = 10,     // one of them
+    Part = 10,     // its answer
     Submit = 16,     // client → leader: commands
     Submitted = 17,  // its answer
     Subscribe = 18,  // client → member: from a position on
