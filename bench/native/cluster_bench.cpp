@@ -9,7 +9,8 @@
 // is stopped where it stands: takeoverMs is the longest time without an answer then, recoveryMs what it takes
 // to open its directory again.
 //
-//   cluster_bench [--orders N] [--rate N] [--window N] [--runs N] [--transport tcp|shm|verbs|all] [--dir DIR] [--json]
+//   cluster_bench [--orders N] [--rate N] [--window N] [--runs N] [--transport tcp|shm|verbs|all]
+//                 [--acknowledge memory|durable|all] [--dir DIR] [--json]
 #include <sched.h>
 #include <unistd.h>
 
@@ -35,6 +36,7 @@ struct Settings {
     uint32_t window = 16'384;
     uint32_t runs = 3;
     std::string transport = "all";
+    std::string acknowledge = "all";
     std::string dir;
 };
 
@@ -308,6 +310,7 @@ int run(int count, char** arguments) {
         .count("window", &settings.window)
         .count("runs", &settings.runs)
         .choice("transport", {"tcp", "shm", "verbs", "all"}, &settings.transport)
+        .choice("acknowledge", {"memory", "durable", "all"}, &settings.acknowledge)
         .text("dir", "DIR", &settings.dir);
     options.read(count, arguments);
     std::string made;
@@ -322,6 +325,7 @@ int run(int count, char** arguments) {
             return;
         }
         for (const bool durable : {false, true}) {
+            if (settings.acknowledge == (durable ? "memory" : "durable")) continue;
             for (uint32_t members = 1; members <= 3; ++members) cases.push_back({members, durable, wish});
         }
     };
