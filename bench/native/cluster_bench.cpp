@@ -66,13 +66,19 @@ struct Measured {
     double takeoverMs = 0;
     double recoveryMs = 0;
     double recoveredCommands = 0;
+    double logCommands = 0;         // of a log that is recovered and joined by all of it, and by a snapshot
+    double logRecoveryMs = 0;
+    double logJoinMs = 0;
+    double snapshotRecoveryMs = 0;
+    double snapshotJoinMs = 0;
 };
 
 CoreLimits limits() { return {1u << 18, 1u << 12, 1u << 8, 1u << 23, true}; }
 
 class Cluster {
 public:
-    Cluster(const Case& shape, const std::string& dir) : shape_(shape), dir_(dir) {
+    Cluster(const Case& shape, const std::string& dir, const replication::SnapshotOptions& snapshots = {})
+        : shape_(shape), dir_(dir), snapshots_(snapshots) {
         std::filesystem::remove_all(dir_);
         std::filesystem::create_directories(dir_);
         // Ports of their own for each cluster: the last one's may linger.
@@ -100,6 +106,8 @@ public:
         options.member.boot = "bench";
         options.member.limits = limits();
         options.member.journalId = {id, 1};
+        options.member.snapshots = snapshots_;
+        options.member.segmentBytes = 4u << 20;  // so that there is something to prune
         options.member.replica.hotWanted = shape_.members;
         options.member.replica.durable = shape_.durable;
         for (MemberId member = 1; member <= shape_.members; ++member) {
@@ -111,6 +119,8 @@ public:
         hosts_[id - 1] = opened.take();
     }
     void stop(MemberId id) { hosts_[id - 1].reset(); }
+    void wipe(MemberId id) { std::filesystem::remove_all(dir_ + "/" + std::to_string(id)); }
+    [[nodiscard]] replication::MemberStatus status(MemberId id) { return hosts_[id - 1]->status(); }
     [[nodiscard]] MemberId leader() {
         for (MemberId id = 1; id <= shape_.members; ++id) {
             if (hosts_[id - 1] != nullptr && hosts_[id - 1]->status().role == replication::Role::Leader) {
@@ -138,6 +148,7 @@ public:
 private:
     const Case shape_;
     const std::string dir_;
+    const replication::SnapshotOptions snapshots_;
     std::vector<replication::MemberAddress> addresses_;
     journal::PosixStorage storage_;
     std::vector<std::unique_ptr<node::FileControl>> controls_;
@@ -158,6 +169,79 @@ load::ClusterLoadResult runLoad(load::ClusterLoad& load) {
     pthread_setname_np(pthread_self(), "cluster_bench");
     if (!result.isOk()) stopWith(result.status().toString());
     return result.take();
+}
+
+// From an empty directory to all that the others have. 0: there are no others.
+double joinMs(Cluster& cluster, const Case& shape, bool bySnapshot) {
+    if (shape.members == 1) return 0;
+    awaitLeader(cluster);
+    const MemberId joins = cluster.leader() % shape.members + 1;
+    cluster.stop(joins);
+    cluster.wipe(joins);
+    const uint64_t began = nowNs();
+    cluster.start(joins);
+    for (;;) {
+        const MemberId leader = cluster.leader();
+        if (leader != 0 && leader != joins) {
+            const replication::MemberStatus its = cluster.status(joins);
+            const bool asWanted = (its.installs != 0) == bySnapshot;
+            if (asWanted && its.configuration.member(joins) != nullptr &&
+                its.released + 1'000 > cluster.status(leader).released) {
+                break;
+            }
+        }
+        if (nowNs() - began > 120'000'000'000ull) stopWith("a member does not join");
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return ms(nowNs() - began);
+}
+
+// A log of --orders orders, recovered and joined by all of it, and by a snapshot and what came after it.
+void measureLog(const Case& shape, const Settings& settings, bool bySnapshot, Measured& figures) {
+    replication::SnapshotOptions snapshots;
+    if (bySnapshot) {
+        snapshots.everyCommands = std::max(1u, settings.orders / 8);
+        snapshots.historyBytes = 0;
+    }
+    Cluster cluster(shape, settings.dir + "/log", snapshots);
+    awaitLeader(cluster);
+    load::ClusterLoadOptions options = cluster.loadOptions(settings);
+    options.window = settings.window;
+    options.orders = settings.orders;
+    {
+        load::ClusterLoad load(options);
+        (void)runLoad(load);
+    }
+    awaitLeader(cluster);
+    // A log goes behind the older of two snapshots: some more orders until every member has those.
+    const uint64_t ended = nowNs();
+    const auto isPruned = [&] {
+        for (MemberId id = 1; id <= shape.members; ++id) {
+            if (cluster.status(id).first == 1) return false;
+        }
+        return true;
+    };
+    if (bySnapshot) {
+        // Whatever becomes of these orders, they are in the log.
+        options.ordersPerSecond = settings.rate;
+        options.orders = 0;
+        options.resendNs = 100'000'000;
+        load::ClusterLoad load(options);
+        std::thread running([&load] { (void)runLoad(load); });
+        while (!isPruned()) {
+            if (nowNs() - ended > 60'000'000'000ull) stopWith("the log is not pruned");
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        load.stop();
+        running.join();
+    }
+    const MemberId leader = cluster.leader();
+    figures.logCommands = static_cast<double>(cluster.position(leader));
+    cluster.stop(leader);
+    const uint64_t began = nowNs();
+    cluster.start(leader);
+    (bySnapshot ? figures.snapshotRecoveryMs : figures.logRecoveryMs) = ms(nowNs() - began);
+    (bySnapshot ? figures.snapshotJoinMs : figures.logJoinMs) = joinMs(cluster, shape, bySnapshot);
 }
 
 Measured runOnce(const Case& shape, const Settings& settings) {
@@ -213,6 +297,7 @@ Measured runOnce(const Case& shape, const Settings& settings) {
     cluster.start(leader);
     figures.recoveryMs = ms(nowNs() - began);
     figures.recoveredCommands = static_cast<double>(position);
+    for (const bool bySnapshot : {false, true}) measureLog(shape, settings, bySnapshot, figures);
     return figures;
 }
 
@@ -230,8 +315,8 @@ int run(int count, char** arguments) {
         .count("window", &settings.window)
         .count("runs", &settings.runs)
         .count("members", &settings.members)
-        .choice("acknowledge", {"memory", "durable", "all"}, &settings.acknowledge)
         .choice("transport", {"tcp", "shm", "verbs", "all"}, &settings.transport)
+        .choice("acknowledge", {"memory", "durable", "all"}, &settings.acknowledge)
         .text("dir", "DIR", &settings.dir);
     options.read(count, arguments);
     std::string made;
@@ -284,7 +369,12 @@ int run(int count, char** arguments) {
             .add("maxUs", figure(&Measured::maxUs), 1)
             .add("takeoverMs", figure(&Measured::takeoverMs), 1)
             .add("recoveryMs", figure(&Measured::recoveryMs), 1)
-            .add("recoveredCommands", figure(&Measured::recoveredCommands));
+            .add("recoveredCommands", figure(&Measured::recoveredCommands))
+            .add("logCommands", figure(&Measured::logCommands))
+            .add("logRecoveryMs", figure(&Measured::logRecoveryMs), 1)
+            .add("logJoinMs", figure(&Measured::logJoinMs), 1)
+            .add("snapshotRecoveryMs", figure(&Measured::snapshotRecoveryMs), 1)
+            .add("snapshotJoinMs", figure(&Measured::snapshotJoinMs), 1);
         answers.add(figures);
     }
     Figures facts;

@@ -98,6 +98,9 @@ void readOptions(const Arguments& arguments, napi_value object, MemberHandle& ha
     options.member.limits = withDefaults(limitsOf(arguments, object));
     options.member.segmentBytes =
         number("segmentBytes", journal::kSegmentBytesMin, 1ull << 40, options.member.segmentBytes);
+    options.member.snapshots.everyCommands = number("snapshotEvery", 0, 1ull << 52, 0);
+    options.member.snapshots.historyBytes =
+        number("historyBytes", 0, 1ull << 52, options.member.snapshots.historyBytes);
     options.member.journalId = {number("journalIdLow", 0, (1ull << 53) - 1, 0),
                                 number("journalIdHigh", 0, (1ull << 53) - 1, 0)};
     const std::string members = arguments.textOf(object, "members", kMemberListBytesMax);
@@ -297,6 +300,15 @@ std::string statusText(const MemberStatus& status, const Status& failure) {
     number("takeovers", status.takeovers);
     number("truncations", status.truncations);
     number("scrubs", status.scrubs);
+    number("first", status.first);
+    number("snapshot", status.snapshot);
+    number("snapshots", status.snapshots);
+    number("installs", status.installs);
+    out << ",\"snapshotTrouble\":" << quoted(status.snapshotTrouble) << ",\"refusedSnapshots\":[";
+    for (size_t i = 0; i < status.refusedSnapshots.size(); i++) {
+        out << (i == 0 ? "" : ",") << quoted(status.refusedSnapshots[i]);
+    }
+    out << "]";
     out << ",\"clients\":" << status.clients << ",\"peers\":[";
     for (size_t i = 0; i < status.peers.size(); i++) {
         const MemberStatus::Peer& peer = status.peers[i];

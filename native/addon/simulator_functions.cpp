@@ -37,6 +37,8 @@ std::string jsonOf(const sim::ClusterCampaignReport& report) {
     out << "],\"counters\":{\"commands\":" << counters.commands << ",\"resent\":" << counters.resent
         << ",\"released\":" << counters.released << ",\"takeovers\":" << counters.takeovers
         << ",\"truncations\":" << counters.truncations << ",\"evictions\":" << counters.evictions
+        << ",\"snapshots\":" << counters.snapshots << ",\"installs\":" << counters.installs
+        << ",\"prunings\":" << counters.prunings << ",\"damages\":" << counters.damages
         << ",\"crashes\":" << counters.crashes << ",\"powerCuts\":" << counters.powerCuts
         << ",\"pauses\":" << counters.pauses << ",\"cuts\":" << counters.cuts
         << ",\"flips\":" << counters.flips << ",\"diskFaults\":" << counters.diskFaults

@@ -198,26 +198,37 @@ Status SnapshotReader::loadBlock() {
         failure_ = damaged(footerOffset(facts_.contentBytes), "snapshot content digest");
         return failure_;
     }
-    const uint64_t offset = sizeof(SnapshotHeader) + nextBlock_ * kBlockStride;
-    const uint64_t before = nextBlock_ * kSnapshotBlockBytes;
-    const uint64_t bytes = std::min<uint64_t>(kSnapshotBlockBytes, facts_.contentBytes - before);
-    const std::span<std::byte> block = buffer_.bytes().first(sizeof(SnapshotBlockHeader) + bytes);
-    Result<size_t> read = file_->pread(offset, block);
-    if (!read.isOk()) {
-        failure_ = read.status();
+    Result<std::span<const std::byte>> content = fetchBlock(nextBlock_, buffer_);
+    if (!content.isOk()) {
+        failure_ = content.status();
         return failure_;
     }
-    SnapshotBlockHeader header;
-    std::memcpy(&header, block.data(), sizeof(header));
-    if (read.value() != block.size() || header.index != nextBlock_ || header.bytes != bytes ||
-        header.crc != blockCrc(header, block.data() + sizeof(header))) {
-        failure_ = damaged(offset, "snapshot block " + std::to_string(nextBlock_));
-        return failure_;
-    }
-    rest_ = block.subspan(sizeof(header));
+    rest_ = content.value();
     contentHash_.update(rest_.data(), rest_.size());
     ++nextBlock_;
     return {};
+}
+
+Result<std::span<const std::byte>> SnapshotReader::fetchBlock(uint64_t index, AlignedBuffer& into) {
+    const uint64_t offset = sizeof(SnapshotHeader) + index * kBlockStride;
+    const uint64_t before = index * kSnapshotBlockBytes;
+    const uint64_t bytes = std::min<uint64_t>(kSnapshotBlockBytes, facts_.contentBytes - before);
+    const std::span<std::byte> block = into.bytes().first(sizeof(SnapshotBlockHeader) + bytes);
+    Result<size_t> read = file_->pread(offset, block);
+    if (!read.isOk()) return read.status();
+    SnapshotBlockHeader header;
+    std::memcpy(&header, block.data(), sizeof(header));
+    if (read.value() != block.size() || header.index != index || header.bytes != bytes ||
+        header.crc != blockCrc(header, block.data() + sizeof(header))) {
+        return damaged(offset, "snapshot block " + std::to_string(index));
+    }
+    return std::span<const std::byte>(block.subspan(sizeof(header)));
+}
+
+Result<std::span<const std::byte>> SnapshotReader::block(uint64_t index) {
+    CHECK(index < footer_.blocks);
+    if (single_.size() == 0) single_ = AlignedBuffer(kBlockStride);
+    return fetchBlock(index, single_);
 }
 
 Result<std::span<const std::byte>> SnapshotReader::next() {

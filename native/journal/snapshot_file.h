@@ -124,11 +124,18 @@ public:
     Result<size_t> read(std::span<std::byte> into);
     // The next checked piece without a copy, valid until the next call; empty at the end.
     Result<std::span<const std::byte>> next();
+    // One block's content, checked, by its number; in any order, and of no influence on read() and next().
+    // Valid until the next call of any function here. Requires: index < blocks().
+    Result<std::span<const std::byte>> block(uint64_t index);
+    [[nodiscard]] uint64_t blocks() const { return footer_.blocks; }
+    // Over all content, as the footer says.
+    [[nodiscard]] const Digest128& contentDigest() const { return footer_.contentDigest; }
 
 private:
     SnapshotReader(std::unique_ptr<File> file, std::string name);
     Status check();
     Status loadBlock();
+    Result<std::span<const std::byte>> fetchBlock(uint64_t index, AlignedBuffer& into);
     Status damaged(uint64_t offset, const std::string& what) const;
 
     std::unique_ptr<File> file_;
@@ -136,6 +143,7 @@ private:
     SnapshotFacts facts_;
     SnapshotFooter footer_;
     AlignedBuffer buffer_;
+    AlignedBuffer single_;             // of block(), made when it is first asked for
     std::span<const std::byte> rest_;  // of the current block
     uint64_t nextBlock_ = 0;
     Hash128 contentHash_{kSnapshotChainSeed};

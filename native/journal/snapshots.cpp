@@ -14,11 +14,6 @@ constexpr std::string_view kSuffix = ".snapshot";
 constexpr std::string_view kTemporarySuffix = ".snapshot.tmp";
 constexpr size_t kPositionDigits = 20;
 
-std::string snapshotFileName(uint64_t position) {
-    const std::string digits = std::to_string(position);
-    return std::string(kPositionDigits - digits.size(), '0') + digits + std::string(kSuffix);
-}
-
 std::optional<uint64_t> parseSnapshotFileName(std::string_view name) {
     if (name.size() != kPositionDigits + kSuffix.size() || !name.ends_with(kSuffix)) {
         return std::nullopt;
@@ -55,6 +50,11 @@ bool isDamage(StatusCode code) {
 }
 
 }  // namespace
+
+std::string snapshotFileName(uint64_t position) {
+    const std::string digits = std::to_string(position);
+    return std::string(kPositionDigits - digits.size(), '0') + digits + std::string(kSuffix);
+}
 
 Result<std::vector<SnapshotListing>> listSnapshots(Storage& storage, const std::string& directory) {
     std::vector<SnapshotListing> found;
@@ -110,6 +110,23 @@ Result<std::unique_ptr<SnapshotStore>> SnapshotStore::open(Storage& storage, con
 
 Result<std::vector<SnapshotListing>> SnapshotStore::list() {
     return listSnapshots(storage_, directory_);
+}
+
+Result<std::unique_ptr<SnapshotReader>> SnapshotStore::read(const std::string& name) {
+    return openSnapshot(storage_, directory_, name);
+}
+
+Status SnapshotStore::removeOthers(uint64_t keep) {
+    Result<std::vector<SnapshotListing>> listed = list();
+    if (!listed.isOk()) return listed.status();
+    bool removed = false;
+    for (const SnapshotListing& snapshot : listed.value()) {
+        if (keep != 0 && snapshot.position == keep) continue;
+        VERBEX_RETURN_IF_FAILED(storage_.remove(joinPath(directory_, snapshot.name)));
+        removed = true;
+    }
+    if (removed) return storage_.syncDirectory(directory_);
+    return {};
 }
 
 Result<SnapshotFacts> SnapshotStore::verify(const std::string& name) {

@@ -30,6 +30,8 @@ struct SnapshotListing {
     uint64_t bytes = 0;
 };
 
+[[nodiscard]] std::string snapshotFileName(uint64_t position);
+
 struct LoadedSnapshot {
     std::unique_ptr<SnapshotReader> reader;  // verified whole, placed at the first content byte
     SnapshotFacts facts;
@@ -54,6 +56,10 @@ public:
     // The newest one that verifies. NotFound: none there. SnapshotDamaged: some there, none good;
     // the message names each.
     Result<LoadedSnapshot> loadNewest();
+    // A snapshot's reader; its content is checked as it is read.
+    Result<std::unique_ptr<SnapshotReader>> read(const std::string& name);
+    // Removes every snapshot but that of `keep` (0: all of them), durably.
+    Status removeOthers(uint64_t keep);
     // Reads one whole snapshot and checks all of it.
     Result<SnapshotFacts> verify(const std::string& name);
 

@@ -1,6 +1,9 @@
 #include "node/member_host.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <chrono>
 
@@ -16,6 +19,7 @@ using replication::NodeId;
 namespace {
 
 constexpr uint64_t kStatusEveryNs = 5'000'000;
+constexpr int kSnapshotNiceness = 10;
 
 uint64_t steadyNs() {
     return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -67,6 +71,8 @@ Result<std::unique_ptr<MemberHost>> MemberHost::open(const MemberHostOptions& op
     pthread_setname_np(host->thread_.native_handle(), "vbx-member");
     host->disk_ = std::thread([self] { self->runDisk(); });
     pthread_setname_np(host->disk_.native_handle(), "vbx-disk");
+    host->snapshots_ = std::thread([self] { self->runSnapshots(); });
+    pthread_setname_np(host->snapshots_.native_handle(), "vbx-snapshot");
     return host;
 }
 
@@ -138,6 +144,13 @@ void MemberHost::reportDivergence(const MemberStatus& status) {
 // ---- the disk's thread
 
 void MemberHost::kickDisk(uint64_t nowNs) {
+    if (member_->snapshots().isWanted()) {
+        const std::lock_guard guard(diskMutex_);
+        if (!snapshotWanted_) {
+            snapshotWanted_ = true;
+            snapshotWork_.notify_one();
+        }
+    }
     const bool waits = options_.member.replica.durable || member_->replica().degraded();
     const bool sync =
         member_->log().syncWanted() && (waits || nowNs - syncedAt_ >= options_.syncEveryNs);
@@ -170,6 +183,22 @@ void MemberHost::runDisk() {
         }
         network_->wake();
         lock.lock();
+    }
+}
+
+void MemberHost::runSnapshots() {
+    // A niceness of this thread alone; a refusal costs speed only.
+    (void)setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kSnapshotNiceness);
+    std::unique_lock lock(diskMutex_);
+    while (!stop_.load(std::memory_order_acquire)) {
+        if (!snapshotWanted_) {
+            snapshotWork_.wait(lock);
+            continue;
+        }
+        lock.unlock();
+        member_->snapshots().takeNow();
+        lock.lock();
+        snapshotWanted_ = false;
     }
 }
 
@@ -208,10 +237,13 @@ void MemberHost::stop() {
         const std::lock_guard guard(diskMutex_);
         stop_.store(true, std::memory_order_release);
         diskWork_.notify_one();
+        snapshotWork_.notify_one();
     }
+    if (member_ != nullptr) member_->snapshots().stop();
     network_->wake();
     if (thread_.joinable()) thread_.join();
     if (disk_.joinable()) disk_.join();
+    if (snapshots_.joinable()) snapshots_.join();
     const std::lock_guard guard(mutex_);
     for (Word& word : words_) {
         word.answer.set_value(Status(StatusCode::Closed, "the member is closed"));

@@ -8,7 +8,7 @@
 // Owner: the addon, a benchmark, a test.
 // Thread safety: everything but open() from any thread.
 // Invariants:
-//   1. The member is touched by its own thread only, but for syncNow() and prepareNow().
+//   1. The member is touched by its own thread only, but for syncNow(), prepareNow() and takeNow().
 //   2. After a failed sync the member has failed: it acknowledges nothing more.
 // Requires: storage and control store outlive it.
 #pragma once
@@ -66,6 +66,7 @@ private:
     MemberHost() = default;
     void run();
     void runDisk();
+    void runSnapshots();
     bool round();
     void kickDisk(uint64_t nowNs);
     void answerWords();
@@ -85,6 +86,7 @@ private:
     uint16_t port_ = 0;
     std::thread thread_;
     std::thread disk_;
+    std::thread snapshots_;  // at low priority: executes the log once more, and writes what comes of it
     std::atomic<bool> stop_{false};
     bool stopped_ = false;
 
@@ -100,6 +102,8 @@ private:
     std::mutex diskMutex_;
     std::condition_variable diskWork_;
     bool diskWanted_ = false;
+    std::condition_variable snapshotWork_;  // under diskMutex_
+    bool snapshotWanted_ = false;
     std::atomic<bool> diskFailed_{false};
     Status diskFailure_;
     uint64_t syncedAt_ = 0;

@@ -6,6 +6,7 @@
 
 #include "journal/snapshots.h"
 #include "node/data_directory.h"
+#include "replication/member_state.h"
 #include "wire/command_codec.h"
 
 namespace verbex::node {
@@ -118,10 +119,17 @@ Result<std::unique_ptr<Core>> loadSnapshot(journal::Storage& storage, const std:
                                            journal::SnapshotFacts& facts,
                                            const CoreShards& shards) {
     const std::string path = journal::joinPath(snapshotDirectory(data), name);
-    Result<std::unique_ptr<journal::File>> file = storage.open(path, journal::FileMode::Read);
-    if (!file.isOk()) return file.status();
-    Result<std::unique_ptr<journal::SnapshotReader>> reader =
-        journal::SnapshotReader::open(file.take(), name);
+    const auto open = [&]() -> Result<std::unique_ptr<journal::SnapshotReader>> {
+        Result<std::unique_ptr<journal::File>> file = storage.open(path, journal::FileMode::Read);
+        if (!file.isOk()) return file.status();
+        return journal::SnapshotReader::open(file.take(), name);
+    };
+    Result<std::unique_ptr<journal::SnapshotReader>> reader = open();
+    if (!reader.isOk()) return reader.status();
+    // A member of a cluster keeps more than the state of its core, ahead of it.
+    Result<bool> isMembers = replication::passMemberHead(*reader.value());
+    if (!isMembers.isOk()) return isMembers.status();
+    if (!isMembers.value()) reader = open();
     if (!reader.isOk()) return reader.status();
     facts = reader.value()->facts();
     SnapshotSource source(*reader.value());
@@ -197,17 +205,21 @@ RecoveredState recoverState(journal::Storage& storage, const journal::DirectoryL
     options.journalId = journalId;
     options.minimumPosition = std::min(snapshot.newestListed, upTo);
     if (snapshot.facts.position != 0) {
-        // One position earlier, so that the record under the snapshot comes by and can be compared.
-        options.fromPosition = snapshot.facts.position;
-        if (!options.journalId.has_value()) options.journalId = snapshot.facts.journalId;
-        if (!(snapshot.facts.journalId == *options.journalId)) {
+        // One position earlier, so that the record under the snapshot comes by and can be compared. A snapshot
+        // that a member has of another one names no journal: its own begins behind it, or goes over it later.
+        const bool isAnothers = snapshot.facts.journalId == journal::JournalId{};
+        options.fromPosition = snapshot.facts.position + (isAnothers ? 1 : 0);
+        if (!isAnothers && !options.journalId.has_value()) {
+            options.journalId = snapshot.facts.journalId;
+        }
+        if (!isAnothers && !(snapshot.facts.journalId == *options.journalId)) {
             result.failure = Status(StatusCode::SnapshotDamaged,
                                     "the snapshot at position " +
                                         std::to_string(snapshot.facts.position) +
                                         " belongs to another journal");
             return result;
         }
-        replay.expect(snapshot.facts.position, snapshot.facts.journalDigest);
+        if (!isAnothers) replay.expect(snapshot.facts.position, snapshot.facts.journalDigest);
     }
     const journal::RecordSink sink = [&replay](const journal::RecordView& record) {
         return replay.take(record);

@@ -26,7 +26,7 @@ void ClientPort::onFrame(NodeId client, std::span<const std::byte> frame) {
             if (SubscribeFrame head; readFrame(frame, head)) subscribe(client, head);
             break;
         default:
-            refuse(client, Answered::Malformed, 0);
+            (void)refuse(client, Answered::Malformed, 0);
             wires_.close(client);
             break;
     }
@@ -60,7 +60,7 @@ void ClientPort::submit(NodeId client, const SubmitFrame& frame,
 
 void ClientPort::subscribe(NodeId client, const SubscribeFrame& frame) {
     if (!subscribers_.contains(client) && subscribers_.size() >= options_.clientsMax) {
-        refuse(client, Answered::Busy, frame.from);
+        (void)refuse(client, Answered::Busy, frame.from);
         return;
     }
     Subscriber subscriber;
@@ -73,14 +73,14 @@ void ClientPort::subscribe(NodeId client, const SubscribeFrame& frame) {
     subscribers_[client] = subscriber;
 }
 
-void ClientPort::refuse(NodeId client, Answered why, Position resume) {
+bool ClientPort::refuse(NodeId client, Answered why, Position resume) {
     RefusedFrame frame;
     frame.header.from = replica_.facts().id;
     frame.header.epoch = replica_.facts().promised;
     frame.resume = resume;
     frame.why = why;
     frame.leader = replica_.leader();
-    (void)wires_.send(client, buffer_.make(frame));
+    return wires_.send(client, buffer_.make(frame));
 }
 
 bool ClientPort::step() {
@@ -100,7 +100,7 @@ bool ClientPort::isIdle() const {
 }
 
 void ClientPort::endAll(Answered why) {
-    for (const auto& [client, subscriber] : subscribers_) refuse(client, why, subscriber.next);
+    for (const auto& [client, subscriber] : subscribers_) (void)refuse(client, why, subscriber.next);
     subscribers_.clear();
 }
 
@@ -117,7 +117,8 @@ bool ClientPort::serve(NodeId client, Subscriber& subscriber, bool& ended) {
         if (subscriber.entries) {
             if (!sendEntry(client, subscriber, batch, ended)) break;
         } else if (batch == nullptr) {
-            refuse(client, Answered::PositionLost, outputs_.oldest());
+            // Whoever has no room for this word now hears it later: it would wait for ever.
+            if (!refuse(client, Answered::PositionLost, outputs_.oldest())) break;
             ended = true;
         } else if (!sendEvents(client, subscriber, *batch)) {
             break;
@@ -187,9 +188,8 @@ bool ClientPort::sendEntry(NodeId client, Subscriber& subscriber, const OutputBa
     LogEntry entry;
     const Position first = batch != nullptr ? batch->entry.first : subscriber.next;
     if (!log_.read(first, entry).isOk()) {
-        refuse(client, Answered::PositionLost, outputs_.oldest());
-        ended = true;
-        return true;
+        ended = refuse(client, Answered::PositionLost, std::max(log_.first(), subscriber.next));
+        return ended;
     }
     EntriesFrame frame;
     frame.header.from = replica_.facts().id;

@@ -56,7 +56,7 @@ private:
     };
     void submit(NodeId client, const SubmitFrame& frame, std::span<const std::byte> payload);
     void subscribe(NodeId client, const SubscribeFrame& frame);
-    void refuse(NodeId client, Answered why, Position resume);
+    bool refuse(NodeId client, Answered why, Position resume);
     bool serve(NodeId client, Subscriber& subscriber, bool& ended);
     bool sendEvents(NodeId client, Subscriber& subscriber, const OutputBatch& batch);
     bool sendGreeting(NodeId client, const Subscriber& subscriber);

@@ -10,6 +10,13 @@ namespace verbex::replication {
 Executor::Executor(const ExecutorOptions& options, Outputs& outputs)
     : options_(options), outputs_(&outputs), core_(std::make_unique<Core>(options.limits)) {}
 
+Executor::Executor(const ExecutorOptions& options, Outputs& outputs, const ExecutorMark& mark,
+                   std::unique_ptr<Core> core)
+    : options_(options), outputs_(&outputs), core_(std::move(core)), chain_(mark.result),
+      position_(mark.position), scrubbedAt_(mark.scrubbedAt), scrubs_(mark.scrubs) {
+    CHECK(core_->position() == position_);
+}
+
 void Executor::execute(const LogEntry& entry) {
     CHECK(entry.header.first == position_ + 1);
     outputs_->beginBatch(entry.header);

@@ -28,9 +28,23 @@ struct ExecutorOptions {
     Mutant mutant = Mutant::None;
 };
 
+// All that an executor knows beside the state of its core.
+struct ExecutorMark {
+    Position position = 0;
+    Digest128 result = EventDigest().value();
+    uint64_t scrubbedAt = 0;
+    uint64_t scrubs = 0;
+};
+
 class Executor {
 public:
     Executor(const ExecutorOptions& options, Outputs& outputs);
+    // Goes on where another one was: `core` is at mark.position.
+    Executor(const ExecutorOptions& options, Outputs& outputs, const ExecutorMark& mark,
+             std::unique_ptr<Core> core);
+    [[nodiscard]] ExecutorMark mark() const {
+        return {position_, chain_.value(), scrubbedAt_, scrubs_};
+    }
     // Where events go from now on: nowhere that lasts, while a state is rebuilt.
     void into(Outputs& outputs) { outputs_ = &outputs; }
 

@@ -31,6 +31,7 @@ void Replica::onAppend(MemberId from, const AppendFrame& frame,
     heardLeader_ = from;
     heardAt_ = now_.steadyNs;
     if (frame.revision > revision_) readWanted_ = true;
+    if (frame.commit != 0 && ledSince_ == 0) ledSince_ = now_.steadyNs;
     if ((frame.header.flags & kAppendYield) != 0 && frame.header.reserved == facts_.id) {
         heardAt_ = 0;
     }
@@ -99,6 +100,7 @@ void Replica::follow(const AppendFrame& frame) {
     ack.last = with_.log.last();
     (void)sendTo(heardLeader_, ack);
     diverged_ = Evicted{facts_.id, frame.released, frame.releasedHash, own};
+    (void)with_.distrust();  // where the disk does not take it, the record will say so
     halt("its result at position " + std::to_string(frame.released) + " is " + own.hex() +
          ", the cluster's is " + frame.releasedHash.hex());
 }
@@ -183,6 +185,10 @@ void Replica::onFetch(MemberId from, const FetchFrame& frame) {
     if (frame.header.epoch != facts_.promised) return;
     // As much as the way takes; the candidate asks again from where it got to.
     Position at = frame.from;
+    if (at < with_.log.first()) {
+        offer(from, at, kOfferFetched);
+        return;
+    }
     uint64_t bytes = 0;
     LogEntry entry;
     while (at <= with_.log.last() && bytes < options_.sendAheadBytes &&

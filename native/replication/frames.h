@@ -36,6 +36,9 @@ enum class FrameKind : uint8_t {
     Truncate = 5,  // leader or candidate → member
     Fetch = 6,     // candidate → the member with the longest log
     Entry = 7,     // its answer
+    Offer = 8,     // leader or candidate → a member whose log ends before the sender's begins; answers Fetch too
+    Want = 9,      // its answer: parts of the snapshot
+    Part = 10,     // its answer
     Submit = 16,     // client → leader: commands
     Submitted = 17,  // its answer
     Subscribe = 18,  // client → member: from a position on
@@ -141,6 +144,40 @@ struct EntryFrame {  // payload: the entry's
     EntryHeader entry;
 };
 static_assert(sizeof(EntryFrame) == 56);
+
+// Answers a candidate's Fetch of what the sender's log does not keep.
+inline constexpr uint8_t kOfferFetched = 1;
+struct OfferFrame {  // payload: ends × EpochEnd, rising, up to the position
+    static constexpr FrameKind kKind = FrameKind::Offer;
+    FrameHeader header;
+    Position position = 0;        // of the snapshot
+    Epoch positionEpoch = 0;      // of the entry that ends there
+    uint64_t contentBytes = 0;
+    Digest128 contentDigest;
+    Digest128 stateHash;          // of the core
+    Digest128 hash;               // the result there
+    uint32_t ends = 0;
+    uint32_t reserved = 0;
+};
+static_assert(sizeof(OfferFrame) == 96);
+
+struct WantFrame {
+    static constexpr FrameKind kKind = FrameKind::Want;
+    FrameHeader header;
+    Position position = 0;
+    uint64_t offset = 0;          // of the content; all before it is here
+};
+static_assert(sizeof(WantFrame) == 32);
+
+struct PartFrame {  // payload: bytes of the content
+    static constexpr FrameKind kKind = FrameKind::Part;
+    FrameHeader header;
+    Position position = 0;
+    uint64_t offset = 0;
+    uint32_t bytes = 0;
+    uint32_t crc = 0;             // of the payload
+};
+static_assert(sizeof(PartFrame) == 40);
 
 // A bridge's: the payload is an EntryHeader and the entry's payload, or nothing, to hear what is next.
 inline constexpr uint8_t kSubmitEntry = 1;

@@ -178,7 +178,11 @@ bool Replica::stream() {
         if (place.id == facts_.id) continue;
         if (role_ != Role::Leader && !gathered_.contains(place.id)) continue;
         Progress& peer = progress_[place.id];
-        sent |= streamTo(place.id, peer);
+        if (peer.answered && peer.next < with_.log.first()) {
+            offer(place.id, peer.next, 0);
+        } else {
+            sent |= streamTo(place.id, peer);
+        }
         if (now_.steadyNs - peer.heartbeatAt >= options_.heartbeatNs) heartbeat(place.id, peer);
     }
     return sent;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "journal/segment.h"
+
 namespace verbex::replication {
 
 namespace {
@@ -19,15 +21,25 @@ struct Member::Parts {
     Parts(const MemberOptions& theOptions, journal::Storage& theStorage)
         : options(theOptions), storage(theStorage), outputs(theOptions.outputEvents) {}
 
-    // Executes the log again, from its beginning. Events that are kept are not written again.
-    Status rebuild() {
+    // Executes the log again, from the newest snapshot or its beginning. Events that are kept are not written
+    // again.
+    Status rebuild(bool trusted) {
         outputs.truncate(outputs.released());
-        executor = std::make_unique<Executor>(options.replica.executor, outputs);
+        Position from = 0;
+        {
+            const std::unique_lock lock = snapshots->pause();
+            Result<MemberState> state =
+                snapshots->load(trusted ? std::min(outputs.released(), log->last()) : 0, outputs,
+                                refusedSnapshots);
+            if (!state.isOk()) return state.status();
+            from = state.value().position();
+            executor = std::move(state.value().executor);
+        }
         const Position kept = std::max(outputs.last(), outputs.released());
         Outputs nowhere(0);
         nowhere.recovering(true);
-        if (kept != 0) executor->into(nowhere);
-        Status status = log->readRange(1, log->last(), [&](const LogEntry& entry) {
+        if (kept > from) executor->into(nowhere);
+        Status status = log->readRange(from + 1, log->last(), [&](const LogEntry& entry) {
             if (entry.header.first > kept) executor->into(outputs);
             executor->execute(entry);
             return Status();
@@ -36,12 +48,96 @@ struct Member::Parts {
         return status;
     }
 
+    // What was computed here is given up: the whole log again, or nothing where that is not kept.
+    Status startOver(bool& emptied) {
+        {
+            const std::unique_lock lock = snapshots->pause();
+            VERBEX_RETURN_IF_FAILED(snapshots->forgetAll());
+        }
+        if (log->first() == 1) {
+            VERBEX_RETURN_IF_FAILED(rebuild(false));
+        } else {
+            const std::unique_lock lock = snapshots->pause();
+            VERBEX_RETURN_IF_FAILED(log->restart(0, {}));
+            executor = std::make_unique<Executor>(options.replica.executor, outputs);
+            outputs.restart(0);
+            emptied = true;
+        }
+        return snapshots->trust();
+    }
+
+    // Snapshots, then the log behind the newest sound one.
+    Status recover() {
+        SnapshotSettings settings;
+        settings.options = options.snapshots;
+        settings.data = options.data;
+        settings.executor = options.replica.executor;
+        settings.shares = static_cast<uint32_t>(std::max<size_t>(1, options.replica.members.size()));
+        for (const MemberPlace& place : options.replica.members) {
+            if (place.id == options.id) break;
+            settings.share++;
+        }
+        Result<std::unique_ptr<MemberSnapshots>> opened =
+            MemberSnapshots::open(storage, *lock, settings);
+        if (!opened.isOk()) return opened.status();
+        snapshots = opened.take();
+        MemberLogOptions logOptions;
+        logOptions.directory = journal::joinPath(options.data, "journal");
+        logOptions.segmentBytes = options.segmentBytes;
+        logOptions.tailBytes = options.tailBytes;
+        logOptions.journalId = options.journalId;
+        Result<Position> begins = firstKept(logOptions.directory);
+        if (!begins.isOk()) return begins.status();
+        const bool distrusted = snapshots->isDistrusted();
+        Result<MemberState> loaded = snapshots->load(
+            distrusted && begins.value() == 1 ? 0 : UINT64_MAX, outputs, refusedSnapshots);
+        if (!loaded.isOk()) return loaded.status();
+        MemberState state = loaded.take();
+        if (distrusted && begins.value() > state.position() + 1) {
+            // It had begun to start over.
+            VERBEX_RETURN_IF_FAILED(removeJournal(storage, logOptions.directory));
+            VERBEX_RETURN_IF_FAILED(snapshots->forgetAll());
+        }
+        Result<Position> newest = snapshots->newestListed();
+        if (!newest.isOk()) return newest.status();
+        logOptions.start.position = state.position();
+        logOptions.start.ends = state.ends;
+        logOptions.start.recordDigest = state.facts.journalDigest;
+        logOptions.start.minimum = snapshots->isInstalling() ? 0 : newest.value();
+        executor = std::move(state.executor);
+        outputs.release(executor->position());
+        outputs.recovering(true);
+        Result<std::unique_ptr<MemberLog>> openedLog =
+            MemberLog::open(storage, *lock, logOptions, [this](const LogEntry& entry) {
+                executor->execute(entry);
+                return Status();
+            });
+        if (!openedLog.isOk()) {
+            std::string damaged;
+            for (const std::string& each : refusedSnapshots) damaged += "; " + each;
+            return Status(openedLog.status().code(), openedLog.status().message() + damaged);
+        }
+        log = openedLog.take();
+        snapshots->attach(*log);
+        outputs.recovering(false);
+        return snapshots->isInstalling() ? snapshots->installed() : Status();
+    }
+
+    Result<Position> firstKept(const std::string& directory) {
+        Result<std::vector<journal::SegmentName>> segments = journal::listSegments(storage, directory);
+        if (!segments.isOk()) return segments.status();
+        return segments.value().empty() ? Position{1} : segments.value().front().firstPosition;
+    }
+
     const MemberOptions options;
     journal::Storage& storage;
     std::unique_ptr<journal::DirectoryLock> lock;
     Outputs outputs;
     std::unique_ptr<Executor> executor;
+    std::unique_ptr<MemberSnapshots> snapshots;
+    std::vector<std::string> refusedSnapshots;
     std::unique_ptr<MemberLog> log;
+    std::unique_ptr<SnapshotTransfer> transfer;
     std::unique_ptr<Replica> replica;
     std::unique_ptr<ClientPort> port;
     bool ended = false;  // subscribers have been told that this member halts
@@ -88,37 +184,37 @@ Result<std::unique_ptr<Member>> Member::open(const MemberOptions& given, journal
         // memory mode goes on with what it has, as its mode says.
         const bool vouched = vouches(facts, boot) || options.replica.members.size() == 1 ||
                              options.replica.mutant == Mutant::VouchAfterRestart;
-        if (!vouched && facts.incarnation != 0) facts.incarnation++;
+        // One that has computed something else may be about to give its log up.
+        Result<std::optional<DurableNote>> distrusted =
+            readNote(storage, options.data, kDistrustedNote);
+        if (!distrusted.isOk()) return distrusted.status();
+        const bool another = !vouched || distrusted.value().has_value();
+        if (another && facts.incarnation != 0) facts.incarnation++;
         facts.durable = options.replica.durable && (facts.durable || facts.closed || !vouched);
     }
     facts.boot = boot;
     facts.closed = false;
     VERBEX_RETURN_IF_FAILED(storeMemberFacts(storage, options.data, facts));
 
-    parts->executor = std::make_unique<Executor>(options.replica.executor, parts->outputs);
-    parts->outputs.recovering(true);
-    MemberLogOptions log;
-    log.directory = journal::joinPath(options.data, "journal");
-    log.segmentBytes = options.segmentBytes;
-    log.tailBytes = options.tailBytes;
-    log.journalId = options.journalId;
-    Result<std::unique_ptr<MemberLog>> opened =
-        MemberLog::open(storage, *parts->lock, log, [&parts](const LogEntry& entry) {
-            parts->executor->execute(entry);
-            return Status();
-        });
-    if (!opened.isOk()) return opened.status();
-    parts->log = opened.take();
-    parts->outputs.recovering(false);
+    VERBEX_RETURN_IF_FAILED(parts->recover());
+    parts->transfer = std::make_unique<SnapshotTransfer>(*parts->snapshots);
 
     Parts& all = *parts;
-    Replica::Surroundings with{*all.log, all.outputs, all.executor, wires, control, nullptr, nullptr};
+    Replica::Surroundings with{*all.log, all.outputs,   all.executor, wires,  control,
+                               nullptr,  nullptr,       *all.transfer, nullptr, nullptr};
     with.store = [&all](const MemberFacts& changed) {
         return storeMemberFacts(all.storage, all.options.data, changed).isOk();
     };
     with.rebuild = [&all] {
-        const Status status = all.rebuild();
+        const Status status = all.rebuild(true);
         if (!status.isOk()) all.replica->fail(status.within("executing the log again"));
+        all.ended = false;
+        return status.isOk();
+    };
+    with.distrust = [&all] { return all.snapshots->distrust().isOk(); };
+    with.startOver = [&all](bool& emptied) {
+        const Status status = all.startOver(emptied);
+        if (!status.isOk()) all.replica->fail(status.within("starting over"));
         all.ended = false;
         return status.isOk();
     };
@@ -146,6 +242,7 @@ bool Member::step(Moment now) {
         parts_->ended = true;
         return done;
     }
+    if (!failed()) parts_->snapshots->consider(parts_->outputs, *parts_->executor);
     return parts_->port->step() || done;
 }
 
@@ -174,6 +271,8 @@ MemberLog& Member::log() { return *parts_->log; }
 Outputs& Member::outputs() { return parts_->outputs; }
 Executor& Member::executor() { return *parts_->executor; }
 Replica& Member::replica() { return *parts_->replica; }
+const SnapshotTransfer& Member::transfer() const { return *parts_->transfer; }
+MemberSnapshots& Member::snapshots() { return *parts_->snapshots; }
 
 MemberStatus Member::status() const {
     const Replica& replica = *parts_->replica;
@@ -198,6 +297,12 @@ MemberStatus Member::status() const {
     status.truncations = replica.counters().truncations;
     status.scrubs = parts_->executor->scrubs();
     status.clients = parts_->port->clients();
+    status.first = parts_->log->first();
+    status.snapshot = parts_->snapshots->newest();
+    status.snapshots = parts_->snapshots->taken();
+    status.installs = parts_->transfer->installs();
+    status.snapshotTrouble = parts_->snapshots->trouble();
+    status.refusedSnapshots = parts_->refusedSnapshots;
     for (const auto& [id, peer] : replica.progress()) {
         status.peers.push_back({id, peer.heardAt != 0, peer.acknowledged, peer.matched});
     }

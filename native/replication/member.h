@@ -2,8 +2,8 @@
 //
 // Purpose: opens (recovers) a data directory and brings log, core, protocol and clients' port together.
 // Owner: the surroundings: a thread in production (node/member_host.h), a simulated node there.
-// Thread safety: none but where said: one thread calls everything, except log().syncNow() and
-// log().prepareNow(), which another may.
+// Thread safety: none but where said: one thread calls everything, except log().syncNow(),
+// log().prepareNow() and snapshots().takeNow(), which others may.
 // Invariants: README, "What may never happen".
 //   1. Nothing in here reads a clock, a random number or a file but through what it was given.
 //   2. After failed() the member acknowledges, answers and releases nothing any more.
@@ -25,6 +25,7 @@
 #include "replication/executor.h"
 #include "replication/member_facts.h"
 #include "replication/member_log.h"
+#include "replication/member_snapshots.h"
 #include "replication/mutants.h"
 #include "replication/outputs.h"
 #include "replication/replica.h"
@@ -45,6 +46,7 @@ struct MemberOptions {
     uint32_t outputEvents = 1u << 18;   // released events that are kept for who resumes
     uint64_t tailBytes = 64u << 20;     // of the log's end that are kept in memory
     ClientPortOptions clients;
+    SnapshotOptions snapshots;
     journal::JournalId journalId;       // of a new journal; the surroundings draw it
 };
 
@@ -69,6 +71,12 @@ struct MemberStatus {
     uint64_t truncations = 0;
     uint64_t scrubs = 0;
     uint32_t clients = 0;
+    Position first = 1;              // that the log still has
+    Position snapshot = 0;           // the newest one; 0: there is none
+    uint64_t snapshots = 0;          // taken since the start
+    uint64_t installs = 0;           // snapshots of others that took the log's place
+    std::string snapshotTrouble;     // why the last one came to nothing; empty: it did not
+    std::vector<std::string> refusedSnapshots;  // that were damaged when the member started
     struct Peer {
         MemberId id = 0;
         bool heard = false;
@@ -121,6 +129,8 @@ public:
     [[nodiscard]] Outputs& outputs();
     [[nodiscard]] Executor& executor();
     [[nodiscard]] Replica& replica();
+    [[nodiscard]] MemberSnapshots& snapshots();
+    [[nodiscard]] const SnapshotTransfer& transfer() const;
 
 private:
     struct Parts;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/crc32c.h"
-#include "journal/recovery.h"
 #include "journal/truncation.h"
 
 namespace verbex::replication {
@@ -12,6 +11,8 @@ namespace {
 
 // How far a reader from disk reads ahead: at least one entry of the largest size.
 constexpr Position kReadAhead = kBatchBytesMax / 64 * 2;
+
+}  // namespace
 
 LogEntry entryOf(const journal::RecordView& record) {
     LogEntry entry;
@@ -23,8 +24,6 @@ LogEntry entryOf(const journal::RecordView& record) {
     entry.payload = record.payload;
     return entry;
 }
-
-}  // namespace
 
 MemberLog::MemberLog(journal::Storage& storage, const journal::DirectoryLock& lock,
                      const MemberLogOptions& options)
@@ -47,36 +46,6 @@ Result<std::unique_ptr<MemberLog>> MemberLog::open(journal::Storage& storage,
     if (Status made = storage.createDirectory(options.directory); !made.isOk()) return made;
     if (Status status = log->recover(sink); !status.isOk()) return status;
     return log;
-}
-
-Status MemberLog::recover(const EntrySink& sink) {
-    journal::RecoveryOptions recovery;
-    recovery.fromPosition = 1;
-    journal::RecoveryReport report = journal::recoverJournal(
-        storage_, lock_, options_.directory, recovery,
-        [&](const journal::RecordView& record) -> Status {
-            if (!sink) return {};
-            const LogEntry entry = entryOf(record);
-            note(entry.header);
-            remember(entry.header, entry.payload);
-            return sink(entry);
-        });
-    if (!report.status.isOk()) return Status(report.status.code(), report.toString());
-    journal::WriterOptions writer;
-    writer.durability = journal::Durability::Async;  // made durable by syncNow()
-    writer.segmentBytes = options_.segmentBytes;
-    writer.journalId = options_.journalId;
-    Result<std::unique_ptr<journal::JournalWriter>> opened = journal::JournalWriter::open(
-        storage_, lock_, options_.directory, report.end, writer);
-    if (!opened.isOk()) return opened.status();
-    {
-        const std::lock_guard guard(writerMutex_);
-        writer_ = opened.take();
-    }
-    CHECK(writer_->nextPosition() == last_ + 1);
-    written_.store(last_, std::memory_order_release);
-    durable_.store(last_, std::memory_order_release);
-    return {};
 }
 
 std::shared_ptr<journal::JournalWriter> MemberLog::writer() const {
@@ -215,7 +184,7 @@ Status MemberLog::read(Position first, LogEntry& entry) {
     if (findIn(tail_) || findIn(read_)) return {};
     const Status missing(StatusCode::NotFound,
                          "no entry begins at position " + std::to_string(first));
-    if (first == 0 || first > written()) return missing;
+    if (first < this->first() || first > written()) return missing;
     read_.clear();
     if (reader_ == nullptr || reader_->nextPosition() != first) {
         Result<std::unique_ptr<journal::JournalReader>> opened =

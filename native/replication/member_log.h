@@ -35,8 +35,21 @@ struct LogEntry {
     std::span<const std::byte> payload;
 };
 
+// What a snapshot says about the log that it stands for; position 0: there is none, the log begins at 1.
+struct LogStart {
+    Position position = 0;
+    std::vector<EpochEnd> ends;   // of the epochs up to there
+    Digest128 recordDigest;       // of the journal's record that ends there; zero: another member's
+    Position minimum = 0;         // the journal is known to have reached so far
+};
+
+[[nodiscard]] LogEntry entryOf(const journal::RecordView& record);
+// All segments go, durably. Requires: no log is open there.
+Status removeJournal(journal::Storage& storage, const std::string& directory);
+
 struct MemberLogOptions {
     std::string directory;      // of the journal
+    LogStart start;
     uint64_t segmentBytes = journal::kSegmentBytesDefault;
     uint64_t tailBytes = 64u << 20;
     journal::JournalId journalId;  // of a new one
@@ -46,7 +59,7 @@ class MemberLog {
 public:
     using EntrySink = std::function<Status(const LogEntry&)>;
 
-    // Verifies the journal and hands out every entry. `lock`: of the data directory.
+    // Verifies the journal and hands out every entry behind options.start. `lock`: of the data directory.
     static Result<std::unique_ptr<MemberLog>> open(journal::Storage& storage,
                                                    const journal::DirectoryLock& lock,
                                                    const MemberLogOptions& options,
@@ -58,7 +71,10 @@ public:
     // ---- the end
     [[nodiscard]] Position last() const { return last_; }
     [[nodiscard]] Epoch lastEpoch() const { return ends_.empty() ? 0 : ends_.back().epoch; }
+    // Of every epoch since the cluster began, also where the entries are not kept any more.
     [[nodiscard]] const std::vector<EpochEnd>& ends() const { return ends_; }
+    // The first position that is kept. Any thread.
+    [[nodiscard]] Position first() const { return first_.load(std::memory_order_acquire); }
     // The epoch of the entry that holds this position; 0 where there is none.
     [[nodiscard]] Epoch epochAt(Position position) const;
     // The last position that this log has in common with one that ends its epochs so.
@@ -81,6 +97,14 @@ public:
     // Durable, with the closing record.
     Status close();
 
+    // ---- its beginning: member_log_start.cpp
+    // Drops everything, durably: the log is empty, and begins behind `position`. A crash in the midst of it leaves
+    // some of the old log: whoever calls this has noted that nothing of it counts.
+    Status restart(Position position, std::vector<EpochEnd> ends);
+    // Removes whole segments of entries before `position`, as long as the others have `historyBytes` together. Any
+    // thread, also beside the owner's work.
+    Status prune(Position position, uint64_t historyBytes);
+
     // ---- reading
     // The entry that begins at `first`, from memory or disk; NotFound where there is none such. The payload
     // is valid until the next call of any function here.
@@ -92,6 +116,7 @@ private:
     MemberLog(journal::Storage& storage, const journal::DirectoryLock& lock,
               const MemberLogOptions& options);
     Status recover(const EntrySink& sink);
+    Status openWriter(const journal::JournalEnd& end);
     void remember(const EntryHeader& header, std::span<const std::byte> payload);
     void note(const EntryHeader& header);
     [[nodiscard]] std::shared_ptr<journal::JournalWriter> writer() const;
@@ -114,6 +139,7 @@ private:
     mutable std::mutex writerMutex_;  // the pointer, not what it points to
     std::shared_ptr<journal::JournalWriter> writer_;
     std::mutex syncMutex_;  // held over a sync: truncate() waits for it
+    std::atomic<Position> first_{1};
     std::atomic<Position> written_{0};
     std::atomic<Position> durable_{0};
 };

@@ -24,7 +24,12 @@ enum class Mutant : uint8_t {
     TruncateStale = 15,        // a cut is done whenever its place fits, however late the word comes
     ChangeByCommitOnly = 16,   // a change of the sync set does not look at what was taken over
     AlignTooEarly = 17,        // a candidate has others cut by its own log before it has the adopted one
+    SnapshotUncommitted = 18,  // a snapshot is taken of whatever is in the log, committed or not
+    SnapshotForgetsEnds = 19,  // a snapshot keeps the last epoch's end only
+    SnapshotForgetsResult = 20,  // a snapshot does not keep the result and what was last scrubbed
+    PruneEarly = 21,           // the log is pruned before the snapshot that stands for it is durable
+    InstallUnasked = 22,       // a snapshot is taken from anybody, and whatever is in the log already
 };
-inline constexpr uint8_t kMutantMax = 17;
+inline constexpr uint8_t kMutantMax = 22;
 
 }  // namespace verbex::replication

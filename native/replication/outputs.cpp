@@ -113,6 +113,13 @@ void Outputs::truncate(Position to) {
     }
 }
 
+void Outputs::restart(Position released) {
+    batches_.clear();
+    events_ = releasedEvents_ = 0;
+    released_ = released;
+    trim();
+}
+
 // ---- reading
 
 size_t Outputs::indexOf(Position position) const {

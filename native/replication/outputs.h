@@ -65,6 +65,8 @@ public:
     [[nodiscard]] const Digest128* hashAt(Position position) const;
     // Drops what lies behind; never what was released.
     void truncate(Position to);
+    // Drops everything: what comes next follows on `released`, up to which all was released elsewhere.
+    void restart(Position released);
 
     // ---- readers
     // The released batch that holds `position`; null where it is not released or not kept any more.

@@ -11,6 +11,8 @@ namespace {
 
 // A member that takes no part looks now and then whether it may again.
 constexpr uint64_t kHaltedReadNs = 300'000'000;
+// A leader gives entries to whoever has none at once, or never.
+constexpr uint64_t kOverlookedNs = 1'000'000'000;
 
 }  // namespace
 
@@ -21,6 +23,9 @@ Replica::Replica(const ReplicaOptions& options, const MemberFacts& facts, Surrou
     heardAt_ = now.steadyNs;
     nonce_ = now.wallNs;
     term_ = 0;
+    // A snapshot is of what was released.
+    commit_ = with_.outputs.released();
+    wasEvicted_ = with_.snapshots.isDistrusted();
 }
 
 // ---- driven from outside
@@ -50,6 +55,15 @@ void Replica::onFrame(MemberId from, std::span<const std::byte> frame, Moment no
             break;
         case FrameKind::Entry:
             if (EntryFrame head; readHead(frame, head, payload)) onEntry(from, head, payload);
+            break;
+        case FrameKind::Offer:
+            if (OfferFrame head; readHead(frame, head, payload)) onOffer(from, head, payload);
+            break;
+        case FrameKind::Want:
+            if (WantFrame head; readFrame(frame, head)) onWant(from, head);
+            break;
+        case FrameKind::Part:
+            if (PartFrame head; readHead(frame, head, payload)) onPart(from, head, payload);
             break;
         default:
             break;  // not a member's: whoever sent it is not one of this release
@@ -85,6 +99,8 @@ bool Replica::step(Moment now) {
             fail(status);
             return true;
         }
+        askForParts();
+        beBornAgain();
         if (role_ == Role::Follower || role_ == Role::Fencing) acknowledge();
         if (sends()) done |= serve();
     }
@@ -220,6 +236,15 @@ void Replica::beBorn() {
     facts_ = born;
 }
 
+// Where a directory was replaced before the first leader, that leader may have heard of a later incarnation than
+// the first, which the new directory has: it passes this member over. One that has nothing may always be another.
+void Replica::beBornAgain() {
+    if (role_ != Role::Follower || facts_.incarnation != 1 || with_.log.last() != 0) return;
+    if (ledSince_ == 0 || now_.steadyNs - ledSince_ < kOverlookedNs) return;
+    beBorn();
+    if (heardLeader_ != 0) sendState(heardLeader_, 0);
+}
+
 void Replica::learn(const Configuration& configuration, uint64_t revision) {
     for (const Evicted& each : known_.evicted) {
         // Readmitted: what it said before it was evicted is forgotten.
@@ -235,30 +260,37 @@ void Replica::learn(const Configuration& configuration, uint64_t revision) {
     known_ = configuration;
     revision_ = revision;
     changing_.reset();
-    // A first life that the cluster has begun without and that holds nothing: of this member the others may know a
-    // later one, from before its directory was replaced, and would not listen to this one for ever.
-    const bool isForgotten =
-        facts_.incarnation == 1 && known_.epoch != 0 && !isSync() && with_.log.last() == 0;
-    if (facts_.incarnation == 0 || isForgotten) beBorn();
+    if (facts_.incarnation == 0) beBorn();
     if (role_ == Role::Halted) {
-        // Evicted, and readmitted by an operator's word: the state is made anew from the log.
+        // Evicted, and readmitted by an operator's word: the state is made anew from what others say.
         if (failure_.isOk() && wasEvicted_ && known_.evictedMember(facts_.id) == nullptr) {
             wasEvicted_ = false;
             diverged_.reset();
-            if (!with_.rebuild()) return;
+            if (!startOver()) return;
             halted_.clear();
             role_ = Role::Follower;
             heardAt_ = now_.steadyNs;
             ackSent_ = 0;
         } else if (known_.evictedMember(facts_.id) != nullptr) {
             wasEvicted_ = true;
+            (void)with_.distrust();
         }
         return;
     }
     if (known_.evictedMember(facts_.id) != nullptr) {
         wasEvicted_ = true;
+        if (!with_.distrust()) {
+            fail(Status(StatusCode::IoError, "that its results are wrong could not be noted"));
+            return;
+        }
         halt("evicted: see the record of the control store");
         return;
+    }
+    if (wasEvicted_) {
+        // Readmitted while it was away.
+        wasEvicted_ = false;
+        if (role_ != Role::Follower) stepDown();
+        if (!startOver()) return;
     }
     if (known_.site == Site::Fenced && known_.reservedEpoch > facts_.promised) (void)promise(known_.reservedEpoch);
     if (role_ == Role::Follower) return;
@@ -361,6 +393,8 @@ void Replica::stepDown() {
     pendingFrom_ = 0;
     pendingCount_ = 0;
     yieldTo_ = 0;
+    with_.snapshots.endGiving();
+    with_.snapshots.drop();
     heardAt_ = now_.steadyNs;
     heardLeader_ = 0;
     ackSent_ = 0;

@@ -30,6 +30,7 @@
 #include "replication/member_log.h"
 #include "replication/mutants.h"
 #include "replication/outputs.h"
+#include "replication/snapshot_transfer.h"
 #include "replication/wires.h"
 
 namespace verbex::replication {
@@ -87,8 +88,13 @@ public:
         ControlStore& control;
         // Makes facts durable; false: the disk has failed.
         std::function<bool(const MemberFacts&)> store;
-        // Rebuilds executor and outputs from the log; false: the disk has failed.
+        // Rebuilds executor and outputs from a snapshot and the log; false: the disk has failed.
         std::function<bool()> rebuild;
+        SnapshotTransfer& snapshots;
+        // What this member has computed counts for nothing: noted, durably.
+        std::function<bool()> distrust;
+        // Log and state are made anew from what can be trusted; `emptied`: that was nothing.
+        std::function<bool(bool& emptied)> startOver;
     };
 
     Replica(const ReplicaOptions& options, const MemberFacts& facts, Surroundings with, Moment now);
@@ -175,6 +181,7 @@ private:
     void learn(const Configuration& configuration, uint64_t revision);
     void bootstrap();
     void beBorn();
+    void beBornAgain();
     void askRead();
     void askSwap(const Configuration& wanted);
     void onSwapped(const Configuration& now);
@@ -199,6 +206,16 @@ private:
     void sendState(MemberId to, uint8_t flags);
     bool appendEntry(const EntryHeader& header, std::span<const std::byte> payload);
     bool cut(Position to);
+
+    // ---- snapshot_exchange.cpp
+    void offer(MemberId to, Position next, uint8_t flags);
+    void onOffer(MemberId from, const OfferFrame& frame, std::span<const std::byte> payload);
+    bool takesOffers(MemberId from, const OfferFrame& frame);
+    void onWant(MemberId from, const WantFrame& frame);
+    void onPart(MemberId from, const PartFrame& frame, std::span<const std::byte> payload);
+    void askForParts();
+    void install();
+    bool startOver();
 
     // ---- follower.cpp
     void onAppend(MemberId from, const AppendFrame& frame, std::span<const std::byte> payload);
@@ -263,6 +280,7 @@ private:
     uint64_t nonce_ = 0;
     bool readWanted_ = true;
     uint64_t readAt_ = 0;
+    uint64_t ledSince_ = 0;  // when a leader that has committed something was first heard; 0: not yet
     bool wasEvicted_ = false;
     std::optional<Evicted> diverged_;  // found by itself, and not in the record yet
 

@@ -79,7 +79,8 @@ void Replica::fence() {
     if (fenceSentAt_ == 0 || now_.steadyNs - fenceSentAt_ >= options_.heartbeatNs) {
         fenceSentAt_ = now_.steadyNs;
         for (const SyncMember& member : known_.sync) {
-            // Who has promised already hears of it as long as others are waited for: it would lose patience.
+            // Those who have answered hear of it too while the first leader waits for the others: else they would
+            // suspect that nobody is there, and try themselves.
             if (member.id == facts_.id || (progress_[member.id].fenced && !first)) continue;
             FenceFrame frame;
             frame.revision = revision_;

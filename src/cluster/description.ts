@@ -8,6 +8,8 @@ export const membersMax = 31;
 const portMax = 65_535;
 const idleMsMax = 60_000;
 const countMax = 2 ** 32 - 1;
+const snapshotEveryMax = 2 ** 52;
+const historyBytesMax = 2 ** 52;
 const transports = ['auto', 'tcp', 'shm', 'verbs'] as const;
 const acks = ['memory', 'durable'] as const;
 const loopback = /^(?:localhost|::1|127(?:\.\d{1,3}){3})$/;
@@ -60,6 +62,13 @@ export interface LimitsDescription {
   readonly maxClientIds?: number;
 }
 
+export interface SnapshotDescription {
+  /** Commands between two snapshots of a member; 0: none are taken, and its log is never pruned. */
+  readonly every?: number;
+  /** Bytes of the log that stay, whatever snapshots there are. */
+  readonly historyBytes?: number;
+}
+
 export interface ClusterDescription {
   readonly name: string;
   readonly control: ControlDescription;
@@ -77,6 +86,7 @@ export interface ClusterDescription {
   readonly adminTokenFile?: string;
   readonly timing: TimingDescription;
   readonly limits: LimitsDescription;
+  readonly snapshots: SnapshotDescription;
   readonly members: readonly MemberDescription[];
 }
 
@@ -257,6 +267,7 @@ export function parseDescription(value: unknown, folder: string): ClusterDescrip
   const tls = fields.take('tls');
   const timing = new Fields('timing', fields.take('timing') ?? {});
   const limits = new Fields('limits', fields.take('limits') ?? {});
+  const snapshots = new Fields('snapshots', fields.take('snapshots') ?? {});
   const ms = (field: string): number | undefined => timing.optionalNumber(field, 1, idleMsMax);
   const count = (field: string): number | undefined => limits.optionalNumber(field, 1, countMax);
   const description: ClusterDescription = {
@@ -285,9 +296,13 @@ export function parseDescription(value: unknown, folder: string): ClusterDescrip
       maxInstruments: count('maxInstruments'),
       maxClientIds: count('maxClientIds'),
     }),
+    snapshots: given<SnapshotDescription>({
+      every: snapshots.optionalNumber('every', 0, snapshotEveryMax),
+      historyBytes: snapshots.optionalNumber('historyBytes', 0, historyBytesMax),
+    }),
     members,
   };
-  for (const part of [timing, limits, fields]) part.end();
+  for (const part of [timing, limits, snapshots, fields]) part.end();
   const { heartbeatMs = 10, suspectMs = 120 } = description.timing;
   if (suspectMs <= heartbeatMs)
     throw invalidOption('timing.suspectMs', suspectMs, `more than heartbeatMs (${heartbeatMs})`);

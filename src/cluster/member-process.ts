@@ -15,6 +15,8 @@ import { bootId, markOf, readMark, removeMark, stateOf, writeMark } from './proc
 
 const lookMs = 100;
 const keyBytesMin = 16;
+const snapshotEveryDefault = 1_000_000;
+const historyBytesDefault = 8 * 2 ** 30;
 
 /** Beside the member's folder, which is the engine's alone. */
 export function pidFileOf({ data }: MemberDescription): string {
@@ -71,6 +73,8 @@ export function nativeOptions(description: ClusterDescription, id: number): Nati
     minSync: description.minSync,
     ...description.timing,
     ...description.limits,
+    snapshotEvery: description.snapshots.every ?? snapshotEveryDefault,
+    historyBytes: description.snapshots.historyBytes ?? historyBytesDefault,
     journalIdLow: half(),
     journalIdHigh: half(),
   };

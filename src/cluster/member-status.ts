@@ -40,6 +40,15 @@ export interface MemberStatus {
   readonly takeovers: string;
   readonly truncations: string;
   readonly scrubs: string;
+  /** The first position that its log still has; the newest snapshot's, 0: there is none. */
+  readonly first: string;
+  readonly snapshot: string;
+  /** Taken since the start; taken of other members; why the last one came to nothing, or "". */
+  readonly snapshots: string;
+  readonly installs: string;
+  readonly snapshotTrouble: string;
+  /** Damaged ones that were passed over at the start. */
+  readonly refusedSnapshots: readonly string[];
   readonly clients: number;
   readonly peers: readonly {
     readonly id: number;

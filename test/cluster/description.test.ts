@@ -29,6 +29,7 @@ describe('cluster.json', () => {
       standby: false,
       timing: {},
       limits: {},
+      snapshots: {},
       members: [1, 2, 3].map((id) => ({
         ...member(id),
         adminHost: '127.0.0.1',

@@ -38,6 +38,11 @@ constexpr const char* kMutantNames[kMutantMax + 1] = {
     "truncate-stale",
     "change-by-commit-only",
     "align-too-early",
+    "snapshot-uncommitted",
+    "snapshot-forgets-ends",
+    "snapshot-forgets-result",
+    "prune-early",
+    "install-unasked",
 };
 
 // A broken invariant (CHECK) ends the process: whoever looks at it must know which run it was.
@@ -107,6 +112,10 @@ void ClusterCounters::add(const ClusterCounters& other) {
     takeovers += other.takeovers;
     truncations += other.truncations;
     evictions += other.evictions;
+    snapshots += other.snapshots;
+    installs += other.installs;
+    prunings += other.prunings;
+    damages += other.damages;
     crashes += other.crashes;
     powerCuts += other.powerCuts;
     pauses += other.pauses;

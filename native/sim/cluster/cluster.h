@@ -31,6 +31,10 @@ struct ClusterCounters {
     uint64_t takeovers = 0;
     uint64_t truncations = 0;
     uint64_t evictions = 0;
+    uint64_t snapshots = 0;   // that members took of themselves
+    uint64_t installs = 0;    // that they took of one another
+    uint64_t prunings = 0;
+    uint64_t damages = 0;     // of snapshots, on disk
     uint64_t crashes = 0;     // processes that ended, of themselves or with their machine
     uint64_t powerCuts = 0;
     uint64_t pauses = 0;

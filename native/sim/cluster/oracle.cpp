@@ -85,6 +85,15 @@ void Oracle::lookAtLog(SimulatedMember& member, Seen& seen) {
     if (same) return;
     seen.checked = std::min(seen.checked, log.common(seen.ends));
     seen.ends = log.ends();
+    if (seen.checked + 1 < log.first()) {
+        // A snapshot stands for what came before: it must end an entry that some log has had.
+        seen.checked = log.first() - 1;
+        if (!log_.contains({log.epochAt(seen.checked), seen.checked})) {
+            problem("the log of " + named(member.id()) + " begins behind " + at(seen.checked) +
+                    ", where no entry of epoch " + std::to_string(log.epochAt(seen.checked)) + " ends");
+            return;
+        }
+    }
     LogEntry entry;
     while (seen.checked < log.last()) {
         if (const Status read = log.read(seen.checked + 1, entry); !read.isOk()) {

@@ -51,6 +51,23 @@ void drawServers(ClusterPlan& plan, Random& random) {
     plan.tailBytes = random.coin() ? 4096 : 1u << 20;
 }
 
+// Small enough that logs are pruned while a run lasts. Of their own chance: the rest of a plan is what it was.
+void drawSnapshots(ClusterPlan& plan, Random random) {
+    plan.snapshotEvery =
+        random.below(8) == 0 ? 0 : static_cast<uint32_t>(random.between(5, 80));
+    if (random.below(4) != 0) {
+        plan.batchBytes = std::min(plan.batchBytes, 2048u);
+        plan.segmentBytes = 8u << 10;
+    }
+    plan.historyBytes = random.coin() ? 0 : random.between(1, 3) * plan.segmentBytes;
+    plan.snapshotNs = random.between(0, 30) * kMillis;
+    plan.partBytes = static_cast<uint32_t>(64u << random.below(6));
+    plan.damagesSnapshots = random.coin();
+    // Machines with empty disks, and members that miss more than is kept.
+    if (random.coin()) plan.every(Fault::Replace) = random.between(300, 900) * kMillis;
+    if (random.coin()) plan.every(Fault::DiskStops) = random.between(100, 500) * kMillis;
+}
+
 void drawFaults(ClusterPlan& plan, Random& random) {
     for (size_t i = 0; i < kFaults; i++) {
         if (random.below(3) != 0) continue;
@@ -70,6 +87,14 @@ void drawFaults(ClusterPlan& plan, Random& random) {
     }
     if (plan.clocksDiffer) return;
     plan.every(Fault::ClockJump) = 0;
+}
+
+void favourSnapshots(ClusterPlan& plan, Random& random) {
+    plan.snapshotEvery = static_cast<uint32_t>(random.between(4, 20));
+    plan.batchBytes = std::min(plan.batchBytes, 512u);
+    plan.segmentBytes = 8u << 10;
+    plan.historyBytes = 0;
+    plan.damagesSnapshots = false;
 }
 
 // What makes one broken rule matter: more of what it needs, less of what hides it.
@@ -175,6 +200,34 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
             often(Fault::Promote, 100, 300);
             break;
         case Mutant::IgnoreChecksum: plan.flipRate = 50'000; break;
+        case Mutant::SnapshotUncommitted:
+            // Much that is in a log and not committed: a leader that nobody hears, which others depose.
+            plan.hot = 3;
+            favourSnapshots(plan, random);
+            plan.snapshotNs = 0;
+            often(Fault::IsolateLeader, 150, 400);
+            often(Fault::CrashLeader, 200, 500);
+            break;
+        case Mutant::SnapshotForgetsEnds:
+        case Mutant::SnapshotForgetsResult:
+            favourSnapshots(plan, random);
+            often(Fault::Crash, 150, 400);
+            often(Fault::CrashLeader, 200, 500);
+            break;
+        case Mutant::PruneEarly:
+            favourSnapshots(plan, random);
+            often(Fault::DiskStops, 50, 150);
+            break;
+        case Mutant::InstallUnasked:
+            // Words that come late and twice, to members that have missed much.
+            plan.hot = 3;
+            favourSnapshots(plan, random);
+            plan.lateRate = 200'000;
+            plan.doubleRate = 300'000;
+            plan.wiresFence = false;
+            often(Fault::Replace, 150, 400);
+            often(Fault::Isolate, 150, 400);
+            break;
     }
     plan.members = std::max(plan.members, plan.hot);
 }
@@ -197,6 +250,10 @@ ClusterPlan ClusterPlan::draw(uint64_t seed, uint32_t commands, replication::Mut
     drawNetwork(plan, random);
     drawServers(plan, random);
     drawFaults(plan, random);
+    // Rules that have nothing to do with snapshots are broken without them: nothing hides what is looked for.
+    if (mutant == Mutant::None || mutant >= Mutant::SnapshotUncommitted) {
+        drawSnapshots(plan, Random(seed).fork(2));
+    }
     favour(plan, random, mutant);
     return plan;
 }

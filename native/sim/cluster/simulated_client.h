@@ -74,6 +74,7 @@ private:
     void onEntries(const replication::EntriesFrame& frame, std::span<const std::byte> payload);
     void take(const Event& event);
     void batchEnds();
+    void lost(Position resume);
     [[nodiscard]] bool concerns(const Event& event) const;
     [[nodiscard]] const Event* expected();
     void problem(const std::string& text);
@@ -103,6 +104,8 @@ private:
     Position partOf_ = 0;       // the batch that `part_` belongs to; 0: none
     Position partLast_ = 0;
     std::vector<Event> part_;
+    uint32_t refusals_ = 0;     // of what is not kept, since something came
+    std::vector<std::pair<Position, Position>> gaps_;  // from, up to and without
 
     std::map<uint64_t, Waiting> waiting_;  // by token
     std::map<uint64_t, uint32_t> effects_;  // by token

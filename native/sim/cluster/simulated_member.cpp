@@ -1,5 +1,8 @@
 #include "sim/cluster/simulated_member.h"
 
+#include "journal/snapshots.h"
+#include "replication/durable_note.h"
+
 namespace verbex::sim {
 
 using replication::Member;
@@ -60,7 +63,7 @@ void SimulatedMember::start() {
     }
     member_ = opened.take();
     flipped = doomed = false;
-    syncing_ = preparing_ = false;
+    syncing_ = preparing_ = snapshotting_ = false;
     called();
     if (member_ != nullptr) scheduleStep(timeline_.now());
 }
@@ -85,6 +88,21 @@ void SimulatedMember::kill(RestartMode mode) {
         if (!held_.vouches) held_.lost = true;
     }
     machineStops = false;
+    if (plan_.damagesSnapshots && random_.below(4) == 0) damageSnapshot();
+}
+
+// Of two sound ones the newer: the member must name it, and begin from the other.
+void SimulatedMember::damageSnapshot() {
+    const std::string directory = journal::joinPath(options_.data, "snapshots");
+    Result<std::vector<journal::SnapshotListing>> listed = journal::listSnapshots(disk_, directory);
+    if (!listed.isOk() || listed.value().size() < 2) return;
+    const journal::SnapshotListing& newest = listed.value()[0];
+    const bool two = journal::verifySnapshot(disk_, directory, newest.name).isOk() &&
+                     journal::verifySnapshot(disk_, directory, listed.value()[1].name).isOk();
+    const std::string note = journal::joinPath(options_.data, replication::kInstallingNote);
+    if (!two || disk_.open(note, journal::FileMode::Read).isOk()) return;
+    damages++;
+    disk_.flipBit(journal::joinPath(directory, newest.name), random_.below(newest.bytes * 8));
 }
 
 void SimulatedMember::close() {
@@ -209,6 +227,7 @@ void SimulatedMember::called() {
         return;
     }
     scheduleSync();
+    scheduleSnapshot();
 }
 
 // What another thread does in a server.
@@ -239,6 +258,18 @@ void SimulatedMember::scheduleSync() {
             called();
         });
     }
+}
+
+void SimulatedMember::scheduleSnapshot() {
+    if (snapshotting_ || !member_->snapshots().isWanted()) return;
+    snapshotting_ = true;
+    timeline_.after(plan_.snapshotNs + random_.below(kMillis), [this, life = life_] {
+        if (life != life_ || member_ == nullptr) return;
+        snapshotting_ = false;
+        if (paused_ || member_->failed()) return;
+        member_->snapshots().takeNow();
+        called();
+    });
 }
 
 void SimulatedMember::noteHeld() {

@@ -79,6 +79,7 @@ public:
     bool flipped = false;
     uint64_t flips = 0;  // ever
     uint64_t crashes = 0;
+    uint64_t damages = 0;  // of snapshots
 
     // ---- what it is known to hold, up or not: for the oracle
     struct Held {
@@ -100,6 +101,8 @@ private:
     void step();
     void called();
     void scheduleSync();
+    void scheduleSnapshot();
+    void damageSnapshot();
     void noteHeld();
 
     Timeline& timeline_;
@@ -122,6 +125,7 @@ private:
     uint64_t stepToken_ = 0;
     bool syncing_ = false;
     bool preparing_ = false;
+    bool snapshotting_ = false;
     Held held_;
 };
 

@@ -87,6 +87,9 @@ void Site::makeMembers(const SiteOptions& site) {
         options.limits = limits();
         options.segmentBytes = plan_.segmentBytes;
         options.tailBytes = plan_.tailBytes;
+        options.snapshots.everyCommands = plan_.snapshotEvery;
+        options.snapshots.historyBytes = plan_.historyBytes;
+        options.snapshots.partBytes = plan_.partBytes;
         options.outputEvents = 1u << 18;
         options.clients.framesPerStep = 16;
         replication::ReplicaOptions& replica = options.replica;
@@ -131,12 +134,21 @@ void Site::onCalled(SimulatedMember& member) {
     timeline_.fold(static_cast<uint64_t>(replica.role()) << 56 | member.member().log().last());
     timeline_.fold(member.member().outputs().released());
     Seen& seen = seen_[member.id() - 1];
-    if (seen.life != member.life()) seen = {member.life(), {}};
+    if (seen.life != member.life()) seen = {member.life(), {}, {}};
     const replication::Replica::Counters now = replica.counters();
     const replication::Replica::Counters before = std::exchange(seen.counters, now);
     counters_.takeovers += now.takeovers - before.takeovers;
     counters_.truncations += now.truncations - before.truncations;
     counters_.evictions += now.evictions - before.evictions;
+    const Made made{member.member().snapshots().taken(), member.member().transfer().installs(),
+                    member.member().log().first()};
+    const Made was = std::exchange(seen.made, made);
+    counters_.snapshots += made.snapshots - was.snapshots;
+    counters_.installs += made.installs - was.installs;
+    if (made.installs == was.installs && made.first > was.first && was.first != 0) {
+        counters_.prunings++;
+    }
+    if (made.installs != was.installs) member.flipped = false;
     // Its state has been made anew from its log.
     if (now.truncations != before.truncations) member.flipped = false;
     if (now.takeovers != before.takeovers) nemesis_.onLeader(member);
@@ -327,7 +339,10 @@ void Site::lookAtEnd() {
 void Site::count(ClusterCounters& counters) const {
     ClusterCounters mine = counters_;
     mine.released = oracle_.released();
-    for (const auto& member : members_) mine.crashes += member->crashes;
+    for (const auto& member : members_) {
+        mine.crashes += member->crashes;
+        mine.damages += member->damages;
+    }
     const auto sum = [this](std::initializer_list<Fault> faults) {
         uint64_t count = 0;
         for (const Fault fault : faults) count += nemesis_.count(fault);

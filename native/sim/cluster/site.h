@@ -80,9 +80,15 @@ private:
     void lookWhetherBlocked();
     void problem(const std::string& text) { onProblem_(text); }
 
+    struct Made {
+        uint64_t snapshots = 0;
+        uint64_t installs = 0;
+        Position first = 0;
+    };
     struct Seen {
         uint64_t life = 0;
         replication::Replica::Counters counters;
+        Made made;
     };
 
     const ClusterPlan plan_;

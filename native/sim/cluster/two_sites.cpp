@@ -26,6 +26,13 @@ constexpr uint32_t kBridgeClient = 1000;
 constexpr uint32_t kSecondSite = 100;
 constexpr uint32_t kOrdersAfterSwitch = 20;
 
+// The first site keeps all of its log: a second one that is further behind than that is for an operator.
+ClusterPlan firstPlan(const ClusterRunOptions& options) {
+    ClusterPlan plan = ClusterPlan::draw(options.seed, options.commands, options.mutant);
+    plan.historyBytes = UINT64_MAX;
+    return plan;
+}
+
 ClusterPlan secondPlan(const ClusterRunOptions& options, const ClusterPlan& first) {
     ClusterPlan plan = ClusterPlan::draw(options.seed * 0x9e3779b97f4a7c15 + 2, options.commands,
                                          options.mutant);
@@ -43,7 +50,7 @@ public:
     explicit TwoSitesRun(const ClusterRunOptions& options)
         : random_(options.seed), second_(random_.fork(20)), agents_(random_.fork(21)),
           one_(SiteOptions{.mutant = options.mutant},
-               ClusterPlan::draw(options.seed, options.commands, options.mutant), timeline_, random_,
+               firstPlan(options), timeline_, random_,
                [this](const std::string& text) { problem("site 1: " + text); }),
           two_(SiteOptions{.name = "site-2", .standby = true, .mutant = options.mutant},
                secondPlan(options, one_.plan()), timeline_, second_,

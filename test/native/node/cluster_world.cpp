@@ -66,6 +66,8 @@ void Cluster::start(MemberId id) {
     options.member.replica.hotWanted = options_.hot;
     options.member.replica.durable = options_.durable;
     options.member.replica.standby = options_.standby;
+    options.member.segmentBytes = options_.segmentBytes;
+    options.member.snapshots = options_.snapshots;
     options.member.replica.executor.scrubNs = options_.scrubNs;
     options.member.replica.mutant = options_.mutant;
     for (uint32_t i = 1; i <= options_.members; i++) {

@@ -81,6 +81,8 @@ struct ClusterOptions {
     uint64_t scrubNs = 200'000'000;
     bool standby = false;
     MemberId late = 0;      // not started with the others; 0: all are
+    uint64_t segmentBytes = journal::kSegmentBytesDefault;
+    SnapshotOptions snapshots = {};
     transport::TransportWish transport = transport::TransportWish::Tcp;
     std::vector<transport::Address> addresses = {};  // a member each; none: free ports of loopback
     // Where a member is opened, and its threads and sockets with it; none: here.

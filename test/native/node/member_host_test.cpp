@@ -165,6 +165,152 @@ TEST_P(Replaced, AHotMemberThatIsLostIsReplacedByTheWarmOne) {
 INSTANTIATE_TEST_SUITE_P(Hot, Replaced, testing::Bool(), [](const auto& info) {
     return info.param ? "TheLeader" : "TheOther";
 });
+// A member whose disk is gone, when nobody has the beginning of the log any more.
+class Pruned : public testing::Test {
+protected:
+    static ClusterOptions options() {
+        ClusterOptions options;
+        options.segmentBytes = 256u << 10;
+        options.snapshots.everyCommands = 1000;
+        options.snapshots.historyBytes = 0;
+        options.snapshots.partBytes = 512;
+        return options;
+    }
+
+    // Commands until every member has pruned.
+    void prune() {
+        ASSERT_TRUE(ledger_.pollUntil([&] {
+            if (ledger_.isComplete()) ledger_.want(500);
+            for (MemberId id = 1; id <= 3; id++) {
+                if (cluster_.host(id)->status().first == 1) return false;
+            }
+            return true;
+        }));
+        ASSERT_TRUE(ledger_.pollUntil([&] { return ledger_.isComplete(); }));
+    }
+
+    void wipe(MemberId id) {
+        cluster_.kill(id);
+        std::filesystem::remove_all(cluster_.directory() + "/" + std::to_string(id));
+    }
+
+    [[nodiscard]] MemberId other() { return cluster_.leader() % 3 + 1; }
+
+    // It has all, and the same result, and is counted again.
+    [[nodiscard]] bool isBack(MemberId id) {
+        const MemberId leader = cluster_.leader();
+        if (leader == 0 || leader == id) return leader == id;
+        const MemberStatus its = cluster_.host(id)->status();
+        const MemberStatus leaders = cluster_.host(leader)->status();
+        return its.configuration.member(id) != nullptr && its.position == leaders.position &&
+               its.resultHash == leaders.resultHash;
+    }
+
+    Cluster cluster_{options()};
+    Ledger ledger_{cluster_.clientOptions()};
+};
+
+TEST_F(Pruned, AMemberThatIsWipedJoinsByASnapshotWhileTradingGoesOn) {
+    prune();
+    const MemberId wiped = other();
+    wipe(wiped);
+    ledger_.want(300);
+    ASSERT_TRUE(ledger_.pollUntil([&] { return ledger_.isComplete(); }));
+    cluster_.start(wiped);
+    ASSERT_TRUE(ledger_.pollUntil([&] {
+        if (ledger_.isComplete()) ledger_.want(100);
+        return cluster_.host(wiped)->status().installs != 0;
+    }));
+    ASSERT_TRUE(ledger_.pollUntil([&] { return ledger_.isComplete(); }));
+    ASSERT_TRUE(ledger_.pollUntil([&] { return isBack(wiped); }));
+    EXPECT_EQ(cluster_.host(wiped)->status().installs, 1u);
+    EXPECT_GT(cluster_.host(wiped)->status().first, 1u);
+    EXPECT_EQ(ledger_.doubled(), 0u);
+    EXPECT_EQ(ledger_.ended(), 0u);
+    // And it can lead: what it has is enough.
+    ASSERT_TRUE(cluster_.askLeader([&](Member& member) { return member.promote(wiped); }));
+    ASSERT_TRUE(ledger_.pollUntil([&] { return cluster_.leader() == wiped; }));
+    ledger_.want(300);
+    ASSERT_TRUE(ledger_.pollUntil([&] { return ledger_.isComplete(); }));
+    EXPECT_EQ(ledger_.doubled(), 0u);
+}
+
+TEST_F(Pruned, AMemberThatDiesWhileItTakesASnapshotTakesItAgain) {
+    prune();
+    const MemberId wiped = other();
+    wipe(wiped);
+    const std::string snapshots = cluster_.directory() + "/" + std::to_string(wiped) + "/snapshots";
+    const auto isTaking = [&] {
+        std::error_code missing;
+        for (const auto& each : std::filesystem::directory_iterator(snapshots, missing)) {
+            if (each.path().extension() == ".tmp") return true;
+        }
+        return false;
+    };
+    int midway = 0;
+    for (int i = 0; i < 5; i++) {
+        cluster_.start(wiped);
+        ASSERT_TRUE(ledger_.pollUntil([&] {
+            if (ledger_.isComplete()) ledger_.want(50);
+            return isTaking() || cluster_.host(wiped)->status().installs != 0;
+        }));
+        const bool isMidway = cluster_.host(wiped)->status().installs == 0;
+        cluster_.kill(wiped);
+        midway += isMidway ? 1 : 0;
+        if (!isMidway) wipe(wiped);
+    }
+    RecordProperty("midway", midway);
+    cluster_.start(wiped);
+    ASSERT_TRUE(ledger_.pollUntil([&] { return ledger_.isComplete() && isBack(wiped); }));
+    EXPECT_EQ(ledger_.doubled(), 0u);
+}
+
+TEST_F(Pruned, WhoAsksForWhatIsGoneIsToldSo) {
+    prune();
+    // Events of the first positions are kept a while longer than the log, until a restart.
+    const MemberId one = other();
+    cluster_.kill(one);
+    cluster_.start(one);
+    class Listener final : public ClusterClientEvents {
+    public:
+        void onEvents(const EventsFrame&, std::span<const Event>) override { came_ = true; }
+        void onEntry(const EntriesFrame&, std::span<const std::byte>) override { came_ = true; }
+        void onSubmitted(const SubmittedFrame&) override {}
+        void onConnected(MemberId) override {}
+        void onDisconnected(const std::string&) override {}
+        void onEnded(Answered why, Position oldest) override {
+            lost_ |= why == Answered::PositionLost && oldest > 1;
+        }
+        bool came_ = false;
+        bool lost_ = false;
+    };
+    for (const bool entries : {false, true}) {
+        Listener listener;
+        transport::NetworkOptions options;
+        options.node = "listener";
+        options.transport = transport::TransportWish::Tcp;
+        options.ringBytes = 1u << 22;
+        options.payloadMax = kFrameBytesMax;
+        Result<std::unique_ptr<transport::HostNetwork>> network =
+            transport::HostNetwork::open(options);
+        ASSERT_TRUE(network.isOk());
+        ClusterClientOptions asks = cluster_.clientOptions();
+        asks.anyMember = true;
+        std::erase_if(asks.members, [&](const auto& each) { return each.id != one; });
+        ClusterClient client(*network.value(), asks, listener);
+        if (entries) {
+            client.subscribeEntries(1);
+        } else {
+            client.subscribeEvents(1);
+        }
+        ASSERT_TRUE(ledger_.pollUntil([&] {
+            (void)client.poll(steadyNs());
+            client.flush();
+            return listener.lost_;
+        })) << entries;
+        EXPECT_FALSE(listener.came_) << entries;
+    }
+}
 
 class Transports : public testing::TestWithParam<transport::TransportWish> {};
 

@@ -50,6 +50,14 @@ TEST(SimulatedCluster, KeepsItsWordWhateverHappens) {
     EXPECT_GT(counters.pauses, 0u);
     EXPECT_GT(counters.cuts, 0u);
     EXPECT_GT(counters.diskFaults, 0u);
+    EXPECT_GT(counters.snapshots, 5 * options.seeds);
+    EXPECT_GT(counters.prunings, options.seeds);
+    EXPECT_GT(counters.installs, options.seeds / 4);
+    EXPECT_GT(counters.damages, 0u);
+    RecordProperty("damages", std::to_string(counters.damages));
+    RecordProperty("snapshots", std::to_string(counters.snapshots));
+    RecordProperty("prunings", std::to_string(counters.prunings));
+    RecordProperty("installs", std::to_string(counters.installs));
     // Where too many copies are lost a cluster stands still, as it must; that shows nothing, so it is rare.
     EXPECT_LT(counters.blocked, options.seeds / 20);
 }
@@ -124,7 +132,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Bound{Mutant::DuplicateApplied, 2}, Bound{Mutant::AdoptShorterLog, 40},
                     Bound{Mutant::ActivateBeforeSync, 40}, Bound{Mutant::IgnoreChecksum, 10},
                     Bound{Mutant::ShrinkWithoutSwap, 10}, Bound{Mutant::AckUnverified, 60},
-                    Bound{Mutant::TruncateStale, 400}, Bound{Mutant::AlignTooEarly, 250}),
+                    Bound{Mutant::TruncateStale, 400}, Bound{Mutant::AlignTooEarly, 250},
+                    Bound{Mutant::SnapshotUncommitted, 60}, Bound{Mutant::SnapshotForgetsEnds, 20},
+                    Bound{Mutant::SnapshotForgetsResult, 20}, Bound{Mutant::PruneEarly, 40},
+                    Bound{Mutant::InstallUnasked, 300}),
     [](const auto& each) {
         std::string name = mutantName(each.param.mutant);
         for (char& c : name) c = c == '-' ? '_' : c;

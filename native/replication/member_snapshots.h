@@ -1,0 +1,139 @@
+// MemberSnapshots: the snapshots of a member: when, how, which are good, and what of the log may go for them.
+//
+//      member's thread ── mark (position, result, epochs) ──┐ only of what is released, and durable here
+//                                                           ▼
+//      newest sound snapshot ──▶ another executor ◀── journal up to the mark     (another thread)
+//                                     │ the same result as the mark's? else nothing is kept
+//                                     ▼
+//                               snapshot, durable, read back ──▶ the log is pruned behind the one before it
+//
+// Purpose: a restart, a cut and a joiner begin from a snapshot instead of the log's first entry. The member that
+// serves never stops for one: it notes a mark, and another thread executes what is on disk, as a restart would.
+// Each snapshot so proves the one before it and the journal between them.
+// Owner: Member.
+// Thread safety: takeNow() and isWanted() from one other thread at any time; the rest is the member's thread's.
+// pause() keeps the two apart.
+// Invariants:
+//   1. A snapshot is of a position that was released: committed, and with the result that was voted.
+//   2. It gets its name when it is durable; the log up to it is durable before that.
+//   3. The log is pruned only behind the older of the two newest ones, both durable and read back.
+//   4. What comes from another member takes the log's place whole or not at all, wherever a crash stops it.
+// Requires: the lock of the data directory.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "journal/snapshots.h"
+#include "replication/durable_note.h"
+#include "replication/member_log.h"
+#include "replication/member_state.h"
+#include "replication/outputs.h"
+
+namespace verbex::replication {
+
+struct SnapshotOptions {
+    uint64_t everyCommands = 0;             // 0: none are taken, and nothing is pruned
+    uint64_t historyBytes = 8ull << 30;     // of the log, that stay whatever snapshots there are
+    uint32_t partBytes = journal::kSnapshotBlockBytes;  // at most, of one that another member is given
+};
+
+struct SnapshotSettings {
+    SnapshotOptions options;
+    std::string data;
+    ExecutorOptions executor;
+    // Members take theirs one after the other: this one `share` of `shares` of the way.
+    uint32_t share = 0;
+    uint32_t shares = 1;
+};
+
+class MemberSnapshots {
+public:
+    // Finishes or undoes what a crash has stopped.
+    static Result<std::unique_ptr<MemberSnapshots>> open(journal::Storage& storage,
+                                                         const journal::DirectoryLock& lock,
+                                                         const SnapshotSettings& settings);
+
+    // ---- recovery
+    // The newest sound one up to `upTo`; an executor at 0 where there is none. Errors are the disk's; what is
+    // damaged is passed over, and named.
+    Result<MemberState> load(Position upTo, Outputs& outputs, std::vector<std::string>& refused);
+    // Of the newest one that is listed, sound or not.
+    Result<Position> newestListed();
+    // Behind which the log has yet to begin: the installation was stopped by a crash. installed(): it has begun.
+    [[nodiscard]] bool isInstalling() const { return installing_; }
+    Status installed();
+
+    // ---- taking them
+    void attach(MemberLog& log) { log_ = &log; }
+    // Notes a mark where one is due. Cheap; after each step.
+    void consider(const Outputs& outputs, const Executor& executor);
+    [[nodiscard]] bool isWanted() const;
+    // Takes it. A failure is remembered for status(), and is none of the member's.
+    void takeNow();
+    // What takeNow() does ends soon, and it does not begin again until the lock is let go.
+    [[nodiscard]] std::unique_lock<std::mutex> pause();
+    // For good.
+    void stop() { stopped_.store(true, std::memory_order_relaxed); }
+
+    // ---- giving and getting
+    // The newest one, to be read by somebody else. NotFound: there is none.
+    Result<std::unique_ptr<journal::SnapshotReader>> openNewest();
+    Result<std::unique_ptr<journal::SnapshotWriter>> beginInstall(const journal::SnapshotFacts& facts);
+    void dropInstall(std::unique_ptr<journal::SnapshotWriter> writer);
+    // The whole of it: the log begins anew behind it. Where `undone` is set the old log is as it was.
+    Result<MemberState> install(std::unique_ptr<journal::SnapshotWriter> writer,
+                                const Digest128& stateHash, const Digest128& contentDigest,
+                                Outputs& outputs, bool& undone);
+    // What was computed here counts for nothing any more.
+    Status distrust();
+    [[nodiscard]] bool isDistrusted() const { return distrusted_; }
+    // All snapshots go; the note of distrust goes with trust().
+    Status forgetAll();
+    Status trust();
+
+    [[nodiscard]] uint32_t partBytes() const { return settings_.options.partBytes; }
+    [[nodiscard]] Position newest() const { return newest_.load(std::memory_order_acquire); }
+    [[nodiscard]] uint64_t taken() const { return taken_.load(std::memory_order_relaxed); }
+    // What became of the last attempt; empty: it is well.
+    [[nodiscard]] std::string trouble() const;
+
+private:
+    MemberSnapshots(journal::Storage& storage, const SnapshotSettings& settings)
+        : storage_(storage), settings_(settings) {}
+    struct Mark {
+        Position position = 0;
+        Digest128 result;
+        std::vector<EpochEnd> ends;
+    };
+    Status settle();
+    Status take(const Mark& mark);
+    Status write(const MemberState& shadow, const Mark& mark, journal::SnapshotFacts facts);
+    Status prune();
+    Result<bool> isSound(const DurableNote& note);
+    Status undoInstall(Position position);
+    [[nodiscard]] uint64_t turn(Position position) const;
+
+    journal::Storage& storage_;
+    const SnapshotSettings settings_;
+    std::unique_ptr<journal::SnapshotStore> store_;
+    MemberLog* log_ = nullptr;
+    bool distrusted_ = false;
+    bool installing_ = false;
+
+    std::mutex work_;  // over the store and the files in it
+    std::atomic<bool> pausing_{false};
+    std::atomic<bool> stopped_{false};
+    mutable std::mutex mutex_;  // over mark_ and trouble_
+    std::optional<Mark> mark_;
+    std::string trouble_;
+    std::atomic<Position> markAt_{0};  // 0: none
+    std::atomic<Position> newest_{0};
+    std::atomic<uint64_t> taken_{0};
+};
+
+}  // namespace verbex::replication

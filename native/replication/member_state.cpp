@@ -1,0 +1,189 @@
+#include "replication/member_state.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <span>
+
+#include "journal/record.h"
+
+namespace verbex::replication {
+
+namespace {
+
+constexpr uint64_t kMagic = 0x31305453'4D584256;  // "VBXMST01" in file order
+constexpr uint32_t kVersion = 1;
+
+struct StateHead {
+    uint64_t magic = kMagic;
+    uint32_t version = kVersion;
+    uint32_t headBytes = 128;
+    uint64_t position = 0;
+    uint64_t epoch = 0;          // of the entry that ends there
+    Digest128 result;            // the result there
+    uint64_t scrubbedAt = 0;     // the log's time when it was last scrubbed, in multiples of scrubNs
+    uint64_t scrubs = 0;
+    uint64_t scrubNs = 0;
+    uint32_t capacities[4] = {};
+    uint32_t ends = 0;
+    uint8_t reserved[36] = {};
+};
+static_assert(sizeof(StateHead) == 128 && offsetof(StateHead, result) == 32);
+static_assert(offsetof(StateHead, scrubNs) == 64 && offsetof(StateHead, ends) == 88);
+
+std::array<uint32_t, 4> capacitiesOf(const CoreLimits& limits) {
+    return {limits.maxOrders, limits.maxAccounts, limits.maxInstruments, limits.maxClientIds};
+}
+
+class Sink final : public ByteSink {
+public:
+    explicit Sink(journal::SnapshotWriter& writer) : writer_(writer) {}
+    void write(const void* bytes, size_t size) override {
+        if (!failure_.isOk()) return;
+        failure_ = writer_.write({static_cast<const std::byte*>(bytes), size});
+    }
+    [[nodiscard]] const Status& failure() const { return failure_; }
+
+private:
+    journal::SnapshotWriter& writer_;
+    Status failure_;
+};
+
+class Source final : public ByteSource {
+public:
+    explicit Source(journal::SnapshotReader& reader) : reader_(reader) {}
+    [[nodiscard]] bool read(void* bytes, size_t size) override {
+        if (size == 0) return true;
+        if (!failure_.isOk()) return false;
+        Result<size_t> got = reader_.read({static_cast<std::byte*>(bytes), size});
+        if (!got.isOk()) failure_ = got.status();
+        return got.isOk() && got.value() == size;
+    }
+    [[nodiscard]] const Status& failure() const { return failure_; }
+
+private:
+    journal::SnapshotReader& reader_;
+    Status failure_;
+};
+
+// Names what is wrong with the ends of a snapshot's epochs, or nullptr.
+const char* faultOf(const std::vector<EpochEnd>& ends, const StateHead& head) {
+    if (ends.empty()) return "has no epochs";
+    for (size_t i = 1; i < ends.size(); i++) {
+        if (ends[i].epoch <= ends[i - 1].epoch || ends[i].last <= ends[i - 1].last) {
+            return "has epochs that do not rise";
+        }
+    }
+    const bool fits = ends.back().last == head.position && ends.back().epoch == head.epoch;
+    return fits ? nullptr : "has epochs that end elsewhere";
+}
+
+}  // namespace
+
+std::vector<EpochEnd> endsUpTo(std::vector<EpochEnd> ends, Position position) {
+    while (ends.size() > 1 && ends[ends.size() - 2].last >= position) ends.pop_back();
+    if (!ends.empty()) ends.back().last = std::min(ends.back().last, position);
+    return ends;
+}
+
+Status writeMemberState(journal::SnapshotWriter& writer, const Executor& executor,
+                        const std::vector<EpochEnd>& ends, const ExecutorOptions& options) {
+    CHECK(!ends.empty() && ends.back().last == executor.position());
+    const std::span<const EpochEnd> kept =
+        options.mutant == Mutant::SnapshotForgetsEnds ? std::span(ends).last(1) : std::span(ends);
+    ExecutorMark mark = executor.mark();
+    if (options.mutant == Mutant::SnapshotForgetsResult) mark = {.position = mark.position};
+    StateHead head;
+    head.position = mark.position;
+    head.epoch = ends.back().epoch;
+    head.result = mark.result;
+    head.scrubbedAt = mark.scrubbedAt;
+    head.scrubs = mark.scrubs;
+    head.scrubNs = options.scrubNs;
+    std::ranges::copy(capacitiesOf(options.limits), head.capacities);
+    head.ends = static_cast<uint32_t>(kept.size());
+    VERBEX_RETURN_IF_FAILED(writer.write(std::as_bytes(std::span(&head, 1))));
+    VERBEX_RETURN_IF_FAILED(writer.write(std::as_bytes(kept)));
+    Sink sink(writer);
+    executor.core().save(sink);
+    return sink.failure();
+}
+
+Result<bool> passMemberHead(journal::SnapshotReader& reader) {
+    Source source(reader);
+    StateHead head;
+    if (!source.read(&head, sizeof(head))) {
+        VERBEX_RETURN_IF_FAILED(source.failure());
+        return false;
+    }
+    if (head.magic != kMagic || head.version != kVersion) return false;
+    EpochEnd end;
+    for (uint32_t i = 0; i < head.ends; i++) {
+        if (source.read(&end, sizeof(end))) continue;
+        VERBEX_RETURN_IF_FAILED(source.failure());
+        return false;
+    }
+    return true;
+}
+
+Result<MemberState> readMemberState(journal::SnapshotReader& reader, const ExecutorOptions& options,
+                                    Outputs& outputs) {
+    const journal::SnapshotFacts& facts = reader.facts();
+    const auto damaged = [&facts](const std::string& what) {
+        return Status(StatusCode::SnapshotDamaged,
+                      "the snapshot of position " + std::to_string(facts.position) + " " + what);
+    };
+    Source source(reader);
+    StateHead head;
+    if (!source.read(&head, sizeof(head))) {
+        VERBEX_RETURN_IF_FAILED(source.failure());
+        return damaged("is too short");
+    }
+    if (head.magic != kMagic || head.headBytes != sizeof(head)) {
+        return damaged("is not one of a member");
+    }
+    if (head.version != kVersion) {
+        return Status(StatusCode::UnsupportedFormat,
+                      "a member's state of format version " + std::to_string(head.version) +
+                          "; this program reads version " + std::to_string(kVersion));
+    }
+    if (head.position != facts.position || head.epoch != facts.epoch ||
+        !journal::isAllZero(std::as_bytes(std::span(head.reserved)))) {
+        return damaged("has a head that is wrong");
+    }
+    if (!std::ranges::equal(head.capacities, capacitiesOf(options.limits)) ||
+        head.scrubNs != options.scrubNs) {
+        return damaged("is of other capacities, or of another time between scrubs");
+    }
+    MemberState state;
+    // A piece at a time: what the head says is believed only as far as there is content.
+    constexpr size_t kPiece = 4096;
+    while (state.ends.size() < head.ends) {
+        const size_t before = state.ends.size();
+        state.ends.resize(std::min<size_t>(head.ends, before + kPiece));
+        if (!source.read(&state.ends[before], (state.ends.size() - before) * sizeof(EpochEnd))) {
+            VERBEX_RETURN_IF_FAILED(source.failure());
+            return damaged("is too short");
+        }
+    }
+    if (const char* fault = faultOf(state.ends, head)) return damaged(fault);
+    auto core = std::make_unique<Core>(options.limits);
+    const bool loaded = core->load(source);
+    VERBEX_RETURN_IF_FAILED(source.failure());
+    if (!loaded) return damaged("holds no state that this core reads");
+    // At the end of the content the reader checks the digest over all of it.
+    std::byte rest[1];
+    Result<size_t> behind = reader.read(rest);
+    if (!behind.isOk()) return behind.status();
+    if (behind.value() != 0) return damaged("holds more than one state");
+    if (core->position() != facts.position || core->hash() != facts.stateHash) {
+        return damaged("holds another state than its header says");
+    }
+    const ExecutorMark mark{head.position, head.result, head.scrubbedAt, head.scrubs};
+    state.executor = std::make_unique<Executor>(options, outputs, mark, std::move(core));
+    state.facts = facts;
+    state.contentDigest = reader.contentDigest();
+    return state;
+}
+
+}  // namespace verbex::replication
