@@ -198,8 +198,7 @@ enum class Answered : uint8_t {
     Malformed = 3,
     PositionLost = 4,   // not kept any more, or not there yet
     Halted = 5,         // diverged, below minSync, or the site is switched off
-    TooSlow = 6,
-    Standby = 7,        // the other site is the active one
+    Standby = 7,        // the other site is the active one; 6 is not used
 };
 
 struct SubmittedFrame {
