@@ -30,7 +30,7 @@ describe('setup on a machine that lacks something', () => {
     expect(result.stderr).toMatch(/!! {3}sudo apt-get install .*cmake/);
     expect(result.stderr).toMatch(/!! SKIPPED: tests with tshark.*Missing: tshark\./);
     expect(result.stderr).toMatch(/!! {3}sudo apt-get install .*tshark/);
-    expect(result.stderr).toMatch(/!! SKIPPED: tests of clusters with etcd.*Missing: etcd\./);
+    expect(result.stderr).toMatch(/!! SKIPPED: tests of clusters with etcd.*Missing: etcd, openssl\./);
     expect(result.stderr).toMatch(/!! {3}sudo apt-get install .*etcd-server/);
     expect(result.stderr).toMatch(/!! SKIPPED: tests with porcupine.*Missing: go\./);
     expect(result.stderr).toMatch(/!! {3}sudo apt-get install .*golang-go/);
