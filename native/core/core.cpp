@@ -139,8 +139,7 @@ void Core::apply(const Command& command, EventWriter& events) {
         case CommandType::SetAvailability: state.setAvailability(command, context); break;
         case CommandType::None:
         default:
-            if ((command.type & kCommandRefused) != 0) {
-                Command asked = command;
+            if (Command asked = command; isRefused(command)) {
                 asked.type &= static_cast<uint8_t>(~kCommandRefused);
                 state.reject(asked, Reject::RISK_UNAVAILABLE, context);
                 break;

@@ -60,6 +60,8 @@ void CorePart::become(PartKind kind, uint32_t shard) {
     kind_ = kind;
     shard_ = shard;
     state_.facts = facts_.get();
+    // Who is away only the centre is told, and rejects what that concerns.
+    if (kind != PartKind::Centre) state_.riskProcessesAway = 0;
     // The memory of what others have is given back.
     for (uint32_t i = 0; i < state_.shards.size(); i++) {
         RiskShard& old = *state_.shards[i];
@@ -152,7 +154,7 @@ void CorePart::applyAlone(const Command& command, Position at, const PartFacts& 
     core_.apply(command, *collector_);
     events = collector_->take();
     for (size_t i = 0; i < balances.size(); i++) {
-        if (!state_.accounts.exists(accounts[i])) continue;
+        if (balances[i].known == 0) continue;
         state_.riskOf(accounts[i]).ledger.balances().erase(
             pairKey(accounts[i], command.instrument));
     }
@@ -265,6 +267,7 @@ void CorePart::settle(const Command& command, const Decision& decision, std::spa
 }
 
 PartBalance CorePart::balance(AccountId account, AssetId asset) const {
+    if (account == 0 || !state_.knowsAsset(asset)) return {};  // no such thing
     const Balance* found = state_.shards[shard_]->ledger.findBalance(account, asset);
     return found == nullptr ? PartBalance{} : PartBalance{found->total, found->held, 1, 0};
 }
@@ -567,7 +570,7 @@ Digest128 CorePart::share(PartKind kind, uint32_t shard) const {
         case PartKind::Matching: hashMatching(state_, shard, hash); break;
         case PartKind::Whole:
         case PartKind::Centre:
-            hash.add(state_.position, state_.riskProcesses, state_.riskProcessesAway);
+            hash.add(state_.riskProcesses, state_.riskProcessesAway);
             for (const Asset& asset : state_.assets) {
                 hash.add(asset.issued, asset.name.lo, asset.name.hi, asset.decimals);
             }

@@ -83,6 +83,9 @@ Status RoleProcess::join(const RoleMessage& message) {
     position_ = message.position;
     part_ = rebuild_->take(kind_, options_.shard);
     if (kept_ != nullptr) part_ = std::move(kept_);
+    if (options_.mutant == RoleMutant::HazardIgnored) {
+        part_->core().breakRule(HazardMutant::CapturedBook);
+    }
     rebuild_.reset();
     CountsBody counts;
     std::vector<NumberedOrder> numbers;

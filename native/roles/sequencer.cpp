@@ -47,12 +47,36 @@ Result<std::unique_ptr<Sequencer>> Sequencer::open(const SequencerOptions& optio
 Status Sequencer::recover(journal::Storage& storage, const journal::DirectoryLock& lock) {
     auto part = std::make_unique<CorePart>(options_.limits, options_.riskShards,
                                            options_.matchingShards);
-    outputs_.recovering(true);
+    Position unmarked = 0;  // the first refusal that no marker explains yet
+    Position boundary = 0;  // where the entry ahead of it ends
     auto opened = replication::MemberLog::open(
         storage, lock, options_.log, [&](const LogEntry& entry) -> Status {
             if (!decodeBatch(entry.payload, entry.header.count, commands_)) {
                 return Status(StatusCode::JournalDamaged, "an entry of the log holds no commands");
             }
+            for (size_t i = 0; i < commands_.size(); i++) {
+                const Command& command = commands_[i];
+                if ((command.type & kCommandRefused) != 0 && unmarked == 0) {
+                    unmarked = entry.header.first + i;
+                    boundary = entry.header.first - 1;
+                }
+                if (CommandType(command.type) == CommandType::SetAvailability &&
+                    command.side == 1) {
+                    unmarked = 0;
+                }
+            }
+            return {};
+        });
+    if (!opened.isOk()) return opened.status();
+    log_ = opened.take();
+    // The end came between a refusal and its marker: nothing from there on has been released.
+    if (unmarked != 0) {
+        if (Status status = log_->truncate(boundary); !status.isOk()) return status;
+    }
+    outputs_.recovering(true);
+    const Status replayed =
+        log_->last() == 0 ? Status() : log_->readRange(1, log_->last(), [&](const LogEntry& entry) -> Status {
+            CHECK(decodeBatch(entry.payload, entry.header.count, commands_));
             outputs_.beginBatch(entry.header);
             for (const Command& command : commands_) part->replay(command, outputs_);
             outputs_.fresh([this](const Event* first, size_t count) { chain_.add(first, count); });
@@ -61,8 +85,7 @@ Status Sequencer::recover(journal::Storage& storage, const journal::DirectoryLoc
             return {};
         });
     outputs_.recovering(false);
-    if (!opened.isOk()) return opened.status();
-    log_ = opened.take();
+    if (!replayed.isOk()) return replayed;
     sequenced_ = decided_ = journaled_ = dispatched_ = settled_ = released_ = log_->last();
     const uint32_t declared = part->core().riskProcesses();
     if (released_ != 0 && declared != options_.riskShards) {
@@ -129,7 +152,8 @@ bool Sequencer::offer(const Command& command) {
 bool Sequencer::serving() const { return waitsFor().empty(); }
 
 bool Sequencer::idle() const {
-    return pending_.empty() && markers_.empty() && released_ == sequenced_;
+    return pending_.empty() && markers_.empty() && released_ == sequenced_ &&
+           alone_.stage == Alone::Stage::None;
 }
 
 bool Sequencer::intake() {

@@ -193,6 +193,8 @@ void Sequencer::carry(const Cell& done) {
     for (Seat& seat : risk_) {
         const bool owns = type != CommandType::SetLimit ||
                           centre_->shardOf(done.command.account) == seat.shard;
+        // Lost since the day's end was decided.
+        if (type == CommandType::DayEnd && !seat.live) seat.numbersOwed = true;
         if (!owns || !seat.live) continue;
         seat.channel->put(MessageKind::Carry, alone_.at, writer_.bytes());
         if (type == CommandType::DayEnd) alone_.waitsRisk |= 1u << seat.shard;

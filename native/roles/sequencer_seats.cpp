@@ -70,7 +70,6 @@ void Sequencer::onFrame(LinkId link, std::span<const std::byte> frame) {
                 Cell& late = cell(header.position);
                 if (late.refused && late.phase != Phase::Decided) {
                     late.decision = body.decision;
-                    late.command.type &= static_cast<uint8_t>(~kCommandRefused);
                     late.phase = Phase::Decided;
                 }
             }
@@ -123,6 +122,16 @@ void Sequencer::onHello(LinkId link, const RoleMessage& message) {
     seat->channel = std::move(channel);
     seat->heardAt = seat->pingedAt = now_.steadyNs;
     seat->sent = seat->rebuilt = 0;
+    if (options_.mutant != RoleMutant::DeadDecisionUsed || seat->kind != PartKind::Risk) return;
+    // What was not heard of after all.
+    for (Position at = decided_ + 1; at <= sequenced_; at++) {
+        Cell& late = cell(at);
+        if (!late.refused || late.phase == Phase::Decided || late.shard != seat->shard) continue;
+        late.decision = Decision{};
+        late.decision.step = Step::Reject;
+        late.decision.code = static_cast<uint16_t>(Reject::RISK_UNAVAILABLE);
+        late.phase = Phase::Decided;
+    }
 }
 
 void Sequencer::onMessage(Seat& seat, const RoleMessage& message) {
@@ -215,6 +224,8 @@ bool Sequencer::rebuild(Seat& seat) {
     if (seat.markerQueued && !away(seat.shard)) seat.markerQueued = false;
     if (seat.markerQueued) return worked;
     if (!seat.joinDue) {
+        // Whether it is away, the log may be about to say.
+        if (!markers_.empty()) return worked;
         seat.joinDue = true;
         if (away(seat.shard)) {
             mark(seat.shard, false, 0);
@@ -265,7 +276,8 @@ bool Sequencer::join(Seat& seat) {
     body.wantsNumbers = seat.numbersOwed ? 1 : 0;
     seat.channel->put(MessageKind::Join, settled_, writer_.clear().put(body).bytes());
     seat.live = true;
-    seat.joinDue = false;
+    // Nothing may name an order before matching knows its number.
+    seat.joinDue = seat.numbersOwed;
     if (seat.kind == PartKind::Risk) return true;
     // What it had been given and nobody knows the events of, it gets again.
     for (Position at = settled_ + 1; at <= dispatched_; at++) {
@@ -295,7 +307,7 @@ void Sequencer::onJoined(Seat& seat, const RoleMessage& message) {
     }
     seat.ids = body.ids;
     if (seat.numbersOwed) renumber(seat, numbers_);
-    seat.numbersOwed = false;
+    seat.numbersOwed = seat.joinDue = false;
 }
 
 // ---- going

@@ -144,6 +144,11 @@ struct alignas(64) Command {
     [[nodiscard]] size_t size() const { return extended() ? 128 : 64; }
 };
 static_assert(sizeof(Command) == 128 && alignof(Command) == 64);
+
+[[nodiscard]] inline bool isRefused(const Command& command) {
+    const int type = command.type & ~kCommandRefused;
+    return (command.type & kCommandRefused) != 0 && type >= 1 && type <= kCommandTypeMax;
+}
 static_assert(offsetof(Command, account) == 8);
 static_assert(offsetof(Command, id) == 16);
 static_assert(offsetof(Command, price) == 32);
