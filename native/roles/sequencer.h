@@ -285,7 +285,11 @@ private:
 
     std::vector<Seat> risk_;
     std::vector<Seat> matching_;
-    std::map<LinkId, std::unique_ptr<Channel>> strangers_;  // have not said who they are
+    struct Stranger {
+        std::unique_ptr<Channel> channel;
+        uint64_t since = 0;
+    };
+    std::map<LinkId, Stranger> strangers_;  // have not said who they are
     std::map<LinkId, uint32_t> givenUp_;                    // RoleMutant::DeadDecisionUsed
     Alone alone_;
     Resolving resolving_;

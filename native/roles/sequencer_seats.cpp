@@ -43,7 +43,9 @@ Sequencer::Seat* Sequencer::seatOf(LinkId link) {
     return nullptr;
 }
 
-void Sequencer::onAttached(LinkId link) { strangers_[link] = std::make_unique<Channel>(); }
+void Sequencer::onAttached(LinkId link) {
+    strangers_[link] = Stranger{std::make_unique<Channel>(), now_.steadyNs};
+}
 
 void Sequencer::onClosed(LinkId link) {
     strangers_.erase(link);
@@ -52,7 +54,7 @@ void Sequencer::onClosed(LinkId link) {
 
 void Sequencer::onFrame(LinkId link, std::span<const std::byte> frame) {
     if (const auto stranger = strangers_.find(link); stranger != strangers_.end()) {
-        const Status status = stranger->second->receive(
+        const Status status = stranger->second.channel->receive(
             frame, [&](const RoleMessage& message) { onHello(link, message); });
         if (!status.isOk()) {
             strangers_.erase(link);
@@ -110,7 +112,7 @@ void Sequencer::onHello(LinkId link, const RoleMessage& message) {
     }
     // Its next frame finds it nowhere: the channel goes with the seat, or with the link.
     const auto stranger = strangers_.find(link);
-    std::unique_ptr<Channel> channel = std::move(stranger->second);
+    std::unique_ptr<Channel> channel = std::move(stranger->second.channel);
     strangers_.erase(stranger);
     if (seat == nullptr) {
         links_.close(link);
@@ -184,6 +186,11 @@ void Sequencer::onMessage(Seat& seat, const RoleMessage& message) {
 
 bool Sequencer::attend() {
     bool worked = false;
+    for (auto at = strangers_.begin(); at != strangers_.end();) {
+        const bool silent = now_.steadyNs - at->second.since > options_.silenceNs;
+        if (silent) links_.close(at->first);
+        at = silent ? strangers_.erase(at) : std::next(at);
+    }
     for (auto* seats : {&risk_, &matching_}) {
         for (Seat& seat : *seats) {
             if (seat.link == 0) {
