@@ -85,6 +85,7 @@ Status Sequencer::recover(journal::Storage& storage, const journal::DirectoryLoc
             return {};
         });
     outputs_.recovering(false);
+    outputs_.setCompletion(nullptr, nullptr);  // from here on only what is complete is written
     if (!replayed.isOk()) return replayed;
     sequenced_ = decided_ = journaled_ = dispatched_ = settled_ = released_ = log_->last();
     const uint32_t declared = part->core().riskProcesses();
