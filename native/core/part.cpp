@@ -233,7 +233,7 @@ void CorePart::decide(const Command& command, Position at, const BookLook& look,
                           whole ? Certainty::Whole : Certainty::Settled, decision));
 }
 
-void CorePart::wants(const Command& command, InstrumentId& instrument, OrderSlot& slot) const {
+bool CorePart::wants(const Command& command, InstrumentId& instrument, OrderSlot& slot) const {
     const ClientIds& ids = state_.shards[shard_]->orderIds;
     instrument = 0;
     slot = 0;
@@ -247,10 +247,11 @@ void CorePart::wants(const Command& command, InstrumentId& instrument, OrderSlot
     const bool replace = CommandType(command.type) == CommandType::ReplaceOrder;
     if (replace && command.extended() && !command.newId.none() && command.newId != command.id &&
         order(ids.find(command.account, command.newId))) {
-        return;
+        return slot != 0;
     }
-    if (order(ids.find(command.account, command.id))) return;
+    if (order(ids.find(command.account, command.id))) return slot != 0;
     if (!replace && state_.knows(command.instrument)) instrument = command.instrument;
+    return true;
 }
 
 void CorePart::settle(const Command& command, const Decision& decision, std::span<Event> events) {

@@ -128,8 +128,9 @@ public:
     [[nodiscard]] bool validate(const Command& command, Position at, Decision& decision);
     void decide(const Command& command, Position at, const BookLook& look, bool whole,
                 const PartFacts& facts, Decision& decision);
-    // What decide() would look at. Requires: all ahead is settled.
-    void wants(const Command& command, InstrumentId& instrument, OrderSlot& slot) const;
+    // What decide() would look at. False: the order has not come to rest here yet; ask again when all ahead is
+    // settled. True: that stays so, or decide() will find the order closed.
+    [[nodiscard]] bool wants(const Command& command, InstrumentId& instrument, OrderSlot& slot) const;
     void settle(const Command& command, const Decision& decision, std::span<Event> events);
     [[nodiscard]] PartBalance balance(AccountId account, AssetId asset) const;
     // Client order ids. Also of a whole core, of any of its risk shards.

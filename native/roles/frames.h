@@ -112,11 +112,13 @@ struct DecidedBody {
 };
 static_assert(sizeof(DecidedBody) == 128);
 
-struct WantsBody {  // Wants, Look
+struct WantsBody {  // Hazard, Wants, Look
     InstrumentId instrument = 0;
     OrderSlot slot = 0;
+    uint32_t certain = 0;  // Hazard: it need not be asked again
+    uint32_t reserved = 0;
 };
-static_assert(sizeof(WantsBody) == 8);
+static_assert(sizeof(WantsBody) == 16);
 
 struct DecideBody {
     uint32_t whole = 0;  // nothing behind it is begun: capacities count

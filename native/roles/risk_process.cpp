@@ -14,7 +14,8 @@ bool RiskProcess::onMessage(const RoleMessage& message) {
         case MessageKind::Ask: {
             if (!inHazard_ || waiting_.front().at != message.position) return false;
             WantsBody wants;
-            part_->wants(waiting_.front().command, wants.instrument, wants.slot);
+            wants.certain = 1;
+            (void)part_->wants(waiting_.front().command, wants.instrument, wants.slot);
             channel().put(MessageKind::Wants, message.position, writer_.clear().put(wants).bytes());
             return true;
         }
@@ -46,7 +47,9 @@ void RiskProcess::work() {
         if (next.mustAsk != 0 || !part_->validate(next.command, next.at, decision)) {
             inHazard_ = true;
             hazards_++;
-            channel().put(MessageKind::Hazard, next.at);
+            WantsBody wants;
+            wants.certain = part_->wants(next.command, wants.instrument, wants.slot) ? 1 : 0;
+            channel().put(MessageKind::Hazard, next.at, writer_.clear().put(wants).bytes());
             return;
         }
         decided(next.at, decision);

@@ -148,6 +148,7 @@ private:
         bool matched;
         bool refused;
         uint32_t shard;  // who decides; kNobody: the sequencer itself
+        WantsBody wants;  // Phase::Hazard
         MatchedEvents out;         // as settlement needs them
         std::vector<Event> done;   // as they leave
         Digest128 chain;           // behind it
@@ -190,10 +191,11 @@ private:
     };
 
     struct Resolving {
-        enum class Stage : uint8_t { None, Asked, Looking, Deciding };
+        enum class Stage : uint8_t { None, Asked, Looking, Looked, Deciding };
         Stage stage = Stage::None;
         Position at = 0;
         WantsBody wants;
+        BookLook look;
     };
 
     Sequencer(const SequencerOptions& options, RoleLinks& links);
@@ -217,11 +219,13 @@ private:
     bool settle();
     bool resolve();
     void onDecided(Seat& seat, const RoleMessage& message);
+    void onHazard(Seat& seat, const RoleMessage& message);
     void onWants(Seat& seat, const RoleMessage& message);
+    void look();
     void onLooked(const RoleMessage& message);
     void onMatched(Seat& seat, const RoleMessage& message);
     void sendLook();
-    void sendDecide(const BookLook& look);
+    void sendDecide();
     [[nodiscard]] uint64_t liveOrders() const;
     [[nodiscard]] uint64_t rememberedIds() const;
     [[nodiscard]] bool roomForOrder() const;

@@ -45,16 +45,44 @@ bool Sequencer::decide() {
     return decided_ != before;
 }
 
-// A command that its risk process could not decide while others were under way: all ahead of it is settled now.
+void Sequencer::onHazard(Seat& seat, const RoleMessage& message) {
+    PayloadReader reader(message.payload);
+    WantsBody wants;
+    if (!reader.get(wants) || !reader.done() || !underWay(message.position)) return violate(seat);
+    Cell& stopped = cell(message.position);
+    if (stopped.shard != seat.shard || stopped.phase != Phase::Sent) return violate(seat);
+    stopped.phase = Phase::Hazard;
+    stopped.wants = wants;
+    hazards_++;
+}
+
+// A command that its risk process could not decide while others were under way. Its look at the book follows
+// those ahead of it to matching; its decision follows their settlement.
 bool Sequencer::resolve() {
-    if (settled_ == sequenced_) return false;
-    const Position at = settled_ + 1;
+    if (dispatched_ == sequenced_) return false;
+    const Position at = dispatched_ + 1;
     Cell& next = cell(at);
-    if (next.phase != Phase::Hazard || resolving_.stage != Resolving::Stage::None) return false;
-    resolving_.stage = Resolving::Stage::Asked;
-    resolving_.at = at;
-    risk_[next.shard].channel->put(MessageKind::Ask, at);
-    return true;
+    if (next.phase != Phase::Hazard) return false;
+    const bool settled = settled_ == dispatched_;
+    switch (resolving_.stage) {
+        case Resolving::Stage::None:
+            if (next.wants.certain == 0) {
+                if (!settled) return false;
+                resolving_.at = at;
+                resolving_.stage = Resolving::Stage::Asked;
+                risk_[next.shard].channel->put(MessageKind::Ask, at);
+                return true;
+            }
+            resolving_.at = at;
+            resolving_.wants = next.wants;
+            look();
+            return true;
+        case Resolving::Stage::Looked:
+            if (!settled) return false;
+            sendDecide();
+            return true;
+        default: return false;
+    }
 }
 
 void Sequencer::onWants(Seat& seat, const RoleMessage& message) {
@@ -65,9 +93,15 @@ void Sequencer::onWants(Seat& seat, const RoleMessage& message) {
         return violate(seat);
     }
     resolving_.wants = wants;
-    if (!centre_->knows(wants.instrument)) return sendDecide(BookLook{});
+    look();
+}
+
+void Sequencer::look() {
+    resolving_.look = BookLook{};
+    resolving_.stage = Resolving::Stage::Looked;
+    if (!centre_->knows(resolving_.wants.instrument)) return;
     resolving_.stage = Resolving::Stage::Looking;
-    if (matching_[centre_->laneOf(wants.instrument)].live) sendLook();
+    if (matching_[centre_->laneOf(resolving_.wants.instrument)].live) sendLook();
 }
 
 void Sequencer::sendLook() {
@@ -80,16 +114,18 @@ void Sequencer::onLooked(const RoleMessage& message) {
     BookLook look;
     // What was asked for a process that is gone is of no use.
     if (resolving_.stage != Resolving::Stage::Looking || resolving_.at != message.position) return;
-    if (reader.get(look) && reader.done()) sendDecide(look);
+    if (!reader.get(look) || !reader.done()) return;
+    resolving_.look = look;
+    resolving_.stage = Resolving::Stage::Looked;
 }
 
-void Sequencer::sendDecide(const BookLook& look) {
+void Sequencer::sendDecide() {
     const Cell& asked = cell(resolving_.at);
     DecideBody body;
     body.whole = asked.whole ? 1 : 0;
     body.liveOrders = static_cast<uint32_t>(liveOrders());
     body.rememberedIds = static_cast<uint32_t>(rememberedIds());
-    body.look = look;
+    body.look = resolving_.look;
     resolving_.stage = Resolving::Stage::Deciding;
     risk_[asked.shard].channel->put(MessageKind::Decide, resolving_.at,
                                     writer_.clear().put(body).bytes());

@@ -153,13 +153,7 @@ void Sequencer::onMessage(Seat& seat, const RoleMessage& message) {
             if (risk) return onDecided(seat, message);
             break;
         case MessageKind::Hazard:
-            if (!risk || !underWay(message.position)) break;
-            if (Cell& stopped = cell(message.position);
-                stopped.shard == seat.shard && stopped.phase == Phase::Sent) {
-                stopped.phase = Phase::Hazard;
-                hazards_++;
-                return;
-            }
+            if (risk) return onHazard(seat, message);
             break;
         case MessageKind::Wants:
             if (risk) return onWants(seat, message);

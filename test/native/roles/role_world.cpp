@@ -70,6 +70,14 @@ Command Market::next() {
     if (type == CommandType::NewOrder && command.instrument <= 2) {
         command.instrument = 1 + random_.below(kInstruments);
     }
+    // What stops trading for good is seldom enough that there is some.
+    if (random_.below(4) != 0) {
+        if (type == CommandType::KillSwitch) command.side = 2;
+        if (type == CommandType::SetLimit) command.amount = -1;
+        if (type == CommandType::SetTradingState) command.orderType = 1;
+        if (type == CommandType::SetInstrumentRight) command.side = 0;
+        if (type == CommandType::SetRights) command.rights = 62 | uint64_t{1} << 32;
+    }
     if (type == CommandType::Transfer) command.toAccount = random_.below(2 * kFirms + 1);
     return command;
 }

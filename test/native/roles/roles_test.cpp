@@ -15,6 +15,7 @@ uint64_t seeds(uint64_t usual) {
 }
 
 TEST(Roles, AnyNumberOfShardsSaysWhatOneCoreSays) {
+    World::Seen all;
     for (uint64_t seed = 1; seed <= seeds(4); seed++) {
         for (uint32_t risk = 1; risk <= 3; risk++) {
             for (uint32_t matching = 1; matching <= 3; matching++) {
@@ -25,11 +26,14 @@ TEST(Roles, AnyNumberOfShardsSaysWhatOneCoreSays) {
                 World world(options);
                 const std::string wrong = world.run();
                 ASSERT_EQ(wrong, "") << "seed " << seed << ", " << risk << "x" << matching;
-                EXPECT_GT(world.seen().trades, 20u);
-                EXPECT_GT(world.seen().hazards, 5u);
+                all.trades += world.seen().trades;
+                all.hazards += world.seen().hazards;
             }
         }
     }
+    EXPECT_GT(all.trades, 1000u);
+    EXPECT_GT(all.hazards, 1000u);
+    GTEST_LOG_(INFO) << all.trades << " trades, " << all.hazards << " hazards";
 }
 
 struct Losses {
