@@ -345,7 +345,10 @@ void Sequencer::loseRisk(Seat& seat) {
         lost.refused = true;
         refusals_++;
         if (resolving_.at == at) resolving_ = {};
-        if (options_.mutant == RoleMutant::DeadDecisionUsed) continue;
+        if (options_.mutant == RoleMutant::DeadDecisionUsed) {
+            lost.phase = Phase::Sent;
+            continue;
+        }
         lost.decision = Decision{};
         lost.decision.step = Step::Reject;
         lost.decision.code = static_cast<uint16_t>(Reject::RISK_UNAVAILABLE);
