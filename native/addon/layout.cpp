@@ -55,7 +55,7 @@ constexpr NamedNumber kCommandTypes[] = {
     VALUE(CommandType, SetTradingState),  VALUE(CommandType, AddAccount),
     VALUE(CommandType, SetRights),        VALUE(CommandType, SetInstrumentRight),
     VALUE(CommandType, SetLimit),         VALUE(CommandType, AdvanceTime),
-    VALUE(CommandType, DayEnd),
+    VALUE(CommandType, DayEnd),           VALUE(CommandType, SetAvailability),
 };
 static_assert(std::size(kCommandTypes) == kCommandTypeMax);
 constexpr NamedNumber kEventTypes[] = {
@@ -69,7 +69,7 @@ constexpr NamedNumber kEventTypes[] = {
     VALUE(EventType, TradingStateSet), VALUE(EventType, AccountAdded),
     VALUE(EventType, RightsSet),       VALUE(EventType, InstrumentRightSet),
     VALUE(EventType, LimitSet),        VALUE(EventType, TimeAdvanced),
-    VALUE(EventType, DayEnded),
+    VALUE(EventType, DayEnded),        VALUE(EventType, AvailabilitySet),
 };
 constexpr NamedNumber kSides[] = {VALUE(Side, Buy), VALUE(Side, Sell)};
 constexpr NamedNumber kOrderTypes[] = {VALUE(OrderType, Limit), VALUE(OrderType, Market),

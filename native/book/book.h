@@ -98,6 +98,11 @@ public:
     // Rests an order as it was saved, at the tail of its level or among the stops.
     // False: it would cross the book.
     [[nodiscard]] bool restore(OrderSlot slot, int64_t visible);
+    // What another process that has this book says of it, for a decision that looks at it.
+    void plant(int64_t bestBid, int64_t bestAsk) {
+        bestBid_ = bestBid;
+        bestAsk_ = bestAsk;
+    }
     void restoreTrades(int64_t lastPrice, uint64_t trades) {
         lastPrice_ = lastPrice;
         trades_ = trades;

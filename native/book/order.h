@@ -108,12 +108,34 @@ class OrderSlab {
 public:
     explicit OrderSlab(OrderMemory& memory)
         : memory_(memory), orders_(memory.orders_.get()), extras_(memory.extras_.get()) {}
+    // With slots of its own, the `lane`-th part of the memory: which slot an order gets depends on this
+    // slab's orders only, so that a process which has this slab alone gives the same ones.
+    OrderSlab(OrderMemory& memory, uint32_t lane, uint32_t capacity) : OrderSlab(memory) {
+        const uint32_t slots = capacity + OrderMemory::kBlockSlots;
+        first_ = next_ = nextExtra_ = 1 + lane * slots;
+        end_ = endExtra_ = next_ + slots;
+    }
     OrderSlab(const OrderSlab&) = delete;
     OrderSlab& operator=(const OrderSlab&) = delete;
 
     [[nodiscard]] Order& operator[](OrderSlot slot) { return orders_[slot]; }
     [[nodiscard]] const Order& operator[](OrderSlot slot) const { return orders_[slot]; }
     [[nodiscard]] uint32_t live() const { return live_; }
+    // Of a slab with slots of its own: every order that lies in it. visit(slot, order)
+    template <typename Visit>
+    void forEach(Visit visit) const {
+        for (OrderSlot slot = first_; slot < next_; ++slot) {
+            if (orders_[slot].orderId != 0) visit(slot, orders_[slot]);
+        }
+    }
+    [[nodiscard]] bool owns(OrderSlot slot) const { return slot >= first_ && slot < next_; }
+    // An order that another process has, as it is there now.
+    void plant(OrderSlot slot, const Order& order, const OrderExtra& extra) {
+        orders_[slot] = order;
+        if (order.extra == 0) return;
+        orders_[slot].extra = slot;
+        extras_[slot] = extra;
+    }
 
     // Requires: fewer open orders in the core than it was made for.
     [[nodiscard]] OrderSlot claim() {
@@ -169,6 +191,7 @@ private:
     Order* const orders_;
     OrderExtra* const extras_;
     uint32_t live_ = 0;
+    OrderSlot first_ = 0;  // of slots of its own
     OrderSlot free_ = 0;
     OrderSlot next_ = 0, end_ = 0;  // never used so far
     uint64_t freeExtra_ = 0;

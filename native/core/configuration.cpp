@@ -145,6 +145,10 @@ namespace {
 // A fresh limit with what its account's subtree has now; false if that is out of range.
 bool countNow(const Core::State& state, AccountId root, LimitKind kind, uint32_t subject,
               Limit* limit) {
+    if (state.facts != nullptr && kind == LimitKind::OpenValue) {
+        limit->current = state.facts->openValue;
+        return !state.facts->valueOverflows;
+    }
     const AccountId end = state.accounts.subtreeEnd(root);
     for (AccountId id = root; id < end; ++id) {
         if (!state.accounts.inSubtree(id, root)) continue;
@@ -190,6 +194,9 @@ void Core::State::setLimit(const Command& command, const CommandContext& context
         if (!knowsAsset(subject)) return reject(command, Reject::UNKNOWN_ASSET, context);
     } else if (subject != 0) {
         return reject(command, Reject::INVALID_LIMIT, context);
+    }
+    if (command.account == 0 && riskProcesses > 1 && command.amount != -1) {
+        return reject(command, Reject::VENUE_LIMIT_NOT_POSSIBLE, context);
     }
     if (command.amount == -1) {
         limits.remove(accounts, command.account, kind, subject);

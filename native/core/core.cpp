@@ -8,10 +8,14 @@ namespace verbex {
 
 namespace {
 
-std::vector<std::unique_ptr<OrderSlab>> makeSlabs(OrderMemory& memory, uint32_t count) {
-    CHECK(count >= 1 && count <= CoreShards::kMax);
+std::vector<std::unique_ptr<OrderSlab>> makeSlabs(OrderMemory& memory, const CoreShards& shards,
+                                                  uint32_t maxOrders) {
+    CHECK(shards.matching >= 1 && shards.matching <= CoreShards::kMax);
     std::vector<std::unique_ptr<OrderSlab>> slabs;
-    for (uint32_t i = 0; i < count; ++i) slabs.push_back(std::make_unique<OrderSlab>(memory));
+    for (uint32_t i = 0; i < shards.matching; ++i) {
+        slabs.push_back(shards.apart ? std::make_unique<OrderSlab>(memory, i, maxOrders)
+                                     : std::make_unique<OrderSlab>(memory));
+    }
     return slabs;
 }
 
@@ -30,7 +34,7 @@ std::vector<std::unique_ptr<RiskShard>> makeShards(const CoreLimits& limits, uin
 Core::State::State(const CoreLimits& coreLimits, const CoreShards& coreShards)
     : capacity(coreLimits),
       orderMemory(coreLimits.maxOrders, coreShards.matching, coreLimits.warm),
-      slabs(makeSlabs(orderMemory, coreShards.matching)),
+      slabs(makeSlabs(orderMemory, coreShards, coreLimits.maxOrders)),
       slab(*slabs[0]),
       lanes(coreShards.matching),
       shards(makeShards(coreLimits, coreShards.risk)),
@@ -65,6 +69,7 @@ Amount Core::State::feesCollected(AssetId asset) const {
 }
 
 uint32_t Core::State::schedulesInUse(InstrumentId instrument) const {
+    if (facts != nullptr) return facts->schedules;
     uint32_t inUse = 0;
     for (const auto& shard : shards) {
         for (uint32_t slot = 0; slot < Instrument::kSchedules; ++slot) {
@@ -106,6 +111,11 @@ void Core::apply(const Command& command, EventWriter& events) {
     State& state = *state_;
     const CommandContext context{events, ++state.position, command.token};
     state.begin(command, events);
+    if (state.refuses(command)) [[unlikely]] {
+        state.reject(command, Reject::RISK_UNAVAILABLE, context);
+        events.cursor()[-1].flags |= kEventLast;
+        return;
+    }
     switch (CommandType(command.type)) {
         case CommandType::NewOrder:
         case CommandType::CancelOrder:
@@ -126,8 +136,16 @@ void Core::apply(const Command& command, EventWriter& events) {
         case CommandType::SetLimit: state.setLimit(command, context); break;
         case CommandType::AdvanceTime: state.advanceTime(command, context); break;
         case CommandType::DayEnd: state.dayEnd(context); break;
+        case CommandType::SetAvailability: state.setAvailability(command, context); break;
         case CommandType::None:
-        default: state.reject(command, Reject::UNKNOWN_COMMAND, context); break;
+        default:
+            if (Command asked = command; isRefused(command)) {
+                asked.type &= static_cast<uint8_t>(~kCommandRefused);
+                state.reject(asked, Reject::RISK_UNAVAILABLE, context);
+                break;
+            }
+            state.reject(command, Reject::UNKNOWN_COMMAND, context);
+            break;
     }
     // The last event is still in the region: a drain happens only when a further cell is claimed.
     events.cursor()[-1].flags |= kEventLast;
@@ -153,6 +171,8 @@ bool isOrderCommand(const Command& command) {
 
 }  // namespace
 
+uint32_t Core::riskProcesses() const { return state_->riskProcesses; }
+uint32_t Core::riskProcessesAway() const { return state_->riskProcessesAway; }
 uint32_t Core::riskShards() const { return static_cast<uint32_t>(state_->shards.size()); }
 uint32_t Core::matchingShards() const { return static_cast<uint32_t>(state_->slabs.size()); }
 

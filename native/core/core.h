@@ -44,6 +44,7 @@ struct CoreShards {
     static constexpr uint32_t kMax = 16;
     uint32_t risk = 1;      // accounts, a firm at a time
     uint32_t matching = 1;  // instruments
+    bool apart = false;     // each of them in a process of its own (core/part.h)
 };
 
 // Rules of the pipeline, broken on purpose, so that tests can show that they would notice.
@@ -111,6 +112,9 @@ public:
     // All up to here are settled, and no stage is under way: apply(), save() and the rest may be called.
     void reached(Position at);
     void breakRule(HazardMutant mutant);  // for tests
+    // The risk processes that the log has declared, 0: none; and which of them are away, a bit for each.
+    [[nodiscard]] uint32_t riskProcesses() const;
+    [[nodiscard]] uint32_t riskProcessesAway() const;
     // For tests: one of the balances changes as if a memory cell had flipped. False: there is none yet.
     bool damage(uint64_t seed);
 
@@ -156,6 +160,7 @@ public:
     void marketState(MarketState& out) const;
 
 private:
+    friend class CorePart;
     std::unique_ptr<State> state_;
 };
 

@@ -364,6 +364,10 @@ void where(std::string& out, const Core::State& state) {
     out += "{\"position\":";
     number(out, state.position);
     member(out, "time", state.time);
+    if (state.riskProcesses != 0) {
+        member(out, "riskProcesses", state.riskProcesses);
+        member(out, "riskProcessesAway", state.riskProcessesAway);
+    }
 }
 
 // An instrument's book: what is known of it, then item(price, level) for at most so many levels a side.

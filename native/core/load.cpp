@@ -53,7 +53,7 @@ public:
     StateReader(ByteSource& source, Core::State& state) : source_(source), state_(state) {}
 
     bool run() {
-        if (!get(&head_) || head_.magic != kStateMagic || head_.version != kStateVersion) return false;
+        if (!get(&head_) || head_.magic != kStateMagic || !availability()) return false;
         state_.position = head_.position;
         state_.time = head_.time;
         return assets() && instruments() && accounts() && rights() && limits() && balances() &&
@@ -66,6 +66,18 @@ private:
     template <typename T>
     bool get(T* record) {
         return source_.read(record, sizeof(T));
+    }
+
+    bool availability() {
+        if (head_.version == kStateVersion) return true;
+        SavedAvailability saved;
+        if (head_.version != kStateVersionWithProcesses || !get(&saved) || saved.processes < 1 ||
+            saved.processes > CoreShards::kMax || saved.away >> saved.processes != 0) {
+            return false;
+        }
+        state_.riskProcesses = saved.processes;
+        state_.riskProcessesAway = saved.away;
+        return true;
     }
 
     bool assets() {

@@ -159,6 +159,10 @@ bool Core::State::validate(RiskShard& risk, const Command& command, Position at,
                            Certainty certainty, Decision& decision) {
     decision.step = Step::Reject;
     decision.lane = 0;
+    if (refuses(command)) [[unlikely]] {
+        decision.code = static_cast<uint16_t>(Reject::RISK_UNAVAILABLE);
+        return true;
+    }
     switch (CommandType(command.type)) {
         case CommandType::NewOrder:
             return validateNewOrder(risk, command, at, certainty, decision);

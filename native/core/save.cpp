@@ -190,7 +190,7 @@ void Core::save(ByteSink& sink) const {
 
     SavedHead head{};
     head.magic = kStateMagic;
-    head.version = kStateVersion;
+    head.version = state.riskProcesses == 0 ? kStateVersion : kStateVersionWithProcesses;
     head.position = state.position;
     head.time = state.time;
     head.assets = static_cast<uint32_t>(state.assets.size() - 1);
@@ -204,6 +204,9 @@ void Core::save(ByteSink& sink) const {
     head.transactionIds = state.transactionIds.size();
     head.orders = state.liveOrders();
     out.put(head);
+    if (state.riskProcesses != 0) {
+        out.put(SavedAvailability{state.riskProcesses, state.riskProcessesAway});
+    }
 
     for (size_t i = 1; i < state.assets.size(); ++i) {
         const Asset& asset = state.assets[i];

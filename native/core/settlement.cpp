@@ -196,9 +196,11 @@ void Core::State::releaseOpen(RiskShard& risk, const Event& event, int64_t quant
 void Core::State::rested(RiskShard& risk, const Command& command, const Event& event,
                          uint32_t entry) {
     const OrderSlot slot = event.account2;
+    // In a process of its own, risk hears here where matching has put it; and expiry is matching's.
+    if (facts != nullptr && slot != 0) risk.orderIds.setSlot(entry, slot);
     if (slot == 0 || !link(risk, entry)) return;  // rested before: its expiry is known
     // The order that a command enters is the first of its events to rest.
-    if (command.expiry != 0 && event.orderId == event.position) {
+    if (facts == nullptr && command.expiry != 0 && event.orderId == event.position) {
         risk.addExpiry(Expiry{command.expiry, event.orderId, slot});
     }
 }

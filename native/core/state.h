@@ -23,6 +23,7 @@
 #include "book/book.h"
 #include "core/core.h"
 #include "core/decision.h"
+#include "core/part_facts.h"
 #include "risk/accounts.h"
 #include "risk/client_ids.h"
 #include "risk/instrument.h"
@@ -70,6 +71,11 @@ struct Core::State {
     // Names: the n-th entry is the name of asset, instrument, account n.
     ClientIds assetNames, instrumentNames, accountNames;
     HazardMutant mutant = HazardMutant::None;
+    // Risk processes, where they are declared (availability.cpp).
+    uint32_t riskProcesses = 0;
+    uint32_t riskProcessesAway = 0;  // a bit for each
+    // Of a part: what it has been told. Null: this core has everything itself.
+    const PartFacts* facts = nullptr;
 
     [[nodiscard]] RiskShard& riskOf(AccountId account) {
         return only != nullptr ? *only : *shards[accounts[account].shard];
@@ -86,8 +92,12 @@ struct Core::State {
         return lanes == 1 ? 0 : static_cast<uint16_t>(instrument % lanes);
     }
     // Sums over the shards. Requires: the threads of the shards rest.
-    [[nodiscard]] uint32_t liveOrders() const { return lanes == 1 ? slab.live() : sumOfOrders(); }
+    [[nodiscard]] uint32_t liveOrders() const {
+        if (facts != nullptr) [[unlikely]] return facts->liveOrders;
+        return lanes == 1 ? slab.live() : sumOfOrders();
+    }
     [[nodiscard]] uint32_t rememberedIds() const {
+        if (facts != nullptr) [[unlikely]] return facts->rememberedIds;
         return only != nullptr ? only->orderIds.size() : sumOfIds();
     }
     [[nodiscard]] Amount feesCollected(AssetId asset) const;
@@ -124,6 +134,12 @@ struct Core::State {
     void setRights(const Command& command, const CommandContext& context);
     void setInstrumentRight(const Command& command, const CommandContext& context);
     void setLimit(const Command& command, const CommandContext& context);
+    // ---- availability.cpp
+    void setAvailability(const Command& command, const CommandContext& context);
+    // Is the risk process away that this command needs? It is rejected then, and leaves no trace.
+    [[nodiscard]] bool refuses(const Command& command) const {
+        return riskProcessesAway != 0 && needsWhoIsAway(command);
+    }
     // Begins a command that runs alone: its events will be written through this writer.
     void begin(const Command& command, EventWriter& events);
     // Settles and completes every event written since the last call, for all shards.
@@ -143,6 +159,7 @@ struct Core::State {
     void takeOver(RiskShard& risk, uint32_t entry, uint32_t newEntry);
 
 private:
+    [[nodiscard]] bool needsWhoIsAway(const Command& command) const;
     [[nodiscard]] uint32_t sumOfOrders() const;
     [[nodiscard]] uint32_t sumOfIds() const;
 

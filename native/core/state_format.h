@@ -1,4 +1,4 @@
-// The records of a saved state, byte for byte (docs/state-format.md). Version 1.
+// The records of a saved state, byte for byte (docs/state-format.md). Versions 1 and 2.
 //
 // Purpose: one place for what save.cpp writes and load.cpp reads. Head, then so many records of each kind as
 // the head says, in the order of the head's counts; little-endian, no gaps.
@@ -16,6 +16,8 @@ namespace verbex {
 
 inline constexpr uint64_t kStateMagic = 0x4554415453584256ULL;  // "VBXSTATE"
 inline constexpr uint32_t kStateVersion = 1;
+// The head is followed by SavedAvailability; written exactly where risk processes are declared.
+inline constexpr uint32_t kStateVersionWithProcesses = 2;
 
 struct SavedHead {
     uint64_t magic;
@@ -34,6 +36,12 @@ struct SavedHead {
     uint64_t orders;
 };
 static_assert(sizeof(SavedHead) == 88);
+
+struct SavedAvailability {
+    uint32_t processes;  // of risk, 1 to 16
+    uint32_t away;       // a bit for each that is
+};
+static_assert(sizeof(SavedAvailability) == 8);
 
 struct SavedAsset {
     Amount issued;

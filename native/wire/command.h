@@ -46,8 +46,12 @@ enum class CommandType : uint8_t {
     SetLimit = 17,
     AdvanceTime = 18,
     DayEnd = 19,
+    SetAvailability = 20,  // written by the sequencer of a deployment in roles
 };
-inline constexpr uint8_t kCommandTypeMax = 19;
+inline constexpr uint8_t kCommandTypeMax = 20;
+// On top of a type: the risk process that would have decided about this command was lost before it had.
+// Written by the sequencer; such a command is answered RISK_UNAVAILABLE and does nothing.
+inline constexpr uint8_t kCommandRefused = 0x80;
 
 enum class Side : uint8_t { None = 0, Buy = 1, Sell = 2 };
 enum class OrderType : uint8_t { None = 0, Limit = 1, Market = 2, Stop = 3, StopLimit = 4 };
@@ -84,20 +88,23 @@ inline constexpr uint32_t kRightsAll = 0b111110;
 struct alignas(64) Command {
     // ---- first line
     uint8_t type;       // CommandType
-    uint8_t side;       // Side; MassCancel: None is both. KillSwitch, SetInstrumentRight: 1 on, 2 off
+    uint8_t side;       // Side; MassCancel: None is both. KillSwitch, SetInstrumentRight: 1 on, 2 off;
+                            // SetAvailability: 1 down, 2 up
     uint8_t orderType;  // OrderType; SetTradingState: TradingState; SetLimit: LimitKind;
-                            // AddAsset: decimals; AddInstrument: TradingState
+                            // AddAsset: decimals; AddInstrument: TradingState;
+                            // SetAvailability: how many risk processes there are
     uint8_t timeInForce;
     uint8_t selfTrade;
     uint8_t reserved0;
     uint16_t flags;
     AccountId account;        // AddAccount: the parent
-    InstrumentId instrument;  // Deposit, Withdraw, Transfer, SetLimit on an asset: the asset
+    InstrumentId instrument;  // Deposit, Withdraw, Transfer, SetLimit on an asset: the asset;
+                              // SetAvailability: the risk process
     ClientId id;                  // order, or transaction (Deposit …), or name (Add…)
     union {
         struct {
             int64_t price;     // ticks
-            int64_t quantity;  // lots
+            int64_t quantity;  // lots; SetAvailability: the position from which it holds
         };
         Amount amount;  // Deposit, Withdraw, Transfer, SetLimit (−1: no limit)
     };
@@ -137,6 +144,11 @@ struct alignas(64) Command {
     [[nodiscard]] size_t size() const { return extended() ? 128 : 64; }
 };
 static_assert(sizeof(Command) == 128 && alignof(Command) == 64);
+
+[[nodiscard]] inline bool isRefused(const Command& command) {
+    const int type = command.type & ~kCommandRefused;
+    return (command.type & kCommandRefused) != 0 && type >= 1 && type <= kCommandTypeMax;
+}
 static_assert(offsetof(Command, account) == 8);
 static_assert(offsetof(Command, id) == 16);
 static_assert(offsetof(Command, price) == 32);

@@ -42,6 +42,7 @@ enum class EventType : uint8_t {
     LimitSet = 19,
     TimeAdvanced = 20,
     DayEnded = 21,
+    AvailabilitySet = 22,
 };
 
 // Event::flags

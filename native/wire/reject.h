@@ -63,7 +63,10 @@ namespace verbex {
     X(52, INVALID_LIMIT, "the limit's kind, subject or value is not possible")                        \
     X(53, TIME_NOT_MONOTONIC, "time can't go back")                                                   \
     X(54, SAME_ACCOUNT, "a transfer needs two accounts")                                              \
-    X(55, FEES_BELOW_REBATES, "with the fees of orders that are open, a trade could cost the venue")
+    X(55, FEES_BELOW_REBATES, "with the fees of orders that are open, a trade could cost the venue")      \
+    X(56, RISK_UNAVAILABLE, "the risk process of this account is away: nothing was done, send it again") \
+    X(57, INVALID_AVAILABILITY, "the risk process or their number is not possible")                  \
+    X(58, VENUE_LIMIT_NOT_POSSIBLE, "with several risk processes the venue itself can have no limit")
 
 enum class Reject : uint16_t {
     NONE = 0,
@@ -72,7 +75,7 @@ enum class Reject : uint16_t {
 #undef VERBEX_X
 };
 
-inline constexpr uint16_t kRejectMax = 55;
+inline constexpr uint16_t kRejectMax = 58;
 
 // The code's name, "" for a number that is none.
 [[nodiscard]] constexpr const char* rejectName(Reject reject) {

@@ -137,6 +137,15 @@ export class EventDecoder {
       }
       case type['day-ended']:
         return { event: 'day-ended', position, last, count: Number(cells.quantity(cell)) };
+      case type['availability-set']:
+        return {
+          event: 'availability-set',
+          position,
+          last,
+          riskProcess: cells.instrument(cell),
+          available: cells.side(cell) === 2,
+          from: Number(cells.quantity(cell)),
+        };
       default:
         throw new Error(`event type ${cells.type(cell)} at position ${position} is not known`);
     }

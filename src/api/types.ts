@@ -344,7 +344,9 @@ export type Event =
   | (EventHead & { event: 'rights-set' | 'limit-set'; account: string })
   | (EventHead & { event: 'instrument-right-set'; account: string; instrument: string })
   | (EventHead & { event: 'time-advanced'; time: bigint; expired: number })
-  | (EventHead & { event: 'day-ended'; count: number });
+  | (EventHead & { event: 'day-ended'; count: number })
+  /** A deployment in roles: a risk process is lost, from a position on, or is back (docs/roles.md). */
+  | (EventHead & { event: 'availability-set'; riskProcess: number; available: boolean; from: number });
 
 /** Level 2 of a book at a position. */
 export interface BookView {

@@ -98,6 +98,7 @@ export const commandNames = [
   'set-limit',
   'advance-time',
   'day-end',
+  'set-availability',
 ] as const;
 
 /** Event types by the names that events carry as `event`; the index is the number in the cell. */
@@ -124,6 +125,7 @@ export const eventNames = [
   'limit-set',
   'time-advanced',
   'day-ended',
+  'availability-set',
 ] as const;
 
 export type CommandName = (typeof commandNames)[number];

@@ -57,6 +57,9 @@ export const rejects = [
   [53, 'TIME_NOT_MONOTONIC', "time can't go back"],
   [54, 'SAME_ACCOUNT', 'a transfer needs two accounts'],
   [55, 'FEES_BELOW_REBATES', 'with the fees of orders that are open, a trade could cost the venue'],
+  [56, 'RISK_UNAVAILABLE', 'the risk process of this account is away: nothing was done, send it again'],
+  [57, 'INVALID_AVAILABILITY', 'the risk process or their number is not possible'],
+  [58, 'VENUE_LIMIT_NOT_POSSIBLE', 'with several risk processes the venue itself can have no limit'],
 ] as const;
 
 export type RejectCode = (typeof rejects)[number][1];

@@ -3,7 +3,7 @@ import { codeOnly, findCycle, type SourceFile } from './files.ts';
 
 const belowNode = [
   ...['base', 'wire', 'book', 'risk', 'core', 'pipeline', 'journal'],
-  ...['transport', 'bus', 'replication', 'session', 'gateway', 'feed'],
+  ...['transport', 'bus', 'replication', 'roles', 'session', 'gateway', 'feed'],
 ];
 
 /** The arrows of the design. A room may always know itself. */
@@ -24,6 +24,8 @@ export const nativeArrows: Readonly<Record<string, readonly string[]>> = {
   bus: ['base', 'transport'],
   // The core as a state machine, the journal as its log, frames to peers as an interface.
   replication: ['base', 'wire', 'core', 'journal', 'transport', 'bus'],
+  // A core in parts, each driven by frames, and the log of a member as their journal.
+  roles: ['base', 'wire', 'core', 'journal', 'replication'],
   // A client's connection, whatever it talks about.
   session: ['base', 'transport'],
   // What comes in and goes out in native protocols.
@@ -32,7 +34,7 @@ export const nativeArrows: Readonly<Record<string, readonly string[]>> = {
   // The other side: clients that drive a gateway or a cluster and keep a ledger.
   load: ['base', 'wire', 'core', 'transport', 'session', 'gateway', 'replication'],
   // Runs everything below the node in simulated surroundings.
-  sim: belowNode,
+  sim: belowNode.filter((room) => room !== 'roles'),
   // Wires the real surroundings.
   node: belowNode,
   // The only place that knows Node.

@@ -145,7 +145,7 @@ export class Generator {
       weigh(0.4, (model) => this.#addAccount(model)),
       weigh(0.3, () => this.#addAsset()),
       weigh(0.4, (model) => this.#addInstrument(model)),
-      weigh(0.2, () => command({ type: random.pick([0, 20, 99, 255]), account: 1, id: 'x' })),
+      weigh(0.2, () => command({ type: random.pick([0, 21, 99, 255]), account: 1, id: 'x' })),
       weigh(0.15, (model) => this.#manySchedules(model)),
     ];
   }

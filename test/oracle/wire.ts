@@ -25,6 +25,7 @@ export const CommandType = {
   SetLimit: 17,
   AdvanceTime: 18,
   DayEnd: 19,
+  SetAvailability: 20, // of deployments in roles, which have tests of their own
 } as const;
 
 export const Side = { None: 0, Buy: 1, Sell: 2 } as const;
@@ -64,6 +65,7 @@ export const EventType = {
   LimitSet: 19,
   TimeAdvanced: 20,
   DayEnded: 21,
+  AvailabilitySet: 22,
 } as const;
 
 export const EventFlag = {
@@ -145,6 +147,9 @@ export const Reject = {
   TIME_NOT_MONOTONIC: 53,
   SAME_ACCOUNT: 54,
   FEES_BELOW_REBATES: 55,
+  RISK_UNAVAILABLE: 56,
+  INVALID_AVAILABILITY: 57,
+  VENUE_LIMIT_NOT_POSSIBLE: 58,
 } as const;
 
 // A client's id or a name: '' for none, the text itself, or '0x' and 32 hex digits for 16 binary bytes.

@@ -1,0 +1,203 @@
+// What roles cost: a sequencer with R risk and M matching processes, against one process, over tcp and shm.
+//
+//   client ──Submit──▶ sequencer ──Validate──▶ risk    ──Match──▶ matching    (one process: a member alone, one core)
+//      ◀──Events──                ◀──Decided──         ◀──Matched──
+//
+// Every role is a thread of this process with links as between processes; the client is one more. An order is
+// counted when the last event of its command is back at the client. Cases take turns; a figure is the median
+// of the runs. On fewer cores than roles it shows what the hops cost, not what the shards win.
+//
+//   roles_bench [--orders N] [--window N] [--runs N] [--dir DIR] [--json]
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include "journal/posix_storage.h"
+#include "load/cluster_load.h"
+#include "measuring.h"
+#include "node/file_control.h"
+#include "node/member_host.h"
+#include "node/role_host.h"
+
+namespace verbex::bench {
+namespace {
+
+using transport::TransportWish;
+
+struct Settings {
+    uint32_t orders = 200'000;
+    uint32_t window = 4096;
+    uint32_t runs = 3;
+    std::string dir;
+};
+
+struct Case {
+    uint32_t shards = 0;  // 0: one process
+    TransportWish transport = TransportWish::Tcp;
+
+    [[nodiscard]] std::string transportName() const {
+        return transport == TransportWish::Shm ? "shm" : "tcp";
+    }
+    [[nodiscard]] std::string name() const {
+        const std::string number = std::to_string(shards);
+        return (shards == 0 ? std::string("one process") : "roles " + number + "x" + number) +
+               ", " + transportName();
+    }
+};
+
+CoreLimits limits() { return {1u << 18, 1u << 12, 1u << 8, 1u << 21, false}; }
+
+// Whoever serves the client, until it is destroyed.
+struct Deployment {
+    journal::PosixStorage storage;
+    std::unique_ptr<node::FileControl> control;
+    std::unique_ptr<node::MemberHost> member;
+    std::unique_ptr<node::SequencerHost> sequencer;
+    std::vector<std::unique_ptr<node::RoleHost>> roles;
+    uint16_t port = 0;
+};
+
+void openMember(const Case& shape, const std::string& dir, Deployment& into) {
+    static uint16_t next = static_cast<uint16_t>(20'000 + getpid() % 10'000);
+    into.port = next++;
+    node::MemberHostOptions options;
+    options.peers = {{1, {"127.0.0.1", into.port}}};
+    options.listen = {"127.0.0.1", into.port};
+    options.network.node = "member";
+    options.network.transport = shape.transport;
+    options.member.data = dir + "/1";
+    options.member.boot = "bench";
+    options.member.limits = limits();
+    options.member.journalId = {1, 1};
+    options.member.replica.hotWanted = 1;
+    options.member.replica.members = {{1, false}};
+    into.control = std::make_unique<node::FileControl>(dir + "/control");
+    auto opened = node::MemberHost::open(options, into.storage, *into.control);
+    if (!opened.isOk()) stopWith(opened.status().toString());
+    into.member = opened.take();
+}
+
+void openRoles(const Case& shape, const std::string& dir, Deployment& into) {
+    node::SequencerHostOptions options;
+    options.sequencer.limits = limits();
+    options.sequencer.riskShards = options.sequencer.matchingShards = shape.shards;
+    options.sequencer.log.directory = dir + "/journal";
+    options.sequencer.log.journalId = {1, 1};
+    options.network.node = "sequencer";
+    options.network.transport = shape.transport;
+    options.listen = {"127.0.0.1", 0};
+    auto opened = node::SequencerHost::open(options, into.storage);
+    if (!opened.isOk()) stopWith(opened.status().toString());
+    into.sequencer = opened.take();
+    into.port = into.sequencer->port();
+    for (const PartKind kind : {PartKind::Risk, PartKind::Matching}) {
+        for (uint32_t shard = 0; shard < shape.shards; shard++) {
+            node::RoleHostOptions role;
+            role.kind = kind;
+            role.role.limits = limits();
+            role.role.riskShards = role.role.matchingShards = shape.shards;
+            role.role.shard = shard;
+            role.network.node = "role";
+            role.network.transport = shape.transport;
+            role.sequencer = {"127.0.0.1", into.port};
+            auto host = node::RoleHost::open(role);
+            if (!host.isOk()) stopWith(host.status().toString());
+            into.roles.push_back(host.take());
+        }
+    }
+}
+
+bool serves(const Deployment& deployment) {
+    return deployment.member != nullptr
+               ? deployment.member->status().role == replication::Role::Leader
+               : deployment.sequencer->status().serving;
+}
+
+double runOnce(const Case& shape, const Settings& settings) {
+    const std::string dir = settings.dir + "/load";
+    std::filesystem::remove_all(dir);
+    std::filesystem::create_directories(dir);
+    double perSecond = 0;
+    {
+        Deployment deployment;
+        if (shape.shards == 0) {
+            openMember(shape, dir, deployment);
+        } else {
+            openRoles(shape, dir, deployment);
+        }
+        const uint64_t deadline = nowNs() + 60'000'000'000;
+        while (!serves(deployment)) {
+            if (nowNs() > deadline) stopWith("nobody serves");
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        load::ClusterLoadOptions options;
+        options.cluster.members = {{1, {"127.0.0.1", deployment.port}}};
+        options.network.node = "load";
+        options.network.transport = shape.transport;
+        options.window = settings.window;
+        options.batch = 512;
+        options.limits = limits();
+        options.resendNs = 20'000'000'000;
+        options.keepsBatches = false;
+        options.orders = settings.orders;
+        load::ClusterLoad load(options);
+        auto result = load.run();
+        if (!result.isOk()) stopWith(result.status().toString());
+        const load::ClusterLoadResult found = result.take();
+        perSecond = static_cast<double>(found.measured) / seconds(found.measuredNs);
+    }
+    std::filesystem::remove_all(dir);
+    return perSecond;
+}
+
+int run(int count, char** arguments) {
+    Settings settings;
+    Options options("roles_bench");
+    options.count("orders", &settings.orders, 1000)
+        .count("window", &settings.window)
+        .count("runs", &settings.runs)
+        .text("dir", "DIR", &settings.dir);
+    options.read(count, arguments);
+    std::string made;
+    if (settings.dir.empty()) {
+        made = (std::filesystem::temp_directory_path() / "verbex-bench-XXXXXX").string();
+        if (mkdtemp(made.data()) == nullptr) stopWith("no directory for the journals");
+        settings.dir = made;
+    }
+    std::vector<Case> cases;
+    for (const TransportWish transport : {TransportWish::Tcp, TransportWish::Shm}) {
+        for (const uint32_t shards : {0u, 1u, 2u}) cases.push_back({shards, transport});
+    }
+    Answers answers(options);
+    std::vector<std::vector<double>> found(cases.size());
+    for (uint32_t i = 0; i < settings.runs; ++i) {
+        for (size_t at = 0; at < cases.size(); ++at) {
+            answers.say("run " + std::to_string(i + 1) + ", " + cases[at].name());
+            found[at].push_back(runOnce(cases[at], settings));
+        }
+    }
+    if (!made.empty()) std::filesystem::remove_all(made);
+    double one = 0;
+    for (size_t at = 0; at < cases.size(); ++at) {
+        const double perSecond = median(found[at]);
+        if (cases[at].shards == 0) one = perSecond;
+        Figures figures;
+        figures.add("name", cases[at].name())
+            .add("shards", cases[at].shards)
+            .add("transport", cases[at].transportName())
+            .add("ordersPerSecond", perSecond)
+            .add("ofOneProcess", one == 0 ? 0 : perSecond / one, 2);
+        answers.add(figures);
+    }
+    Figures facts;
+    facts.add("orders", settings.orders).add("window", settings.window).add("runs", settings.runs);
+    answers.end(facts);
+    return 0;
+}
+
+}  // namespace
+}  // namespace verbex::bench
+
+int main(int count, char** arguments) { return verbex::bench::run(count, arguments); }

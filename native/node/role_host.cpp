@@ -1,0 +1,158 @@
+// The roles that own accounts or books: dial the sequencer, and do as it says.
+#include "node/role_host.h"
+
+#include <pthread.h>
+
+#include <chrono>
+
+namespace verbex::node {
+
+using transport::Link;
+
+namespace {
+
+constexpr size_t kMessagesPerPoll = 256;
+constexpr uint64_t kStatusEveryNs = 5'000'000;
+constexpr uint64_t kWaitNs = 5'000'000;
+
+uint64_t steadyNs() {
+    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                     std::chrono::steady_clock::now().time_since_epoch())
+                                     .count());
+}
+
+}  // namespace
+
+// The one link of a role process.
+class RoleHost::Links final : private transport::NetworkEvents, private transport::Receiver {
+public:
+    Links(transport::Network& network, const RoleHostOptions& options, roles::RoleProcess& process)
+        : network_(network), options_(options), process_(process) {}
+
+    bool poll(uint64_t nowNs) {
+        now_ = nowNs;
+        network_.poll(nowNs, *this);
+        if (link_ == nullptr && dialling_ == 0 && nowNs >= dialAt_) {
+            dialAt_ = nowNs + options_.redialNs;
+            dialling_ = network_.connect(options_.sequencer,
+                                         std::string(kRoleService) + options_.name,
+                                         replication::kClientEpoch, nowNs);
+        }
+        if (link_ == nullptr) return false;
+        const bool received = link_->poll(*this, kMessagesPerPoll) != 0;
+        if (leave_) {
+            leave_ = false;
+            network_.drop(*link_);
+            link_ = nullptr;
+            return true;
+        }
+        const bool sent = process_.channel().flush([this](std::span<const std::byte> frame) {
+            transport::Message message;
+            message.kind = replication::kFrameMessage;
+            message.payload = frame;
+            return link_->offer(message) == transport::Answer::Accepted;
+        });
+        link_->flush();
+        return received || sent;
+    }
+    [[nodiscard]] bool connected() const { return link_ != nullptr; }
+    [[nodiscard]] const std::string& trouble() const { return trouble_; }
+
+private:
+    void onAccepted(transport::ListenId, Link& link) override { link.close(); }
+    void onConnected(transport::ConnectId id, Link& link) override {
+        if (id != dialling_) return link.close();
+        dialling_ = 0;
+        link_ = &link;
+        process_.attach();
+    }
+    void onRefused(transport::ConnectId id, const Status& why) override {
+        if (id != dialling_) return;
+        dialling_ = 0;
+        trouble_ = why.toString();
+    }
+    void onOver(Link& link) override {
+        if (&link == link_) {
+            link_ = nullptr;
+            trouble_ = link.failure().isOk() ? "the sequencer has ended the link"
+                                             : link.failure().toString();
+        }
+        network_.drop(link);
+    }
+    void onMessage(const transport::Message& message) override {
+        if (leave_) return;
+        const Status status = process_.onFrame(message.payload);
+        if (status.isOk()) return;
+        trouble_ = status.toString();
+        leave_ = true;
+    }
+
+    transport::Network& network_;
+    const RoleHostOptions& options_;
+    roles::RoleProcess& process_;
+    Link* link_ = nullptr;
+    transport::ConnectId dialling_ = 0;
+    uint64_t dialAt_ = 0;
+    uint64_t now_ = 0;
+    bool leave_ = false;
+    std::string trouble_;
+};
+
+RoleHost::RoleHost() = default;
+
+Result<std::unique_ptr<RoleHost>> RoleHost::open(const RoleHostOptions& options) {
+    std::unique_ptr<RoleHost> host(new RoleHost());
+    host->options_ = options;
+    transport::NetworkOptions network = options.network;
+    network.ringBytes = std::max(network.ringBytes, 1u << 22);
+    network.payloadMax = std::max(network.payloadMax, replication::kFrameBytesMax);
+    Result<std::unique_ptr<transport::HostNetwork>> opened =
+        transport::HostNetwork::open(std::move(network));
+    if (!opened.isOk()) return opened.status();
+    host->network_ = opened.take();
+    if (options.kind == PartKind::Risk) {
+        host->process_ = std::make_unique<roles::RiskProcess>(options.role);
+    } else if (options.kind == PartKind::Matching) {
+        host->process_ = std::make_unique<roles::MatchingProcess>(options.role);
+    } else {
+        return Status(StatusCode::InvalidArgument, "a role is risk or matching");
+    }
+    host->links_ = std::make_unique<Links>(*host->network_, host->options_, *host->process_);
+    RoleHost* const self = host.get();
+    host->thread_ = std::thread([self] { self->run(); });
+    pthread_setname_np(host->thread_.native_handle(),
+                       options.kind == PartKind::Risk ? "vbx-risk" : "vbx-matching");
+    return host;
+}
+
+RoleHost::~RoleHost() { stop(); }
+
+void RoleHost::run() {
+    uint64_t statusAt = 0;
+    while (!stop_.load(std::memory_order_acquire)) {
+        const uint64_t now = steadyNs();
+        const bool worked = links_->poll(now);
+        if (now - statusAt >= kStatusEveryNs) {
+            statusAt = now;
+            const std::lock_guard guard(mutex_);
+            status_ = {links_->connected(), process_->joined(), process_->position(),
+                       process_->rebuilds(), links_->trouble()};
+        }
+        if (!worked) network_->wait(kWaitNs);
+    }
+}
+
+RoleStatus RoleHost::status() const {
+    const std::lock_guard guard(mutex_);
+    return status_;
+}
+
+void RoleHost::stop() {
+    if (stopped_) return;
+    stopped_ = true;
+    stop_.store(true, std::memory_order_release);
+    if (network_ != nullptr) network_->wake();
+    if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace verbex::node

@@ -1,0 +1,139 @@
+// SequencerHost and RoleHost: the roles of native/roles on real machines: a thread, links, and the sequencer's disk.
+//
+//    clients, edges ──dial──▶ ┌── SequencerHost ──┐ ◀──dial── RoleHost (risk 0…R−1), RoleHost (matching 0…M−1)
+//                             │ thread · disk     │           each a thread, in a process of its own or beside
+//                             └───────────────────┘
+//
+// Purpose: gives roles::Sequencer and roles::RoleProcess time, frames and storage. The sequencer listens; roles
+// and clients dial it, over shm, verbs or tcp, as the network's options say.
+// Owner: the addon, a benchmark, a test.
+// Thread safety: everything but open() from any thread.
+// Invariants:
+//   1. A role is touched by its own thread only, but for the log's syncNow() and prepareNow().
+//   2. A role process that loses its link dials again, and begins anew.
+// Requires: storage outlives the host.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "journal/storage.h"
+#include "replication/wires.h"
+#include "roles/matching_process.h"
+#include "roles/risk_process.h"
+#include "roles/sequencer.h"
+#include "roles/sequencer_clients.h"
+#include "transport/host/host_network.h"
+
+namespace verbex::node {
+
+// What a role asks for when it dials, followed by the deployment's name.
+inline constexpr std::string_view kRoleService = "role:";
+
+struct SequencerHostOptions {
+    roles::SequencerOptions sequencer;  // log.directory: of the journal
+    std::string name = "verbex";        // of the deployment; others are not let in
+    transport::NetworkOptions network;
+    transport::Address listen;
+    uint64_t syncEveryNs = 50'000'000;  // where events do not wait for it
+};
+
+class SequencerHost {
+public:
+    static Result<std::unique_ptr<SequencerHost>> open(const SequencerHostOptions& options,
+                                                       journal::Storage& storage);
+    ~SequencerHost();
+    SequencerHost(const SequencerHost&) = delete;
+    SequencerHost& operator=(const SequencerHost&) = delete;
+
+    [[nodiscard]] uint16_t port() const { return port_; }
+    // A few milliseconds old at most.
+    [[nodiscard]] roles::SequencerStatus status() const;
+    // Everything stored; ends the threads. Idempotent.
+    Status close();
+    // Ends the threads where they stand, as a crash would.
+    void stop();
+    // Requires: stopped.
+    [[nodiscard]] replication::MemberLog& log() { return sequencer_->log(); }
+
+private:
+    class Links;
+    SequencerHost();
+    void run();
+    void runDisk();
+    void kickDisk(uint64_t nowNs);
+
+    SequencerHostOptions options_;
+    std::unique_ptr<journal::DirectoryLock> lock_;
+    std::unique_ptr<transport::HostNetwork> network_;
+    std::unique_ptr<Links> links_;
+    std::unique_ptr<roles::Sequencer> sequencer_;
+    std::unique_ptr<roles::SequencerClients> clients_;
+    uint16_t port_ = 0;
+    std::thread thread_;
+    std::thread disk_;
+    std::atomic<bool> stop_{false};
+    bool stopped_ = false;
+
+    mutable std::mutex mutex_;
+    roles::SequencerStatus status_;
+
+    std::mutex diskMutex_;
+    std::condition_variable diskWork_;
+    bool diskWanted_ = false;
+    std::atomic<bool> diskFailed_{false};
+    Status diskFailure_;
+    uint64_t syncedAt_ = 0;
+};
+
+struct RoleHostOptions {
+    PartKind kind = PartKind::Risk;     // Risk or Matching
+    roles::RoleProcessOptions role;
+    std::string name = "verbex";
+    transport::NetworkOptions network;
+    transport::Address sequencer;
+    uint64_t redialNs = 20'000'000;
+};
+
+struct RoleStatus {
+    bool connected = false;
+    bool joined = false;
+    Position position = 0;
+    uint64_t rebuilds = 0;
+    std::string trouble;  // why its last link ended, or was not made
+};
+
+class RoleHost {
+public:
+    static Result<std::unique_ptr<RoleHost>> open(const RoleHostOptions& options);
+    ~RoleHost();
+    RoleHost(const RoleHost&) = delete;
+    RoleHost& operator=(const RoleHost&) = delete;
+
+    [[nodiscard]] RoleStatus status() const;
+    // Ends the thread; the sequencer sees a link that is over. Idempotent.
+    void stop();
+
+private:
+    class Links;
+    RoleHost();
+    void run();
+
+    RoleHostOptions options_;
+    std::unique_ptr<transport::HostNetwork> network_;
+    std::unique_ptr<roles::RoleProcess> process_;
+    std::unique_ptr<Links> links_;
+    std::thread thread_;
+    std::atomic<bool> stop_{false};
+    bool stopped_ = false;
+    mutable std::mutex mutex_;
+    RoleStatus status_;
+};
+
+}  // namespace verbex::node

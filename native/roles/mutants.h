@@ -1,0 +1,19 @@
+// Rules of the roles, broken on purpose, so that tests can show that they would notice.
+#pragma once
+
+#include <cstdint>
+
+namespace verbex::roles {
+
+enum class RoleMutant : uint8_t {
+    None = 0,
+    PublishBeforeMarker = 1,   // events leave before the log says which risk process was lost
+    SettlementSkipped = 2,     // who comes back goes on with what it had, without what it missed
+    DeadDecisionUsed = 3,      // a decision counts although its process was given up before it came
+    MatchOutOfOrder = 4,       // a command is matched before those ahead of it are decided
+    RefusalNotJournaled = 5,   // the log does not say which commands the lost process left undecided
+    HazardIgnored = 6,         // a decision that looks at the book does not wait for those ahead
+};
+inline constexpr uint8_t kRoleMutantMax = 6;
+
+}  // namespace verbex::roles

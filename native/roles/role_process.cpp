@@ -1,0 +1,104 @@
+#include "roles/role_process.h"
+
+#include "wire/command_codec.h"
+
+namespace verbex::roles {
+
+RoleProcess::RoleProcess(PartKind kind, const RoleProcessOptions& options)
+    : options_(options), kind_(kind), channel_(std::make_unique<Channel>()) {}
+
+Position RoleProcess::position() const {
+    return rebuild_ != nullptr ? rebuild_->position() : position_;
+}
+
+void RoleProcess::attach() {
+    channel_ = std::make_unique<Channel>();
+    if (options_.mutant == RoleMutant::SettlementSkipped && part_ != nullptr) {
+        kept_ = std::move(part_);
+    }
+    part_.reset();
+    rebuild_ = std::make_unique<Rebuild>(options_.limits, options_.riskShards,
+                                         options_.matchingShards);
+    position_ = 0;
+    rebuilds_++;
+    onAttach();
+    HelloBody hello;
+    hello.kind = static_cast<uint32_t>(kind_);
+    hello.shard = options_.shard;
+    hello.riskShards = options_.riskShards;
+    hello.matchingShards = options_.matchingShards;
+    hello.maxOrders = options_.limits.maxOrders;
+    hello.maxAccounts = options_.limits.maxAccounts;
+    hello.maxInstruments = options_.limits.maxInstruments;
+    hello.maxClientIds = options_.limits.maxClientIds;
+    channel_->put(MessageKind::Hello, 0, writer_.clear().put(hello).bytes());
+}
+
+Status RoleProcess::onFrame(std::span<const std::byte> frame) {
+    Status status;
+    const Status framed = channel_->receive(
+        frame, [&](const RoleMessage& message) { status = dispatch(message); });
+    return framed.isOk() ? status : framed;
+}
+
+Status RoleProcess::dispatch(const RoleMessage& message) {
+    switch (message.kind) {
+        case MessageKind::Ping:
+            channel_->put(MessageKind::Pong, message.position);
+            return {};
+        case MessageKind::Rebuild:
+            if (rebuild_ == nullptr || !rebuild(message)) break;
+            channel_->put(MessageKind::Rebuilt, rebuild_->position());
+            return {};
+        case MessageKind::Join:
+            if (rebuild_ == nullptr) break;
+            return join(message);
+        default:
+            if (part_ == nullptr || !onMessage(message)) break;
+            position_ = message.position;
+            return {};
+    }
+    return Status(StatusCode::ProtocolViolation, "the sequencer's message does not fit");
+}
+
+bool RoleProcess::rebuild(const RoleMessage& message) {
+    PayloadReader reader(message.payload);
+    uint32_t count = 0;
+    if (!reader.get(count) || !decodeBatch(reader.rest(), count, commands_)) return false;
+    if (message.position != rebuild_->position() + 1) return false;
+    for (const Command& command : commands_) rebuild_->replay(command);
+    return true;
+}
+
+Status RoleProcess::join(const RoleMessage& message) {
+    PayloadReader reader(message.payload);
+    JoinBody body;
+    if (!reader.get(body) || !reader.done() || message.position != rebuild_->position()) {
+        return Status(StatusCode::ProtocolViolation, "joining elsewhere than where the log ends");
+    }
+    if (rebuild_->chain() != body.hash) {
+        return Status(StatusCode::Refused, "the log gives another result here than at the sequencer: " +
+                                               rebuild_->chain().hex() + ", not " + body.hash.hex());
+    }
+    position_ = message.position;
+    part_ = rebuild_->take(kind_, options_.shard);
+    if (kept_ != nullptr) part_ = std::move(kept_);
+    if (options_.mutant == RoleMutant::HazardIgnored) {
+        part_->core().breakRule(HazardMutant::CapturedBook);
+    }
+    rebuild_.reset();
+    CountsBody counts;
+    std::vector<NumberedOrder> numbers;
+    if (kind_ == PartKind::Risk) {
+        counts.ids = part_->rememberedIds(shard());
+        if (body.wantsNumbers != 0) part_->numbered(numbers);
+        counts.numbers = static_cast<uint32_t>(numbers.size());
+    } else {
+        counts.orders = part_->openOrders();
+    }
+    channel_->put(MessageKind::Joined, position_,
+                  writer_.clear().put(counts).rows(std::span<const NumberedOrder>(numbers)).bytes());
+    return {};
+}
+
+}  // namespace verbex::roles

@@ -1,0 +1,388 @@
+// The roles as real processes: a sequencer here, risk and matching as children over tcp or shm, a client in a
+// cluster's frames. A risk process is killed under load: its orders are rejected, the others trade, it comes back,
+// and one core that is fed the log says the same, byte for byte.
+#include "node/role_host.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include "journal/posix_storage.h"
+#include "replication/cluster_client.h"
+#include "replication/executor.h"
+#include "wire/command_codec.h"
+
+namespace verbex::node::test {
+namespace {
+
+using namespace std::chrono_literals;
+using transport::TransportWish;
+
+constexpr uint32_t kRisk = 2;
+constexpr uint32_t kMatching = 2;
+constexpr CoreLimits kLimits{
+    .maxOrders = 1u << 16, .maxAccounts = 64, .maxInstruments = 16, .maxClientIds = 1u << 20};
+constexpr auto kGenerous = 120s;  // a loaded machine: only a standstill is a failure
+
+uint64_t nowNs() {
+    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                     std::chrono::steady_clock::now().time_since_epoch())
+                                     .count());
+}
+
+RoleHostOptions roleOptions(PartKind kind, uint32_t shard, uint16_t port, TransportWish wish) {
+    RoleHostOptions options;
+    options.kind = kind;
+    options.role.limits = kLimits;
+    options.role.riskShards = kRisk;
+    options.role.matchingShards = kMatching;
+    options.role.shard = shard;
+    options.network.node = "role";
+    options.network.transport = wish;
+    options.sequencer = {"127.0.0.1", port};
+    return options;
+}
+
+// A role in a process of its own: this very program, told by its surroundings what to be.
+TEST(RoleHostChild, Runs) {
+    const char* said = std::getenv("VERBEX_ROLE_CHILD");
+    if (said == nullptr) GTEST_SKIP() << "only as a child of the tests below";
+    unsigned kind = 0, shard = 0, port = 0, wish = 0;
+    ASSERT_EQ(std::sscanf(said, "%u:%u:%u:%u", &kind, &shard, &port, &wish), 4);
+    auto host = RoleHost::open(roleOptions(PartKind(kind), shard, static_cast<uint16_t>(port),
+                                           TransportWish(wish)));
+    ASSERT_TRUE(host.isOk()) << host.status().toString();
+    // Until the test that has started it ends it, or has gone itself.
+    while (getppid() != 1) std::this_thread::sleep_for(50ms);
+}
+
+pid_t spawn(PartKind kind, uint32_t shard, uint16_t port, TransportWish wish) {
+    char said[64];
+    std::snprintf(said, sizeof(said), "VERBEX_ROLE_CHILD=%u:%u:%u:%u", static_cast<unsigned>(kind),
+                  shard, port, static_cast<unsigned>(wish));
+    const pid_t child = fork();
+    if (child != 0) return child;
+    char program[] = "/proc/self/exe";
+    char filter[] = "--gtest_filter=RoleHostChild.Runs";
+    char brief[] = "--gtest_brief=1";
+    char* arguments[] = {program, filter, brief, nullptr};
+    char* surroundings[] = {said, nullptr};
+    execve(program, arguments, surroundings);
+    _exit(127);
+}
+
+class Client final : public replication::ClusterClientEvents {
+public:
+    Client(uint16_t port, TransportWish wish) {
+        transport::NetworkOptions options;
+        options.node = "client";
+        options.transport = wish;
+        options.ringBytes = 1u << 22;
+        options.payloadMax = replication::kFrameBytesMax;
+        network_ = transport::HostNetwork::open(options).take();
+        replication::ClusterClientOptions client;
+        client.cluster = "verbex";
+        client.members = {{1, {"127.0.0.1", port}}};
+        client.silentNs = 60'000'000'000;
+        client_ = std::make_unique<replication::ClusterClient>(*network_, client, *this);
+        client_->subscribeEvents(1);
+    }
+
+    void poll() {
+        (void)client_->poll(nowNs());
+        if (connected_ && !asked_ && !unsent_.empty()) {
+            std::vector<std::byte> payload;
+            const size_t count = std::min<size_t>(unsent_.size(), 64);
+            encodeBatch(std::span(unsent_).first(count), payload);
+            asked_ = client_->submit(++sequence_, payload, static_cast<uint32_t>(count));
+        }
+        client_->flush();
+        network_->wait(100'000);
+    }
+    template <typename Done>
+    bool pollUntil(Done done) {
+        const auto until = std::chrono::steady_clock::now() + kGenerous;
+        while (!done()) {
+            if (std::chrono::steady_clock::now() > until) return false;
+            poll();
+        }
+        return true;
+    }
+    void want(const Command& command) { unsent_.push_back(command); }
+    [[nodiscard]] size_t unsent() const { return unsent_.size(); }
+    [[nodiscard]] const std::vector<Event>& events() const { return events_; }
+    [[nodiscard]] Position done() const { return done_; }
+    // Of commands of accounts of this risk process, from the event on.
+    [[nodiscard]] size_t count(EventType type, uint16_t code, uint32_t shard, size_t from) const {
+        size_t found = 0;
+        for (size_t i = from; i < events_.size(); i++) {
+            const Event& event = events_[i];
+            found += EventType(event.type) == type && event.code == code && event.account != 0 &&
+                     event.account % kRisk == shard;
+        }
+        return found;
+    }
+
+private:
+    void onEvents(const replication::EventsFrame& batch, std::span<const Event> events) override {
+        events_.insert(events_.end(), events.begin(), events.end());
+        if ((batch.header.flags & replication::kEventsMore) == 0) done_ = batch.last;
+    }
+    void onEntry(const replication::EntriesFrame&, std::span<const std::byte>) override {}
+    void onSubmitted(const replication::SubmittedFrame& answer) override {
+        asked_ = false;
+        unsent_.erase(unsent_.begin(), unsent_.begin() + answer.taken);
+    }
+    void onConnected(replication::MemberId) override { connected_ = true; }
+    void onDisconnected(const std::string&) override { connected_ = asked_ = false; }
+    void onEnded(replication::Answered, Position) override { ADD_FAILURE() << "ended"; }
+
+    std::unique_ptr<transport::HostNetwork> network_;
+    std::unique_ptr<replication::ClusterClient> client_;
+    bool connected_ = false;
+    bool asked_ = false;
+    uint64_t sequence_ = 0;
+    std::vector<Command> unsent_;
+    std::vector<Event> events_;
+    Position done_ = 0;
+};
+
+// Firms 1 to 4, of which the odd ones belong to risk process 1; two instruments.
+void setUp(Client& client) {
+    Command command{};
+    for (uint32_t i = 1; i <= 3; i++) {
+        command = {};
+        command.type = static_cast<uint8_t>(CommandType::AddAsset);
+        command.id = ClientId{i, 0};
+        client.want(command);
+    }
+    for (uint32_t i = 1; i <= 2; i++) {
+        command = {};
+        command.type = static_cast<uint8_t>(CommandType::AddInstrument);
+        command.flags = kCommandExtended;
+        command.id = ClientId{i, 0};
+        command.price = command.quantity = 1;
+        command.priceMin = 1;
+        command.priceMax = 1000;
+        command.quantityMin = 1;
+        command.quantityMax = 1000;
+        command.base = i + 1;
+        command.quote = 1;
+        client.want(command);
+    }
+    for (uint32_t i = 1; i <= 4; i++) {
+        command = {};
+        command.type = static_cast<uint8_t>(CommandType::AddAccount);
+        command.id = ClientId{i, 0};
+        client.want(command);
+    }
+    for (uint32_t i = 0; i < 12; i++) {
+        command = {};
+        command.type = static_cast<uint8_t>(CommandType::Deposit);
+        command.account = 1 + i / 3;
+        command.instrument = 1 + i % 3;
+        command.id = ClientId{i + 1, 0};
+        command.amount = Amount{1} << 50;
+        client.want(command);
+    }
+}
+
+class Orders {
+public:
+    Command next() {
+        number_++;
+        Command command{};
+        command.type = static_cast<uint8_t>(CommandType::NewOrder);
+        command.account = 1 + number_ % 4;
+        command.instrument = 1 + number_ / 4 % 2;
+        command.id = ClientId{number_, 1};
+        command.side = static_cast<uint8_t>(1 + number_ / 3 % 2);
+        command.orderType = 1;
+        command.timeInForce = static_cast<uint8_t>(number_ % 5 == 0 ? 4 : 1);
+        command.price = static_cast<int64_t>(95 + number_ * 7 % 11);
+        command.quantity = static_cast<int64_t>(1 + number_ % 9);
+        if (number_ % 6 == 0) {
+            command.type = static_cast<uint8_t>(CommandType::CancelOrder);
+            command.id = ClientId{number_ - 4, 1};  // of the same account
+        }
+        return command;
+    }
+
+private:
+    uint64_t number_ = 0;
+};
+
+class RoleProcesses : public testing::TestWithParam<TransportWish> {
+protected:
+    void SetUp() override {
+        directory_ = std::filesystem::temp_directory_path() /
+                     ("verbex-roles-" + std::to_string(getpid()));
+        std::filesystem::remove_all(directory_);
+        std::filesystem::create_directories(directory_);
+        openSequencer(0);
+        for (uint32_t i = 0; i < kRisk; i++) start(PartKind::Risk, i);
+        for (uint32_t i = 0; i < kMatching; i++) start(PartKind::Matching, i);
+    }
+    void TearDown() override {
+        for (auto& [place, child] : children_) kill(place.first, place.second);
+        host_.reset();
+        std::filesystem::remove_all(directory_);
+    }
+
+    void openSequencer(uint16_t port) {
+        SequencerHostOptions options;
+        options.sequencer.limits = kLimits;
+        options.sequencer.riskShards = kRisk;
+        options.sequencer.matchingShards = kMatching;
+        options.sequencer.log.directory = directory_ / "journal";
+        options.sequencer.log.segmentBytes = 4u << 20;
+        options.sequencer.silenceNs = 20'000'000'000;  // a killed process is known by its link
+        options.sequencer.attachNs = 60'000'000'000;
+        options.network.node = "sequencer";
+        options.network.transport = GetParam();
+        options.listen = {"127.0.0.1", port};
+        auto opened = SequencerHost::open(options, storage_);
+        ASSERT_TRUE(opened.isOk()) << opened.status().toString();
+        host_ = opened.take();
+    }
+    void start(PartKind kind, uint32_t shard) {
+        children_[{kind, shard}] = spawn(kind, shard, host_->port(), GetParam());
+    }
+    void kill(PartKind kind, uint32_t shard) {
+        pid_t& child = children_[{kind, shard}];
+        if (child <= 0) return;
+        ::kill(child, SIGKILL);
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        child = 0;
+    }
+
+    // One core, fed the log, against all that the client has received.
+    void compare(const Client& client) {
+        host_->stop();
+        replication::Outputs outputs(1u << 30);
+        replication::ExecutorOptions options;
+        options.limits = kLimits;
+        options.scrubNs = 0;
+        replication::Executor executor(options, outputs);
+        const Position last = host_->log().last();
+        ASSERT_GE(last, client.done());
+        const Status read =
+            host_->log().readRange(1, last, [&](const replication::LogEntry& entry) -> Status {
+                executor.execute(entry);
+                outputs.release(entry.header.last());
+                if (entry.header.last() == status_.settled) {
+                    EXPECT_EQ(executor.result(), status_.resultHash);
+                }
+                return {};
+            });
+        ASSERT_TRUE(read.isOk()) << read.toString();
+        size_t at = 0;
+        for (Position position = 1; position <= client.done();) {
+            const replication::OutputBatch* batch = outputs.find(position);
+            ASSERT_NE(batch, nullptr);
+            for (const auto& piece : batch->pieces) {
+                for (uint32_t i = 0; i < piece.count; i++, at++) {
+                    ASSERT_LT(at, client.events().size());
+                    ASSERT_EQ(std::memcmp(&piece.events[i], &client.events()[at], sizeof(Event)), 0)
+                        << "at position " << piece.events[i].position;
+                }
+            }
+            position = batch->entry.last() + 1;
+        }
+        EXPECT_EQ(at, client.events().size());
+    }
+
+    std::filesystem::path directory_;
+    journal::PosixStorage storage_;
+    std::unique_ptr<SequencerHost> host_;
+    std::map<std::pair<PartKind, uint32_t>, pid_t> children_;
+    roles::SequencerStatus status_;
+};
+
+TEST_P(RoleProcesses, ARiskProcessIsKilledUnderLoadAndComesBack) {
+    Client client(host_->port(), GetParam());
+    setUp(client);
+    Orders orders;
+    const auto load = [&](auto done) {
+        return client.pollUntil([&] {
+            while (client.unsent() < 256) client.want(orders.next());
+            return done();
+        });
+    };
+    const auto accepted = [&](uint32_t shard, size_t from) {
+        return client.count(EventType::Accepted, 0, shard, from);
+    };
+    const auto unavailable = [&](uint32_t shard, size_t from) {
+        return client.count(EventType::Rejected, static_cast<uint16_t>(Reject::RISK_UNAVAILABLE),
+                            shard, from);
+    };
+    ASSERT_TRUE(load([&] { return accepted(0, 0) > 300 && accepted(1, 0) > 300; }));
+    EXPECT_EQ(unavailable(0, 0) + unavailable(1, 0), 0u);
+
+    size_t from = client.events().size();
+    kill(PartKind::Risk, 1);
+    ASSERT_TRUE(load([&] { return unavailable(1, from) > 300 && accepted(0, from) > 300; }));
+    EXPECT_EQ(unavailable(0, from), 0u);
+    // What had been entered before still trades.
+    EXPECT_GT(client.count(EventType::Trade, 0, 0, from), 0u);
+
+    start(PartKind::Risk, 1);
+    from = client.events().size();
+    ASSERT_TRUE(load([&] { return accepted(1, from) > 300 && accepted(0, from) > 300; }));
+
+    // A matching process: nothing is rejected, everything waits for it.
+    kill(PartKind::Matching, 0);
+    from = client.events().size();
+    start(PartKind::Matching, 0);
+    ASSERT_TRUE(load([&] { return accepted(1, from) > 500 && accepted(0, from) > 500; }));
+
+    // All that is under way comes in, and the sequencer has said so.
+    ASSERT_TRUE(client.pollUntil([&] { return client.unsent() == 0; }));
+    ASSERT_TRUE(client.pollUntil([&] {
+        status_ = host_->status();
+        return status_.sequenced == status_.released && client.done() == status_.released;
+    }));
+    compare(client);
+}
+
+TEST_P(RoleProcesses, TheSequencerStartsAgainFromItsJournal) {
+    const uint16_t port = host_->port();
+    auto client = std::make_unique<Client>(port, GetParam());
+    setUp(*client);
+    Orders orders;
+    for (uint32_t i = 0; i < 2000; i++) client->want(orders.next());
+    ASSERT_TRUE(client->pollUntil([&] { return client->done() > 1000; }));
+    const size_t seen = client->events().size();
+    const std::vector<Event> before = client->events();
+    client.reset();
+    host_->stop();
+    host_.reset();
+    openSequencer(port);
+    client = std::make_unique<Client>(port, GetParam());
+    for (uint32_t i = 0; i < 500; i++) client->want(orders.next());
+    ASSERT_TRUE(client->pollUntil([&] {
+        status_ = host_->status();
+        return client->unsent() == 0 && client->events().size() > seen &&
+               status_.sequenced == status_.released && client->done() == status_.released &&
+               status_.serving;
+    })) << status_.waitsFor;
+    ASSERT_EQ(std::memcmp(before.data(), client->events().data(), seen * sizeof(Event)), 0);
+    compare(*client);
+}
+
+INSTANTIATE_TEST_SUITE_P(Over, RoleProcesses,
+                         testing::Values(TransportWish::Tcp, TransportWish::Shm),
+                         [](const auto& info) {
+                             return std::string(info.param == TransportWish::Tcp ? "Tcp" : "Shm");
+                         });
+
+}  // namespace
+}  // namespace verbex::node::test
