@@ -136,7 +136,7 @@ export const catalogue: readonly BenchEntry[] = [
       '   ◀──Events──  THE PUBLISH BARRIER ◀──Ack, hash──',
     ].join('\n'),
     workload:
-      'Members are threads with links between them as between processes; the client is one more. Orders of 64 accounts on four instruments around a middle price, each counted when the last event of its command is back: stored, executed, committed by a majority, voted. ordersPerSecond: --window in flight; p50Us and the rest: at --rate, from the first sending. ofOneMember compares with one member in the same run. takeoverMs: the longest time without an answer when the leader stops where it stands; recoveryMs: to open its directory again. Cases take turns; a figure is the median of the runs.',
+      'Members are threads with links between them as between processes; the client is one more. Orders of 64 accounts on four instruments around a middle price, each counted when the last event of its command is back: stored, executed, committed by a majority, voted. ordersPerSecond: --window in flight; p50Us and the rest: at --rate, from the first sending. ofOneMember compares with one member in the same run. takeoverMs: the longest time without an answer when the leader stops where it stands; recoveryMs: to open its directory again. logRecoveryMs and logJoinMs: to open a log of --orders orders again, and to bring a member with an empty directory level with it; snapshotRecoveryMs and snapshotJoinMs: the same with a snapshot at every eighth of it, and the log pruned behind them; logCommands: how long that log is. Cases take turns; a figure is the median of the runs.',
     options: ['orders', 'rate', 'window', 'runs', 'transport', 'dir'],
     cases: [],
   },
