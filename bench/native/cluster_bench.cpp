@@ -7,7 +7,8 @@
 // An order is counted when the last event of its command is back at the client: stored, executed, committed
 // by a majority, and voted. Cases take turns; a figure is the median of the runs. After the load the leader
 // is stopped where it stands: takeoverMs is the longest time without an answer then, recoveryMs what it takes
-// to open its directory again. --rate 0: the saturated load only.
+// to open its directory again. Then the same log is opened, and joined by a member with an empty directory, once
+// with all of it and once with snapshots and what they leave of it. --rate 0: the saturated load only.
 //
 //   cluster_bench [--orders N] [--rate N] [--window N] [--runs N] [--members N]
 //                 [--acknowledge memory|durable|all] [--transport tcp|shm|verbs|all] [--dir DIR] [--json]

@@ -80,7 +80,7 @@ Status Sequencer::recover(journal::Storage& storage, const journal::DirectoryLoc
             outputs_.beginBatch(entry.header);
             for (const Command& command : commands_) part->replay(command, outputs_);
             outputs_.fresh([this](const Event* first, size_t count) { chain_.add(first, count); });
-            outputs_.endBatch(chain_.value());
+            outputs_.endBatch(chain_.value(), chain_.value());
             outputs_.release(entry.header.last());
             return {};
         });
@@ -278,7 +278,7 @@ bool Sequencer::release() {
             window_.pop_front();
             released_ = at;
         }
-        outputs_.endBatch(chain);
+        outputs_.endBatch(chain, chain);
         outputs_.release(released_);
         entries_.pop_front();
         worked = true;

@@ -1,5 +1,6 @@
 // Members on real threads, links and files: a cluster serves, loses members, and loses nothing.
 #include "cluster_world.h"
+#include "node/state_recovery.h"
 #include "replication/floating_environment.h"
 
 namespace verbex::node::cluster_world {
@@ -233,6 +234,17 @@ TEST_F(Pruned, AMemberThatIsWipedJoinsByASnapshotWhileTradingGoesOn) {
     ledger_.want(300);
     ASSERT_TRUE(ledger_.pollUntil([&] { return ledger_.isComplete(); }));
     EXPECT_EQ(ledger_.doubled(), 0u);
+    // What looks at a folder at rest reads a member's snapshots too, its own and another's.
+    for (MemberId id = 1; id <= 3; id++) cluster_.kill(id);
+    for (MemberId id = 1; id <= 3; id++) {
+        journal::PosixStorage storage;
+        const RecoveredState state =
+            recoverState(storage, nullptr, cluster_.directory() + "/" + std::to_string(id),
+                         {1u << 14, 1u << 10, 1u << 6, 1u << 16}, UINT64_MAX, StateSource::Newest);
+        ASSERT_TRUE(state.failure.isOk()) << id << ": " << state.failure.message;
+        EXPECT_GT(state.snapshotPosition, 0u) << id;
+        EXPECT_GE(state.core->position(), ledger_.next() - 1) << id;
+    }
 }
 
 TEST_F(Pruned, AMemberThatDiesWhileItTakesASnapshotTakesItAgain) {
