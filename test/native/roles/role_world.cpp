@@ -382,7 +382,7 @@ std::string World::compare() {
             if (!decodeBatch(entry.payload, entry.header.count, commands)) return {};
             nowhere.beginBatch(entry.header);
             for (const Command& command : commands) whole.replay(command, nowhere);
-            nowhere.endBatch({});
+            nowhere.endBatch({}, {});
             return {};
         });
     if (!read.isOk()) return "reading the log: " + read.toString();
