@@ -185,6 +185,7 @@ bool Replica::stream() {
         }
         if (now_.steadyNs - peer.heartbeatAt >= options_.heartbeatNs) heartbeat(place.id, peer);
     }
+    keepForGetters();
     return sent;
 }
 

@@ -234,7 +234,10 @@ Status MemberSnapshots::prune() {
     Result<std::vector<journal::SnapshotListing>> kept = store_->list();
     if (!kept.isOk()) return kept.status();
     if (kept.value().size() < journal::kSnapshotsKept) return {};
-    return log_->prune(kept.value().back().position + 1, settings_.options.historyBytes)
+    const Position keepFrom = keepFrom_.load(std::memory_order_acquire);
+    Position first = kept.value().back().position + 1;
+    if (keepFrom != 0) first = std::min(first, keepFrom);
+    return log_->prune(first, settings_.options.historyBytes)
         .within("pruning the log");
 }
 

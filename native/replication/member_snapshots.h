@@ -77,6 +77,9 @@ public:
     void takeNow();
     // What takeNow() does ends soon, and it does not begin again until the lock is let go.
     [[nodiscard]] std::unique_lock<std::mutex> pause();
+    // The log stays from here on, whatever snapshots there are: somebody who was given one has yet to follow on. 0: no
+    // need. Any thread.
+    void keepFrom(Position from) { keepFrom_.store(from, std::memory_order_release); }
     // For good.
     void stop() { stopped_.store(true, std::memory_order_relaxed); }
 
@@ -133,6 +136,7 @@ private:
     std::string trouble_;
     std::atomic<Position> markAt_{0};  // 0: none
     std::atomic<Position> newest_{0};
+    std::atomic<Position> keepFrom_{0};
     std::atomic<uint64_t> taken_{0};
 };
 

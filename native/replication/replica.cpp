@@ -394,6 +394,7 @@ void Replica::stepDown() {
     pendingCount_ = 0;
     yieldTo_ = 0;
     with_.snapshots.endGiving();
+    with_.snapshots.keepFrom(0);
     with_.snapshots.drop();
     heardAt_ = now_.steadyNs;
     heardLeader_ = 0;

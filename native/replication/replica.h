@@ -160,6 +160,8 @@ public:
         uint64_t probeAt = 0;
         std::vector<EpochEnd> ends;  // of its log, as it last said
         Position commit = 0;
+        Position getsFrom = 0;       // it takes a snapshot, and goes on here; 0: it doesn't
+        uint64_t getsSince = 0;
     };
     [[nodiscard]] const std::map<MemberId, Progress>& progress() const { return progress_; }
 
@@ -209,6 +211,7 @@ private:
 
     // ---- snapshot_exchange.cpp
     void offer(MemberId to, Position next, uint8_t flags);
+    void keepForGetters();
     void onOffer(MemberId from, const OfferFrame& frame, std::span<const std::byte> payload);
     bool takesOffers(MemberId from, const OfferFrame& frame);
     void onWant(MemberId from, const WantFrame& frame);

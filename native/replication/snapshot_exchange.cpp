@@ -11,6 +11,8 @@ namespace {
 // A getter that hears nothing for so long gives up; the next offer begins anew.
 constexpr uint64_t kGettingNs = 5'000'000'000;
 constexpr uint64_t kStateEveryNs = 2'000'000;
+// The log is kept for a member that takes a snapshot for so long at most.
+constexpr uint64_t kGetterNs = 600'000'000'000;
 
 }  // namespace
 
@@ -22,10 +24,19 @@ void Replica::offer(MemberId to, Position next, uint8_t flags) {
     const uint64_t quiet = std::min(now_.steadyNs - given->offeredAt, now_.steadyNs - given->wantedAt);
     if (given->offeredAt != 0 && quiet < options_.heartbeatNs) return;
     const journal::SnapshotFacts& facts = given->reader->facts();
-    if (facts.position < next || facts.position > with_.log.last()) return;
+    if (facts.position < next) {
+        // It has that one already: the next look offers a newer one.
+        with_.snapshots.endGiving(to);
+        return;
+    }
+    if (facts.position > with_.log.last()) return;
     Result<Digest128> result = SnapshotTransfer::resultOf(*given->reader);
     if (!result.isOk()) return;
     given->offeredAt = now_.steadyNs;
+    if (Progress& peer = progress_[to]; flags == 0 && peer.getsFrom != facts.position + 1) {
+        peer.getsFrom = facts.position + 1;
+        peer.getsSince = now_.steadyNs;
+    }
     OfferFrame frame;
     frame.header.flags = flags;
     frame.position = facts.position;
@@ -37,6 +48,23 @@ void Replica::offer(MemberId to, Position next, uint8_t flags) {
     const std::vector<EpochEnd> ends = endsUpTo(with_.log.ends(), facts.position);
     frame.ends = static_cast<uint32_t>(std::min<size_t>(ends.size(), kEpochEndsMax));
     (void)sendTo(to, frame, std::as_bytes(std::span(ends).last(frame.ends)));
+}
+
+// Who takes a snapshot goes on behind it in the log: what it needs then is kept, until it is in step, falls silent,
+// or has had its time.
+void Replica::keepForGetters() {
+    Position from = 0;
+    for (auto& [id, peer] : progress_) {
+        if (peer.getsFrom == 0) continue;
+        const bool inStep = peer.answered && peer.next > with_.log.last();
+        const bool silent = now_.steadyNs - peer.heardAt > options_.silentNs;
+        if (inStep || silent || now_.steadyNs - peer.getsSince > kGetterNs) {
+            peer.getsFrom = 0;
+        } else {
+            from = from == 0 ? peer.getsFrom : std::min(from, peer.getsFrom);
+        }
+    }
+    with_.snapshots.keepFrom(from);
 }
 
 // Whoever was offered it gets it: what is in it is committed, whoever leads now.

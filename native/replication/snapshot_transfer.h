@@ -44,6 +44,8 @@ public:
     // What it was offered; null: not that.
     Given* given(MemberId to, Position position);
     void endGiving() { given_.clear(); }
+    void endGiving(MemberId to) { given_.erase(to); }
+    void keepFrom(Position from) { snapshots_.keepFrom(from); }
     // Up to partBytes() of the content from `offset` on, as one block holds them. Valid until the next call.
     Result<std::span<const std::byte>> read(journal::SnapshotReader& reader, uint64_t offset) const;
     // The result that the content tells; read from it.

@@ -234,6 +234,12 @@ TEST_F(Pruned, AMemberThatIsWipedJoinsByASnapshotWhileTradingGoesOn) {
     ledger_.want(300);
     ASSERT_TRUE(ledger_.pollUntil([&] { return ledger_.isComplete(); }));
     EXPECT_EQ(ledger_.doubled(), 0u);
+    ASSERT_TRUE(ledger_.pollUntil([&] {
+        for (MemberId id = 1; id <= 3; id++) {
+            if (cluster_.host(id)->status().position < ledger_.next() - 1) return false;
+        }
+        return true;
+    }));
     // What looks at a folder at rest reads a member's snapshots too, its own and another's.
     for (MemberId id = 1; id <= 3; id++) cluster_.kill(id);
     for (MemberId id = 1; id <= 3; id++) {
