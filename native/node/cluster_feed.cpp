@@ -53,7 +53,8 @@ Result<std::unique_ptr<ClusterFeed>> ClusterFeed::open(const ClusterFeedOptions&
     feed->network_ = opened.take();
     replication::ClusterClientEvents& events = *feed;
     feed->client_ = std::make_unique<replication::ClusterClient>(*feed->network_, options.cluster, events);
-    feed->client_->subscribeEntries(from + 1);
+    // An edge that was stopped in the middle of an entry has a part of it.
+    feed->client_->subscribeEntries(from + 1, true);
     return feed;
 }
 
@@ -170,6 +171,8 @@ void ClusterFeed::onEntry(const replication::EntriesFrame& entry,
     const uint64_t mine = uint64_t{options_.edge} << kEdgeShift;
     audit_.expect(entry);
     Position position = entry.entry.first;
+    // Of the first one the engine may have a part already.
+    auto given = static_cast<uint32_t>(stats_.position + 1 - entry.entry.first);
     for (Command& command : commands) {
         seen(command);
         if ((command.token & kGatewayBit) == 0 && (command.token & kEdgeMask) == mine) {
@@ -178,7 +181,6 @@ void ClusterFeed::onEntry(const replication::EntriesFrame& entry,
         }
         position++;
     }
-    uint32_t given = 0;
     while (given < commands.size() && !stop_.load(std::memory_order_acquire)) {
         const Engine::Offered offered =
             engine_.offer(commands.data() + given, static_cast<uint32_t>(commands.size()) - given);

@@ -10,7 +10,8 @@
 // Thread safety: claimCell(), enterCell(), flushCells() and offer() from any number of threads; its own
 // thread does the rest.
 // Invariants:
-//   1. The engine gets the cluster's log from the position behind its own, without gap, and nothing else.
+//   1. The engine gets the cluster's log from the position behind its own, be it within an entry, without gap, and
+//      nothing else.
 //   2. What the engine makes of it is held against the voted results (EdgeAudit). The first difference is
 //      reported and fails the engine: EDGE_DIVERGED. Its readers may have had those events by then.
 //   3. What was entered and not seen in the log is submitted again, at whoever leads then; the core knows

@@ -8,7 +8,8 @@
 // Owner: ClusterFeed.
 // Thread safety: none; the feed's thread.
 // Invariants:
-//   1. An entry is compared where the cluster still has its result and the one before it.
+//   1. An entry is compared where the cluster still has its result and the one before it; the first one, of
+//      which the engine may have had a part, is not, but for the log's own first.
 // Requires: expect() before the entry's first event; every event, in order.
 #pragma once
 

@@ -187,7 +187,7 @@ bool ClientPort::sendEntry(NodeId client, Subscriber& subscriber, const OutputBa
                            bool& ended) {
     LogEntry entry;
     const Position first = batch != nullptr ? batch->entry.first : subscriber.next;
-    if (!log_.read(first, entry).isOk()) {
+    if (!log_.readHolding(first, entry).isOk()) {
         ended = refuse(client, Answered::PositionLost, std::max(log_.first(), subscriber.next));
         return ended;
     }

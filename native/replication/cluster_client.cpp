@@ -27,7 +27,10 @@ void ClusterClient::subscribeEvents(Position from, uint32_t accountFirst, uint32
     subscribe(from, false, accountFirst, accountLast);
 }
 
-void ClusterClient::subscribeEntries(Position from) { subscribe(from, true, 0, 0); }
+void ClusterClient::subscribeEntries(Position from, bool within) {
+    within_ = within;
+    subscribe(from, true, 0, 0);
+}
 
 void ClusterClient::subscribe(Position from, bool entries, uint32_t accountFirst,
                               uint32_t accountLast) {
@@ -226,7 +229,7 @@ void ClusterClient::onEntriesFrame(std::span<const std::byte> bytes) {
     }
     if (frame.entry.last() < next_) return;
     if (next_ == 0) next_ = frame.entry.first;
-    if (frame.entry.first != next_) {
+    if (frame.entry.first > next_ || (frame.entry.first < next_ && !within_)) {
         events_.onEnded(Answered::PositionLost, frame.entry.first);
         leave("a gap in what it sends", 0);
         return;

@@ -63,7 +63,8 @@ public:
     // ---- before the first poll(), or at any time
     // Events from `from` on (1: all), of these accounts (0, 0: all).
     void subscribeEvents(Position from, uint32_t accountFirst = 0, uint32_t accountLast = 0);
-    void subscribeEntries(Position from);
+    // `within`: the entry that holds `from` is handed on whole, also where it begins before it.
+    void subscribeEntries(Position from, bool within = false);
     // The next position that is not complete here yet.
     [[nodiscard]] Position next() const { return next_; }
 
@@ -111,6 +112,7 @@ private:
     uint16_t subscription_ = 0;  // number of the last one that was sent
     bool isGreeted_ = false;     // what comes belongs to it
     bool entries_ = false;
+    bool within_ = false;
     uint32_t accountFirst_ = 0;
     uint32_t accountLast_ = 0;
     Position next_ = 0;

@@ -173,27 +173,33 @@ Status MemberLog::close() {
 // ---- reading
 
 Status MemberLog::read(Position first, LogEntry& entry) {
-    const auto findIn = [first, &entry](std::deque<TailEntry>& entries) {
+    VERBEX_RETURN_IF_FAILED(readHolding(first, entry));
+    if (entry.header.first == first) return {};
+    return Status(StatusCode::NotFound, "no entry begins at position " + std::to_string(first));
+}
+
+Status MemberLog::readHolding(Position position, LogEntry& entry) {
+    const auto findIn = [position, &entry](std::deque<TailEntry>& entries) {
         const auto found = std::partition_point(
             entries.begin(), entries.end(),
-            [first](const TailEntry& each) { return each.header.first < first; });
-        if (found == entries.end() || found->header.first != first) return false;
+            [position](const TailEntry& each) { return each.header.last() < position; });
+        if (found == entries.end() || found->header.first > position) return false;
         entry = {found->header, found->payload};
         return true;
     };
     if (findIn(tail_) || findIn(read_)) return {};
     const Status missing(StatusCode::NotFound,
-                         "no entry begins at position " + std::to_string(first));
-    if (first < this->first() || first > written()) return missing;
+                         "no entry holds position " + std::to_string(position));
+    if (position < this->first() || position > written()) return missing;
     read_.clear();
-    if (reader_ == nullptr || reader_->nextPosition() != first) {
+    if (reader_ == nullptr || reader_->nextPosition() != position) {
         Result<std::unique_ptr<journal::JournalReader>> opened =
-            journal::JournalReader::open(storage_, options_.directory, first);
+            journal::JournalReader::open(storage_, options_.directory, position);
         if (!opened.isOk()) return opened.status();
         reader_ = opened.take();
     }
     VERBEX_RETURN_IF_FAILED(reader_->readUpTo(
-        std::min(written(), first + kReadAhead), [this](const journal::RecordView& record) {
+        std::min(written(), position + kReadAhead), [this](const journal::RecordView& record) {
             const LogEntry each = entryOf(record);
             read_.push_back({each.header, {each.payload.begin(), each.payload.end()}});
             return Status();

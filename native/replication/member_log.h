@@ -109,6 +109,8 @@ public:
     // The entry that begins at `first`, from memory or disk; NotFound where there is none such. The payload
     // is valid until the next call of any function here.
     Status read(Position first, LogEntry& entry);
+    // The same for the entry that holds `position`, wherever it begins.
+    Status readHolding(Position position, LogEntry& entry);
     // All entries from the one that begins at `from` on, up to the one that ends at `to`.
     Status readRange(Position from, Position to, const EntrySink& sink);
 

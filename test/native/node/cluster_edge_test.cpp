@@ -4,6 +4,7 @@
 #include "cluster_world.h"
 #include "node/node.h"
 #include "node_fixture.h"
+#include "wire/command_codec.h"
 
 namespace verbex::node::cluster_world {
 namespace {
@@ -194,6 +195,56 @@ TEST(ClusterEdge, AnEdgeThatStartsAgainGoesOnFromItsOwnJournal) {
     ASSERT_TRUE(edge.answeredAll(500));
     EXPECT_EQ(edge.accepted(), 500u);
     EXPECT_FALSE(edge.acceptedTwice());
+}
+
+// Killed in the middle of an entry an edge has a part of it in its journal.
+TEST(ClusterEdge, AnEdgeWhoseJournalEndsWithinAnEntryGoesOnThere) {
+    Cluster cluster({.members = 1, .hot = 1});
+    const std::vector<Command> setUp = market();
+    {
+        Edge edge(cluster, 1);
+        edge.offer(setUp);
+        edge.offer(orders(1, 0, 500));
+        ASSERT_TRUE(edge.answeredAll(setUp.size() + 500));
+    }
+    // All up to the middle of the last entry of several.
+    std::vector<Command> log;
+    size_t middle = 0;
+    ASSERT_TRUE(cluster.ask(1, [&](Member& member) {
+        return member.log().readRange(1, member.status().released, [&](const LogEntry& entry) {
+            std::vector<Command> some;
+            EXPECT_TRUE(decodeBatch(entry.payload, entry.header.count, some));
+            if (some.size() > 2) middle = log.size() + some.size() / 2;
+            log.insert(log.end(), some.begin(), some.end());
+            return Status();
+        });
+    }).isOk());
+    ASSERT_GT(middle, 0u);
+    const std::string data = cluster.directory() + "/edge";
+    {
+        journal::PosixStorage storage;
+        NodeOptions options;
+        options.data = data;
+        options.durable = false;
+        options.consumer = false;
+        options.limits = {1u << 14, 1u << 10, 1u << 6, 1u << 16};
+        NodeSurroundings with;
+        with.storage = &storage;
+        Node::Opened opened = Node::open(options, with);
+        ASSERT_TRUE(opened.failure.isOk()) << opened.failure.message;
+        for (size_t at = 0; at < middle;) {
+            at += opened.node->offer(&log[at], static_cast<uint32_t>(middle - at)).taken;
+        }
+        ASSERT_TRUE(eventually([&] { return opened.node->stats().publishedPosition == middle; }));
+        opened.node->stop();
+    }
+    Edge edge(cluster, 1, data);
+    EXPECT_EQ(edge.node().stats().position, middle);
+    edge.offer(orders(1, 500, 500));
+    ASSERT_TRUE(edge.answeredAll(500)) << edge.node().cluster()->stats().trouble;
+    EXPECT_FALSE(edge.acceptedTwice());
+    EXPECT_TRUE(eventually([&] { return edge.node().cluster()->stats().compared > 0; }));
+    EXPECT_EQ(edge.node().cluster()->stats().trouble, "");
 }
 
 TEST(ClusterEdge, ComparesWhatItMakesOfTheLogWithWhatWasVoted) {
