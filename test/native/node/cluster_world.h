@@ -73,6 +73,28 @@ private:
     uint32_t asked_ = 0;
 };
 
+// How long things may take before somebody is taken for dead, and how much memory a link has.
+struct Pace {
+    uint32_t setUpMs = 500;
+    uint32_t ringBytes = 1u << 22;
+    uint64_t heartbeatNs = 10'000'000;
+    uint64_t suspectNs = 120'000'000;
+    uint64_t staggerNs = 60'000'000;
+    uint64_t silentNs = 150'000'000;
+    uint64_t clientSilentNs = 300'000'000;
+};
+
+// For an emulated machine with an emulated adapter: setting a link up keeps both ends' threads busy for
+// tenths of a second, in which they send no heartbeat. Who suspects sooner than that asks for new links at
+// every epoch, and never has any.
+inline constexpr Pace kEmulatedPace{.setUpMs = 5000,
+                                    .ringBytes = 1u << 20,
+                                    .heartbeatNs = 100'000'000,
+                                    .suspectNs = 2'000'000'000,
+                                    .staggerNs = 1'000'000'000,
+                                    .silentNs = 2'500'000'000,
+                                    .clientSilentNs = 5'000'000'000};
+
 struct ClusterOptions {
     uint32_t members = 3;
     uint32_t warm = 0;      // of them, the last ones
@@ -88,6 +110,7 @@ struct ClusterOptions {
     // Where a member is opened, and its threads and sockets with it; none: here.
     std::function<void(MemberId, const std::function<void()>&)> inPlace = {};
     Mutant mutant = Mutant::None;
+    Pace pace = {};
 };
 
 class Cluster {
@@ -124,7 +147,8 @@ private:
 class Ledger final : private ClusterClientEvents {
 public:
     explicit Ledger(ClusterClientOptions options,
-                    transport::TransportWish transport = transport::TransportWish::Tcp);
+                    transport::TransportWish transport = transport::TransportWish::Tcp,
+                    const Pace& pace = {});
 
     // Adds so many deposits to what is to be done.
     void want(uint32_t count) { wanted_ += count; }
