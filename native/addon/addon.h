@@ -38,6 +38,7 @@ void defineNativeNode(napi_env env, napi_value exports);
 void defineNativeLoad(napi_env env, napi_value exports);
 void defineNativeMember(napi_env env, napi_value exports);
 void defineNativeBridge(napi_env env, napi_value exports);
+void defineNativeRole(napi_env env, napi_value exports);
 void defineNativeClusterLoad(napi_env env, napi_value exports);
 void defineNativeBus(napi_env env, napi_value exports);
 void defineSimulatorFunctions(napi_env env, napi_value exports);

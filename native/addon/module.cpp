@@ -25,6 +25,7 @@ napi_value define(napi_env env, napi_value exports) {
     defineNativeLoad(env, exports);
     defineNativeMember(env, exports);
     defineNativeBridge(env, exports);
+    defineNativeRole(env, exports);
     defineNativeClusterLoad(env, exports);
     defineSimulatorFunctions(env, exports);
     defineHostFunctions(env, exports);

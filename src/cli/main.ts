@@ -20,6 +20,7 @@ import { journalVerifyCommand } from './journal-verify.ts';
 import { loadCommand } from './load.ts';
 import { Output, type Streams } from './output.ts';
 import { replayCommand } from './replay.ts';
+import { roleCommands } from './roles.ts';
 import { runCommand } from './run.ts';
 import { simCommand } from './sim.ts';
 import { clusterBridgeCommand, siteStandbyCommand, siteSwitchCommand } from './site.ts';
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
   hostCheckCommand,
   ...clusterCommands,
   clusterBridgeCommand,
+  ...roleCommands,
   siteSwitchCommand,
   siteStandbyCommand,
   drillFailoverCommand,

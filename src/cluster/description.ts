@@ -91,13 +91,13 @@ export interface ClusterDescription {
 }
 
 /** A JSON object whose fields are taken one by one; what is left at the end is refused. */
-class Fields {
+export class Fields {
   readonly #path: string;
   readonly #left: Map<string, unknown>;
 
-  constructor(path: string, value: unknown) {
+  constructor(path: string, value: unknown, file = 'cluster.json') {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw invalidOption(path === '' ? 'cluster.json' : path, value, 'an object');
+      throw invalidOption(path === '' ? file : path, value, 'an object');
     this.#path = path;
     this.#left = new Map(Object.entries(value));
   }
@@ -164,7 +164,7 @@ class Fields {
 }
 
 /** Undefined members of an object are left out. */
-function given<T extends object>(object: { [Key in keyof T]: T[Key] | undefined }): T {
+export function given<T extends object>(object: { [Key in keyof T]: T[Key] | undefined }): T {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T;
 }
 

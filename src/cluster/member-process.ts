@@ -23,7 +23,7 @@ export function pidFileOf({ data }: MemberDescription): string {
   return `${data}.pid`;
 }
 
-function addressOf(host: string, port: number): string {
+export function addressOf(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
@@ -34,7 +34,7 @@ export function membersText({ members }: ClusterDescription): string {
     .join('\n');
 }
 
-export function keyOf({ keyFile }: ClusterDescription): string | undefined {
+export function keyOf({ keyFile }: { readonly keyFile?: string }): string | undefined {
   if (keyFile === undefined) return undefined;
   const key = secretOf(keyFile);
   if (Buffer.byteLength(key) < keyBytesMin)

@@ -14,6 +14,7 @@ import type {
   NativeLoad as NativeLoadObject,
   NativeMember as NativeMemberObject,
   NativeNode as NativeNodeObject,
+  NativeRole as NativeRoleObject,
 } from './types.ts';
 
 export type * from './types.ts';
@@ -64,6 +65,8 @@ export const NativeMember: Addon['NativeMember'] = addon.NativeMember;
 export type NativeMember = NativeMemberObject;
 export const NativeBridge: Addon['NativeBridge'] = addon.NativeBridge;
 export type NativeBridge = NativeBridgeObject;
+export const NativeRole: Addon['NativeRole'] = addon.NativeRole;
+export type NativeRole = NativeRoleObject;
 export const NativeClusterLoad: Addon['NativeClusterLoad'] = addon.NativeClusterLoad;
 export type NativeClusterLoad = NativeClusterLoadObject;
 export const simulateCluster: Addon['simulateCluster'] = addon.simulateCluster;

@@ -1,4 +1,4 @@
-// The addon's classes of a cluster, flat as they are (native/addon/native_member.cpp, native_cluster_load.cpp).
+// The addon's classes of a cluster, flat as they are (native/addon/native_member.cpp, native_cluster_load.cpp, native_role.cpp).
 
 export interface NativeMemberOptions {
   readonly id: number;
@@ -148,4 +148,49 @@ export interface NativeBridgeConstructor {
   /** Starts at once. */
   new (options: { readonly source: NativeBridgeSide; readonly target: NativeBridgeSide }): NativeBridge;
   readonly prototype: NativeBridge;
+}
+
+export interface NativeRoleOptions {
+  readonly role: 'sequencer' | 'risk' | 'matching';
+  /** Of the deployment; others are not let in. */
+  readonly name: string;
+  /** "host:port": the sequencer listens there, the others dial it. */
+  readonly sequencer: string;
+  /** How many risk and matching processes there are, 1 to 16 each. */
+  readonly risk: number;
+  readonly matching: number;
+  /** Of a risk or matching process, from 0. */
+  readonly shard?: number;
+  readonly transport?: 'auto' | 'tcp' | 'shm' | 'verbs';
+  readonly key?: string;
+  /** From here on the sequencer's alone: the folder of its journal. */
+  readonly data?: string;
+  readonly segmentBytes?: number;
+  /** Events wait until their entry is on disk. */
+  readonly durable?: boolean;
+  /** A role that says nothing for so long is lost. */
+  readonly silenceMs?: number;
+  /** At the start risk processes are waited for so long. */
+  readonly attachMs?: number;
+  /** Two halves that name a new journal, drawn at random by the caller. */
+  readonly journalIdLow?: number;
+  readonly journalIdHigh?: number;
+  readonly maxOrders?: number;
+  readonly maxAccounts?: number;
+  readonly maxInstruments?: number;
+  readonly maxClientIds?: number;
+}
+
+export interface NativeRole {
+  /** The sequencer recovers its journal and answers its port; the others dial it, and answer 0. Once. */
+  open(): Promise<number>;
+  /** JSON; 64-bit numbers are strings of digits. */
+  status(): string;
+  /** The sequencer: everything stored. */
+  close(): Promise<string>;
+}
+
+export interface NativeRoleConstructor {
+  new (options: NativeRoleOptions): NativeRole;
+  readonly prototype: NativeRole;
 }

@@ -6,6 +6,7 @@ import type {
   NativeBridgeConstructor,
   NativeClusterLoadConstructor,
   NativeMemberConstructor,
+  NativeRoleConstructor,
 } from './cluster-types.ts';
 
 export type * from './cluster-types.ts';
@@ -493,6 +494,7 @@ export interface Addon {
   readonly NativeMember: NativeMemberConstructor;
   readonly NativeClusterLoad: NativeClusterLoadConstructor;
   readonly NativeBridge: NativeBridgeConstructor;
+  readonly NativeRole: NativeRoleConstructor;
   readonly NativeLoad: NativeLoadConstructor;
   readonly NativeBus: NativeBusConstructor;
   readonly NativeCore: NativeCoreConstructor;

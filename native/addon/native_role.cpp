@@ -1,0 +1,254 @@
+// NativeRole: a process of a deployment in roles: the sequencer, a risk process or a matching process.
+//
+//   JS thread                        threads of the host
+//   open(), close() ─► libuv's pool ─► SequencerHost or RoleHost
+//   status()        ◄─ a copy ◄──────
+//
+// An environment that goes away with an open role stops it as a dying process would.
+#include <memory>
+#include <mutex>
+#include <sstream>
+#include <system_error>
+
+#include "addon/addon.h"
+#include "addon/member_list.h"
+#include "journal/posix_storage.h"
+#include "node/role_host.h"
+
+namespace verbex::addon {
+
+namespace {
+
+constexpr size_t kTextBytesMax = 4096;
+constexpr uint64_t kNsPerMs = 1'000'000;
+constexpr uint64_t kMillisecondsMax = 600'000;
+constexpr uint32_t kShardsMax = 16;
+
+struct RoleHandle {
+    bool isSequencer = false;
+    node::SequencerHostOptions sequencerOptions;
+    node::RoleHostOptions roleOptions;
+    journal::PosixStorage storage;
+    std::mutex mutex;  // hosts: opened and closed on libuv's threads
+    std::unique_ptr<node::SequencerHost> sequencer;
+    std::unique_ptr<node::RoleHost> role;
+    bool opened = false;
+    bool hooked = false;
+};
+
+struct RoleObject {
+    static constexpr const char* kClassName = "NativeRole";
+    static constexpr napi_type_tag kTypeTag = {0x766572626578'0008, 0x6b02f9d84ce1a735};
+    std::shared_ptr<RoleHandle> handle;
+};
+
+void onEnvironmentExit(void* data) {
+    auto* handle = static_cast<RoleHandle*>(data);
+    handle->hooked = false;
+    const std::lock_guard guard(handle->mutex);
+    if (handle->sequencer != nullptr) handle->sequencer->stop();
+    if (handle->role != nullptr) handle->role->stop();
+}
+
+void readOptions(const Arguments& arguments, napi_value object, RoleHandle& handle) {
+    const auto number = [&](const char* name, uint64_t least, uint64_t most, uint64_t otherwise) {
+        return arguments.numberOf(object, name, least, most, otherwise);
+    };
+    const auto ms = [&](const char* name, uint64_t otherwiseNs) {
+        return number(name, 1, kMillisecondsMax, otherwiseNs / kNsPerMs) * kNsPerMs;
+    };
+    const std::string kind = arguments.textOf(object, "role", 16);
+    if (kind != "sequencer" && kind != "risk" && kind != "matching") {
+        throwArgument("role is sequencer, risk or matching, not \"" + kind + "\"");
+    }
+    handle.isSequencer = kind == "sequencer";
+    const std::string name = arguments.textOf(object, "name", 32);
+    const CoreLimits limits = withDefaults(limitsOf(arguments, object));
+    const auto risk = static_cast<uint32_t>(number("risk", 1, kShardsMax, 1));
+    const auto matching = static_cast<uint32_t>(number("matching", 1, kShardsMax, 1));
+    const uint32_t shards = kind == "risk" ? risk : matching;
+    const auto shard = static_cast<uint32_t>(number("shard", 0, shards - 1, 0));
+    transport::NetworkOptions network;
+    network.node = handle.isSequencer ? kind : kind + "-" + std::to_string(shard);
+    network.transport = transportIn(arguments.textOf(object, "transport", 8, "auto"));
+    network.key = keyIn(arguments.textOf(object, "key", 1024, ""));
+    Result<transport::Address> address =
+        transport::Address::parse(arguments.textOf(object, "sequencer", 300));
+    if (!address.isOk()) throwArgument("sequencer: " + address.status().message());
+
+    if (handle.isSequencer) {
+        node::SequencerHostOptions& options = handle.sequencerOptions;
+        roles::SequencerOptions& sequencer = options.sequencer;
+        sequencer.limits = limits;
+        sequencer.riskShards = risk;
+        sequencer.matchingShards = matching;
+        sequencer.log.directory = arguments.textOf(object, "data", kTextBytesMax);
+        sequencer.log.segmentBytes = number("segmentBytes", journal::kSegmentBytesMin, 1ull << 40,
+                                            sequencer.log.segmentBytes);
+        sequencer.log.journalId = {number("journalIdLow", 0, (1ull << 53) - 1, 0),
+                                   number("journalIdHigh", 0, (1ull << 53) - 1, 0)};
+        sequencer.durable = arguments.flagOf(object, "durable", false);
+        sequencer.silenceNs = ms("silenceMs", sequencer.silenceNs);
+        sequencer.attachNs = ms("attachMs", sequencer.attachNs);
+        options.name = name;
+        options.network = network;
+        options.listen = address.take();
+    } else {
+        node::RoleHostOptions& options = handle.roleOptions;
+        options.kind = kind == "risk" ? PartKind::Risk : PartKind::Matching;
+        options.role.limits = limits;
+        options.role.riskShards = risk;
+        options.role.matchingShards = matching;
+        options.role.shard = shard;
+        options.name = name;
+        options.network = network;
+        options.sequencer = address.take();
+    }
+}
+
+napi_value construct(const Arguments& arguments) {
+    const napi_env env = arguments.env();
+    if (!arguments.constructing()) throwArgument("NativeRole needs new");
+    auto object = std::make_unique<RoleObject>();
+    object->handle = std::make_shared<RoleHandle>();
+    RoleHandle& handle = *object->handle;
+    readOptions(arguments, arguments.object(0, "options"), handle);
+    check(env, napi_type_tag_object(env, arguments.self(), &RoleObject::kTypeTag));
+    check(env, napi_wrap(
+                   env, arguments.self(), object.get(),
+                   [](napi_env owner, void* data, void*) {
+                       auto* const gone = static_cast<RoleObject*>(data);
+                       if (gone->handle->hooked) {
+                           (void)napi_remove_env_cleanup_hook(owner, onEnvironmentExit,
+                                                              gone->handle.get());
+                       }
+                       delete gone;
+                   },
+                   nullptr, nullptr));
+    check(env, napi_add_env_cleanup_hook(env, onEnvironmentExit, &handle));
+    handle.hooked = true;
+    (void)object.release();
+    return arguments.self();
+}
+
+// Answers the port that the sequencer listens on; of the others 0.
+napi_value open(const Arguments& arguments) {
+    const std::shared_ptr<RoleHandle> handle = arguments.unwrap<RoleObject>().handle;
+    if (handle->opened) throwArgument("a role is opened once");
+    handle->opened = true;
+    return runWork(arguments.env(), "verbex.role.open", [handle]() -> WorkOutcome {
+        uint16_t port = 0;
+        try {
+            if (handle->isSequencer) {
+                auto host = node::SequencerHost::open(handle->sequencerOptions, handle->storage);
+                if (!host.isOk()) return {node::Failure(host.status()), {}};
+                port = host.value()->port();
+                const std::lock_guard guard(handle->mutex);
+                handle->sequencer = host.take();
+            } else {
+                auto host = node::RoleHost::open(handle->roleOptions);
+                if (!host.isOk()) return {node::Failure(host.status()), {}};
+                const std::lock_guard guard(handle->mutex);
+                handle->role = host.take();
+            }
+        } catch (const std::system_error& error) {
+            return {node::Failure("OUT_OF_THREADS", error.what()), {}};
+        }
+        return {{}, [port](napi_env env) { return makeNumber(env, port); }};
+    });
+}
+
+std::string quoted(const std::string& text) {
+    std::string out = "\"";
+    for (const char letter : text) {
+        if (letter == '"' || letter == '\\') out += '\\';
+        if (static_cast<unsigned char>(letter) < 0x20) {
+            out += ' ';
+        } else {
+            out += letter;
+        }
+    }
+    return out + "\"";
+}
+
+const char* flag(bool set) { return set ? "true" : "false"; }
+
+std::string statusText(const roles::SequencerStatus& status) {
+    std::ostringstream out;
+    const auto number = [&out](const char* name, uint64_t value) {
+        out << ",\"" << name << "\":\"" << value << "\"";
+    };
+    out << "{\"role\":\"sequencer\",\"serving\":" << flag(status.serving)
+        << ",\"waitsFor\":" << quoted(status.waitsFor);
+    number("sequenced", status.sequenced);
+    number("decided", status.decided);
+    number("journaled", status.journaled);
+    number("settled", status.settled);
+    number("released", status.released);
+    number("hazards", status.hazards);
+    number("alone", status.alone);
+    number("refused", status.refused);
+    out << ",\"resultHash\":\"" << status.resultHash.hex() << "\",\"seats\":[";
+    const char* between = "";
+    for (const roles::SeatStatus& seat : status.seats) {
+        out << between << "{\"role\":\"" << (seat.kind == PartKind::Risk ? "risk" : "matching")
+            << "\",\"shard\":" << seat.shard << ",\"attached\":" << flag(seat.attached)
+            << ",\"live\":" << flag(seat.live);
+        number("rebuilt", seat.rebuilt);
+        number("losses", seat.losses);
+        out << "}";
+        between = ",";
+    }
+    out << "]}";
+    return out.str();
+}
+
+std::string statusText(const node::RoleHostOptions& options, const node::RoleStatus& status) {
+    std::ostringstream out;
+    out << "{\"role\":\"" << (options.kind == PartKind::Risk ? "risk" : "matching")
+        << "\",\"shard\":" << options.role.shard << ",\"connected\":" << flag(status.connected)
+        << ",\"joined\":" << flag(status.joined) << ",\"position\":\"" << status.position
+        << "\",\"rebuilds\":\"" << status.rebuilds << "\",\"trouble\":" << quoted(status.trouble)
+        << "}";
+    return out.str();
+}
+
+napi_value status(const Arguments& arguments) {
+    RoleHandle& handle = *arguments.unwrap<RoleObject>().handle;
+    const std::lock_guard guard(handle.mutex);
+    if (handle.sequencer != nullptr) {
+        return makeText(arguments.env(), statusText(handle.sequencer->status()));
+    }
+    if (handle.role == nullptr) throwArgument("the role is not open");
+    return makeText(arguments.env(), statusText(handle.roleOptions, handle.role->status()));
+}
+
+napi_value close(const Arguments& arguments) {
+    const std::shared_ptr<RoleHandle> handle = arguments.unwrap<RoleObject>().handle;
+    if (handle->hooked) {
+        (void)napi_remove_env_cleanup_hook(arguments.env(), onEnvironmentExit, handle.get());
+        handle->hooked = false;
+    }
+    return runWork(arguments.env(), "verbex.role.close", [handle]() -> WorkOutcome {
+        const std::lock_guard guard(handle->mutex);
+        if (handle->role != nullptr) handle->role->stop();
+        if (handle->sequencer != nullptr) {
+            if (Status closed = handle->sequencer->close(); !closed.isOk()) {
+                return {node::Failure(closed), {}};
+            }
+        }
+        return textOutcome("");
+    });
+}
+
+}  // namespace
+
+void defineNativeRole(napi_env env, napi_value exports) {
+    const napi_value made = defineClass(env, RoleObject::kClassName, entry<construct>,
+                                        {{"open", entry<open>},
+                                         {"status", entry<status>},
+                                         {"close", entry<close>}});
+    setProperty(env, exports, RoleObject::kClassName, made);
+}
+
+}  // namespace verbex::addon

@@ -1,0 +1,159 @@
+// RoleProcess: one process of a deployment in roles: the native role, its pid file, its status file, its log.
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { ClusterError, fromNative } from '../errors/errors.ts';
+import type { NativeRole, NativeRoleConstructor, NativeRoleOptions } from '../native/cluster-types.ts';
+import { addressOf, keyOf } from './member-process.ts';
+import { markOf, readMark, removeMark, stateOf, writeMark } from './process-mark.ts';
+import { filesOf, nameOf, type RolePlace, type RolesDescription } from './roles-description.ts';
+
+const lookMs = 100;
+
+export interface SeatStatus {
+  readonly role: 'risk' | 'matching';
+  readonly shard: number;
+  readonly attached: boolean;
+  readonly live: boolean;
+  readonly rebuilt: string;
+  readonly losses: string;
+}
+
+/** What the sequencer says of itself; 64-bit numbers are texts of digits. */
+export interface SequencerStatus {
+  readonly role: 'sequencer';
+  readonly serving: boolean;
+  readonly waitsFor: string;
+  readonly sequenced: string;
+  readonly settled: string;
+  readonly released: string;
+  readonly resultHash: string;
+  readonly seats: readonly SeatStatus[];
+}
+
+export interface ShardStatus {
+  readonly role: 'risk' | 'matching';
+  readonly shard: number;
+  readonly connected: boolean;
+  readonly joined: boolean;
+  readonly position: string;
+  readonly rebuilds: string;
+  readonly trouble: string;
+}
+
+export type RoleStatus = SequencerStatus | ShardStatus;
+
+export function roleOptions(description: RolesDescription, place: RolePlace): NativeRoleOptions {
+  const key = keyOf(description);
+  // Within what a number holds exactly.
+  const half = (): number => randomBytes(6).readUIntBE(0, 6);
+  return {
+    ...place,
+    name: description.name,
+    sequencer: addressOf(description.host, description.port),
+    risk: description.risk,
+    matching: description.matching,
+    transport: description.transport,
+    ...(key !== undefined && { key }),
+    ...description.limits,
+    ...(place.role === 'sequencer' && {
+      data: filesOf(description, place),
+      durable: description.ack === 'durable',
+      ...description.timing,
+      journalIdLow: half(),
+      journalIdHigh: half(),
+    }),
+  };
+}
+
+/** What it said of itself last. Undefined: nothing yet. */
+export function lastStatus(description: RolesDescription, place: RolePlace): RoleStatus | undefined {
+  try {
+    return JSON.parse(readFileSync(`${filesOf(description, place)}.status`, 'utf8')) as RoleStatus;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** One line, without what changes with every command. */
+export function sentenceOf(status: RoleStatus): string {
+  if (status.role === 'sequencer') {
+    const away = status.seats.filter(({ live }) => !live).map(nameOf);
+    const waits = status.waitsFor === '' ? 'takes commands' : `waits for ${status.waitsFor}`;
+    return `${waits}${away.length === 0 ? '' : `; away: ${away.join(', ')}`}`;
+  }
+  if (status.joined) return 'takes part';
+  if (status.connected) return 'is rebuilt';
+  return `no sequencer${status.trouble === '' ? '' : `: ${status.trouble}`}`;
+}
+
+export class RoleProcess {
+  readonly #files: string;
+  readonly #place: RolePlace;
+  readonly #log: (sentence: string) => void;
+  readonly #role: NativeRole;
+  #looking: NodeJS.Timeout | undefined;
+  #written = '';
+  #said = '';
+
+  private constructor(role: NativeRole, place: RolePlace, files: string, log: (sentence: string) => void) {
+    this.#role = role;
+    this.#place = place;
+    this.#files = files;
+    this.#log = log;
+  }
+
+  /** Throws MEMBER_RUNNING where this process lives already, and what the engine, the disk and the port say. */
+  static async start(
+    Role: NativeRoleConstructor,
+    description: RolesDescription,
+    place: RolePlace,
+    log: (sentence: string) => void,
+  ): Promise<RoleProcess> {
+    const files = filesOf(description, place);
+    const other = readMark(`${files}.pid`);
+    if (other !== undefined && other.pid !== process.pid && stateOf(other) !== 'gone')
+      throw new ClusterError('MEMBER_RUNNING', `${nameOf(place)} runs already, as process ${other.pid}`);
+    mkdirSync(description.data, { recursive: true });
+    try {
+      const role = new Role(roleOptions(description, place));
+      writeMark(`${files}.pid`, markOf(process.pid)!);
+      await role.open();
+      const running = new RoleProcess(role, place, files, log);
+      running.#look();
+      running.#looking = setInterval(() => running.#look(), lookMs);
+      return running;
+    } catch (error) {
+      removeMark(`${files}.pid`);
+      throw fromNative(error);
+    }
+  }
+
+  status(): RoleStatus {
+    return JSON.parse(this.#role.status()) as RoleStatus;
+  }
+
+  /** The sequencer: everything stored. */
+  async close(): Promise<void> {
+    clearInterval(this.#looking);
+    try {
+      await this.#role.close();
+    } finally {
+      rmSync(`${this.#files}.status`, { force: true });
+      removeMark(`${this.#files}.pid`);
+    }
+  }
+
+  /** Says what has changed since the last look, and leaves it where `roles status` looks. */
+  #look(): void {
+    const text = this.#role.status();
+    if (text !== this.#written) {
+      writeFileSync(`${this.#files}.status.new`, text);
+      renameSync(`${this.#files}.status.new`, `${this.#files}.status`);
+      this.#written = text;
+    }
+    const said = sentenceOf(JSON.parse(text) as RoleStatus);
+    if (said !== this.#said) this.#log(`${nameOf(this.#place)}: ${said}`);
+    this.#said = said;
+  }
+}

@@ -1,0 +1,114 @@
+// RolesDescription: what roles.json says (docs/roles.md), checked in the words of the file before anything is done with it.
+import { readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { integer, invalidOption, oneOf } from '../errors/checks.ts';
+import { InvalidRequestError } from '../errors/errors.ts';
+import { Fields, given, type LimitsDescription } from './description.ts';
+
+export const shardsMax = 16;
+const portMax = 65_535;
+const msMax = 600_000;
+const countMax = 2 ** 32 - 1;
+
+export type RoleKind = 'sequencer' | 'risk' | 'matching';
+
+export interface RolesTiming {
+  /** A role that says nothing for so long is lost. */
+  readonly silenceMs?: number;
+  /** At the sequencer's start risk processes are waited for so long. */
+  readonly attachMs?: number;
+}
+
+export interface RolesDescription {
+  readonly name: string;
+  /** The processes of this host write here: the sequencer's journal, pid files, what they say of themselves. */
+  readonly data: string;
+  /** Where the sequencer listens, and everybody dials it. */
+  readonly host: string;
+  readonly port: number;
+  readonly risk: number;
+  readonly matching: number;
+  readonly transport: 'auto' | 'tcp' | 'shm' | 'verbs';
+  readonly ack: 'memory' | 'durable';
+  readonly keyFile?: string;
+  readonly timing: RolesTiming;
+  readonly limits: LimitsDescription;
+}
+
+/** One process of a deployment. */
+export interface RolePlace {
+  readonly role: RoleKind;
+  /** 0 for the sequencer. */
+  readonly shard: number;
+}
+
+/** Checks what JSON.parse() made of a roles.json; paths in it count from `folder`. Throws INVALID_OPTION. */
+export function parseRoles(value: unknown, folder: string): RolesDescription {
+  const fields = new Fields('', value, 'roles.json');
+  const name = fields.text('name', 32);
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name))
+    throw invalidOption('name', name, 'letters, digits, points, dashes, beginning with a letter or digit');
+  const sequencer = new Fields('sequencer', fields.take('sequencer'));
+  const timing = new Fields('timing', fields.take('timing') ?? {});
+  const limits = new Fields('limits', fields.take('limits') ?? {});
+  const keyFile = fields.optionalText('keyFile');
+  const ms = (field: string): number | undefined => timing.optionalNumber(field, 1, msMax);
+  const count = (field: string): number | undefined => limits.optionalNumber(field, 1, countMax);
+  const description: RolesDescription = {
+    name,
+    data: resolve(folder, fields.text('data')),
+    host: sequencer.text('host', 255),
+    port: sequencer.number('port', 1, portMax),
+    risk: fields.number('risk', 1, shardsMax),
+    matching: fields.number('matching', 1, shardsMax),
+    transport: fields.choice('transport', ['auto', 'tcp', 'shm', 'verbs'], 'auto'),
+    ack: fields.choice('ack', ['memory', 'durable'], 'memory'),
+    ...(keyFile !== undefined && { keyFile: resolve(folder, keyFile) }),
+    timing: given<RolesTiming>({ silenceMs: ms('silenceMs'), attachMs: ms('attachMs') }),
+    limits: given<LimitsDescription>({
+      maxOrders: count('maxOrders'),
+      maxAccounts: count('maxAccounts'),
+      maxInstruments: count('maxInstruments'),
+      maxClientIds: count('maxClientIds'),
+    }),
+  };
+  for (const part of [sequencer, timing, limits, fields]) part.end();
+  return description;
+}
+
+export function readRoles(path: string): RolesDescription {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new InvalidRequestError('INVALID_OPTION', `${path}: ${(cause as Error).message}`, { cause });
+  }
+  return parseRoles(value, dirname(resolve(path)));
+}
+
+/** Throws INVALID_OPTION where the deployment has no such process. */
+export function placeOf(description: RolesDescription, role: string, shard: number): RolePlace {
+  const kind = oneOf('role', role as RoleKind, ['sequencer', 'risk', 'matching']);
+  return { role: kind, shard: integer('shard', shard, 0, kind === 'sequencer' ? 0 : description[kind] - 1) };
+}
+
+/** `sequencer`, `risk:1`. */
+export function placeNamed(description: RolesDescription, name: string): RolePlace {
+  const [, role = '', shard = '0'] = /^([a-z]+)(?::(\d+))?$/.exec(name) ?? [];
+  return placeOf(description, role, Number(shard));
+}
+
+export function nameOf({ role, shard }: RolePlace): string {
+  return role === 'sequencer' ? role : `${role}:${shard}`;
+}
+
+export function placesOf({ risk, matching }: RolesDescription): RolePlace[] {
+  const of = (role: RoleKind, count: number): RolePlace[] =>
+    Array.from({ length: count }, (_, shard) => ({ role, shard }));
+  return [...of('sequencer', 1), ...of('risk', risk), ...of('matching', matching)];
+}
+
+/** Of a process's files: `risk-1`, to which .pid, .status and .log are added; the sequencer's is its journal too. */
+export function filesOf({ data }: RolesDescription, { role, shard }: RolePlace): string {
+  return join(data, role === 'sequencer' ? role : `${role}-${shard}`);
+}

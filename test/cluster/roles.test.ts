@@ -1,0 +1,124 @@
+// A sequencer, risk and matching as processes, brought up by the command line: orders, a killed risk process that comes back, orders again.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { LocalRoles, type RoleView } from '../../src/cluster/local-roles.ts';
+import { parseRoles, placeNamed } from '../../src/cluster/roles-description.ts';
+import { VerbexError } from '../../src/errors/errors.ts';
+import { root } from '../architecture/files.ts';
+import { verbex } from '../cli/command-line.ts';
+
+const program = process.env.VERBEX_CLI ?? join(root, 'dist', 'cli', 'main.js');
+const built = existsSync(program);
+const generousMs = 60_000;
+
+const folder = mkdtempSync(join(tmpdir(), 'verbex-roles-'));
+let up: ChildProcess | undefined;
+const killAll = (): void => {
+  up?.kill('SIGKILL');
+  if (LocalRoles.exists(folder)) LocalRoles.open(folder).killAll();
+};
+process.once('exit', killAll);
+afterAll(() => {
+  killAll();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const whole = (): Record<string, unknown> => ({
+  ...{ name: 'verbex', data: '.', risk: 2, matching: 3 },
+  sequencer: { host: '127.0.0.1', port: 9200 },
+});
+
+describe('roles.json', () => {
+  test('fills in what is left out, and counts paths from its folder', () => {
+    expect(parseRoles({ ...whole(), keyFile: 'key' }, '/etc/verbex')).toEqual({
+      ...{ name: 'verbex', data: '/etc/verbex', host: '127.0.0.1', port: 9200, risk: 2, matching: 3 },
+      ...{ transport: 'auto', ack: 'memory', keyFile: '/etc/verbex/key', timing: {}, limits: {} },
+    });
+  });
+
+  test.each([
+    [[], 'roles.json: expected an object'],
+    [{ ...whole(), risk: 17 }, 'risk: expected an integer from 1 to 16'],
+    [{ ...whole(), transport: 'udp' }, 'transport: expected auto or tcp or shm or verbs'],
+    [{ ...whole(), sequencer: { host: '127.0.0.1', port: 0 } }, 'sequencer.port: expected an integer'],
+    [{ ...whole(), limits: { maxOrder: 1 } }, 'limits.maxOrder: there is no such field'],
+  ])('refuses %j', (value, message) => {
+    expect(() => parseRoles(value, '/')).toThrow(VerbexError);
+    expect(() => parseRoles(value, '/')).toThrow(message);
+  });
+
+  test('names processes that there are, and no others', () => {
+    const description = parseRoles(whole(), '/');
+    expect(placeNamed(description, 'matching:2')).toEqual({ role: 'matching', shard: 2 });
+    expect(placeNamed(description, 'sequencer')).toEqual({ role: 'sequencer', shard: 0 });
+    expect(() => placeNamed(description, 'risk:2')).toThrow('shard: expected an integer from 0 to 1');
+    expect(() => placeNamed(description, 'clerk')).toThrow('role: expected sequencer');
+  });
+});
+
+describe.runIf(built)('roles as processes (skipped without dist/: npm run build)', () => {
+  test('up, orders, kill -9 of a risk process, its return, orders', { timeout: 300_000 }, async () => {
+    up = spawn(
+      process.execPath,
+      [
+        ...[program, 'roles', 'up', '--dir', folder, '--risk', '2', '--matching', '2'],
+        ...['--transport', 'tcp'],
+      ],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    let said = '';
+    for (const stream of [up.stdout!, up.stderr!]) {
+      stream.on('data', (bytes: Buffer) => {
+        said += bytes.toString();
+      });
+    }
+    const poll = async (what: () => boolean): Promise<void> => {
+      await expect.poll(what, { timeout: generousMs, interval: 20 }).toBe(true);
+    };
+    await poll(() => LocalRoles.exists(folder));
+    const roles = LocalRoles.open(folder);
+    await poll(() => roles.whole);
+
+    const { NativeClusterLoad } = await import('../../src/native/binding.ts');
+    const load = new NativeClusterLoad({
+      ...{ members: roles.membersText, cluster: 'verbex', transport: 'tcp' },
+      ...{ ordersPerSecond: 200, window: 64 },
+    });
+    const running = load.run();
+    const answered = (): number => (JSON.parse(load.progress()) as { acknowledged: number }).acknowledged;
+    await poll(() => answered() > 200);
+
+    const { pid: before } = roles.processOf({ role: 'risk', shard: 1 });
+    const killed = await verbex(['roles', 'kill', folder, 'risk:1', '--json']);
+    expect(killed.code, killed.err).toBe(0);
+    expect(killed.json).toEqual({ role: 'risk:1', pid: before });
+    await poll(() => {
+      const [sequencer] = roles.look();
+      const seats = sequencer?.status?.role === 'sequencer' ? sequencer.status.seats : [];
+      const seat = seats.find(({ role, shard }) => role === 'risk' && shard === 1);
+      return seat?.live === true && seat.losses !== '0';
+    });
+    const back = await verbex(['roles', 'status', folder, '--json']);
+    const views = back.json.roles as RoleView[];
+    expect(views.map(({ name }) => name)).toEqual([
+      ...['sequencer', 'risk:0', 'risk:1', 'matching:0', 'matching:1'],
+    ]);
+    expect(views.every(({ process }) => process === 'running')).toBe(true);
+    expect(views[2]?.pid).not.toBe(before);
+
+    const then = answered();
+    await poll(() => answered() > then + 200);
+    load.stop();
+    expect(JSON.parse(await running)).toMatchObject({ unanswered: 0, acceptedTwice: 0, tradesTwice: 0 });
+    expect(JSON.parse(await load.verify())).toMatchObject({ acknowledgedLost: 0, appliedTwice: 0 });
+
+    const ended = once(up, 'exit');
+    up.kill('SIGTERM');
+    expect(await ended, said).toEqual([0, null]);
+    expect(roles.look().map(({ process }) => process)).toEqual(Array(5).fill('gone'));
+  });
+});
