@@ -93,6 +93,7 @@ void SequencerClients::subscribe(NodeId client, const SubscribeFrame& frame) {
     subscriber.next = frame.from != 0 ? frame.from : sequencer_.outputs().released() + 1;
     subscriber.entries = (frame.header.flags & replication::kSubscribeEntries) != 0;
     subscriber.greeting = subscriber.entries;
+    subscriber.number = frame.header.reserved;
     subscriber.accountFirst = frame.accountFirst;
     subscriber.accountLast = frame.accountLast;
     subscribers_[client] = subscriber;
@@ -118,7 +119,7 @@ bool SequencerClients::step() {
 
 bool SequencerClients::serve(NodeId client, Subscriber& subscriber, bool& ended) {
     if (subscriber.greeting) {
-        if (!greet(client)) return false;
+        if (!greet(client, subscriber)) return false;
         subscriber.greeting = false;
     }
     bool sent = false;
@@ -138,8 +139,9 @@ bool SequencerClients::serve(NodeId client, Subscriber& subscriber, bool& ended)
 }
 
 // Up to where there are entries, so that who wants them all knows when it has them.
-bool SequencerClients::greet(NodeId client) {
+bool SequencerClients::greet(NodeId client, const Subscriber& subscriber) {
     auto frame = headed<EntriesFrame>();
+    frame.header.reserved = subscriber.number;
     frame.entry.first = sequencer_.outputs().released() + 1;
     return wires_.send(client, buffer_.make(frame));
 }
@@ -148,14 +150,17 @@ bool SequencerClients::sendEntry(NodeId client, Subscriber& subscriber, bool& en
     const OutputBatch* batch = sequencer_.outputs().find(subscriber.next);
     const Position first = batch != nullptr ? batch->entry.first : subscriber.next;
     replication::LogEntry entry;
-    if (!sequencer_.log().read(first, entry).isOk()) {
+    if (!sequencer_.log().readHolding(first, entry).isOk()) {
         refuse(client, Answered::PositionLost, sequencer_.outputs().oldest());
         ended = true;
         return true;
     }
     auto frame = headed<EntriesFrame>();
     frame.entry = entry.header;
-    if (batch != nullptr) frame.hash = batch->hash;
+    if (batch != nullptr) {
+        frame.hash = batch->hash;
+        frame.ofEvents = batch->ofEvents;
+    }
     if (!wires_.send(client, buffer_.make(frame, entry.payload))) return false;
     subscriber.next = entry.header.last() + 1;
     return true;

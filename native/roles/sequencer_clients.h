@@ -42,6 +42,7 @@ private:
         uint32_t index = 0;  // events of the batch at `next` that are sent
         bool entries = false;
         bool greeting = false;  // it has not been told yet how far there are entries
+        uint16_t number = 0;    // the client's, of this subscription
         uint32_t accountFirst = 0;
         uint32_t accountLast = 0;
     };
@@ -53,7 +54,7 @@ private:
     bool sendEvents(replication::NodeId client, Subscriber& subscriber,
                     const replication::OutputBatch& batch);
     bool sendEntry(replication::NodeId client, Subscriber& subscriber, bool& ended);
-    bool greet(replication::NodeId client);
+    bool greet(replication::NodeId client, const Subscriber& subscriber);
 
     Sequencer& sequencer_;
     replication::Wires& wires_;
