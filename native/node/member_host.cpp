@@ -39,7 +39,7 @@ Result<std::unique_ptr<MemberHost>> MemberHost::open(const MemberHostOptions& op
     host->options_ = options;
     host->storage_ = &storage;
     transport::NetworkOptions network = options.network;
-    network.ringBytes = std::max(network.ringBytes, 1u << 22);
+    network.ringBytes = std::max(network.ringBytes, options.ringBytes);
     network.payloadMax = std::max(network.payloadMax, replication::kFrameBytesMax);
     Result<std::unique_ptr<transport::HostNetwork>> opened =
         transport::HostNetwork::open(std::move(network));

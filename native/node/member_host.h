@@ -36,6 +36,9 @@ struct MemberHostOptions {
     transport::NetworkOptions network;
     transport::Address listen;
     std::vector<replication::MemberAddress> peers;   // all members, this one too
+    // Of each link; at least four of the largest frames. Over verbs each link maps and registers two of
+    // them on the member's thread, so smaller ones make links sooner.
+    uint32_t ringBytes = 1u << 22;
     uint64_t syncEveryNs = 50'000'000;  // where acknowledgements do not wait for it
     uint64_t spinNs = 0;             // looking for work before sleeping; worth it where each member has a core
 };

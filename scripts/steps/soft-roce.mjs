@@ -10,7 +10,7 @@ const runProgram = 'docker/soft-roce/run';
 /** What `setup` ends with where the machine cannot be had. */
 const unavailable = 75;
 const setupTimeoutMs = 10 * 60_000;
-const rooms = ['transport', 'bus'];
+const rooms = ['transport', 'bus', 'node'];
 // Everything, and one room of it: a room that hangs leaves the others a little. It is meant to take less than two minutes.
 const usualRun = { seconds: 150, roomSeconds: 100, environment: {} };
 

@@ -52,7 +52,8 @@ void Cluster::start(MemberId id) {
     options.listen = addresses_[id - 1].address;
     options.network.node = "member-" + std::to_string(id);
     options.network.transport = options_.transport;
-    options.network.setUpTimeoutMs = 500;
+    options.network.setUpTimeoutMs = options_.pace.setUpMs;
+    options.ringBytes = options_.pace.ringBytes;
     options.member.id = id;
     options.member.data = directory_ + "/" + std::to_string(id);
     options.member.boot = "the same";
@@ -62,6 +63,10 @@ void Cluster::start(MemberId id) {
     options.member.replica.hotWanted = options_.hot;
     options.member.replica.durable = options_.durable;
     options.member.replica.standby = options_.standby;
+    options.member.replica.heartbeatNs = options_.pace.heartbeatNs;
+    options.member.replica.suspectNs = options_.pace.suspectNs;
+    options.member.replica.staggerNs = options_.pace.staggerNs;
+    options.member.replica.silentNs = options_.pace.silentNs;
     options.member.replica.executor.scrubNs = options_.scrubNs;
     for (uint32_t i = 1; i <= options_.members; i++) {
         options.member.replica.members.push_back({i, i > options_.members - options_.warm});
@@ -99,18 +104,20 @@ bool Cluster::askLeader(const std::function<Status(Member&)>& word) {
 ClusterClientOptions Cluster::clientOptions() const {
     ClusterClientOptions options;
     options.members = addresses_;
+    options.silentNs = options_.pace.clientSilentNs;
     return options;
 }
 
 // ---- the ledger
 
-Ledger::Ledger(ClusterClientOptions options, transport::TransportWish transport) {
+Ledger::Ledger(ClusterClientOptions options, transport::TransportWish transport,
+               const Pace& pace) {
     transport::NetworkOptions network;
     network.node = "ledger";
     network.transport = transport;
-    network.ringBytes = 1u << 22;
+    network.ringBytes = pace.ringBytes;
     network.payloadMax = kFrameBytesMax;
-    network.setUpTimeoutMs = 300;
+    network.setUpTimeoutMs = pace.setUpMs;
     network_ = transport::HostNetwork::open(network).take();
     ClusterClientEvents& events = *this;
     client_ = std::make_unique<ClusterClient>(*network_, std::move(options), events);

@@ -43,6 +43,28 @@ inline bool eventually(const std::function<bool()>& is) {
 // Free ports, taken one after another for the whole cluster before anybody listens.
 std::vector<uint16_t> freePorts(size_t count);
 
+// How long things may take before somebody is taken for dead, and how much memory a link has.
+struct Pace {
+    uint32_t setUpMs = 500;
+    uint32_t ringBytes = 1u << 22;
+    uint64_t heartbeatNs = 10'000'000;
+    uint64_t suspectNs = 120'000'000;
+    uint64_t staggerNs = 60'000'000;
+    uint64_t silentNs = 150'000'000;
+    uint64_t clientSilentNs = 300'000'000;
+};
+
+// For an emulated machine with an emulated adapter: setting a link up keeps both ends' threads busy for
+// tenths of a second where its host is busy, in which they send no heartbeat. Who suspects sooner than that
+// asks for new links at every epoch, and may never have any.
+inline constexpr Pace kEmulatedPace{.setUpMs = 5000,
+                                    .ringBytes = 1u << 20,
+                                    .heartbeatNs = 100'000'000,
+                                    .suspectNs = 2'000'000'000,
+                                    .staggerNs = 1'000'000'000,
+                                    .silentNs = 2'500'000'000,
+                                    .clientSilentNs = 5'000'000'000};
+
 struct ClusterOptions {
     uint32_t members = 3;
     uint32_t warm = 0;      // of them, the last ones
@@ -51,6 +73,7 @@ struct ClusterOptions {
     uint64_t scrubNs = 200'000'000;
     bool standby = false;
     transport::TransportWish transport = transport::TransportWish::Tcp;
+    Pace pace = {};
 };
 
 class Cluster {
@@ -85,7 +108,8 @@ private:
 class Ledger final : private ClusterClientEvents {
 public:
     explicit Ledger(ClusterClientOptions options,
-                    transport::TransportWish transport = transport::TransportWish::Tcp);
+                    transport::TransportWish transport = transport::TransportWish::Tcp,
+                    const Pace& pace = {});
 
     // Adds so many deposits to what is to be done.
     void want(uint32_t count) { wanted_ += count; }

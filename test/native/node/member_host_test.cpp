@@ -1,6 +1,7 @@
 // Members on real threads, links and files: a cluster serves, loses members, and loses nothing.
 #include "cluster_world.h"
 #include "replication/floating_environment.h"
+#include "transport/verbs/verbs_library.h"
 
 namespace verbex::node::cluster_world {
 namespace {
@@ -141,6 +142,35 @@ INSTANTIATE_TEST_SUITE_P(Over, Transports,
                          [](const auto& info) {
                              return info.param == transport::TransportWish::Tcp ? "tcp" : "shm";
                          });
+
+// On an RDMA device; scripts/steps/soft-roce.mjs brings one.
+TEST(MemberHostOverVerbs, TakesOverWhenTheLeaderDies) {
+    if (const Status missing = transport::verbsAvailability().status; !missing.isOk()) {
+        const char* const required = std::getenv("VERBEX_REQUIRE_VERBS");
+        if (required != nullptr && std::string(required) == "1") FAIL() << missing.toString();
+        GTEST_SKIP() << missing.toString();
+    }
+    constexpr auto kVerbs = transport::TransportWish::Verbs;
+    Cluster cluster({.transport = kVerbs, .pace = kEmulatedPace});
+    ASSERT_FALSE(HasFatalFailure());
+    Ledger ledger(cluster.clientOptions(), kVerbs, kEmulatedPace);
+    ledger.want(300);
+    ASSERT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
+    MemberId before = 0;
+    ASSERT_TRUE(ledger.pollUntil([&] { return (before = cluster.leader()) != 0; }));
+    const Epoch epoch = cluster.host(before)->status().configuration.epoch;
+    ledger.want(300);
+    ASSERT_TRUE(ledger.pollUntil([&, at = ledger.done()] { return ledger.done() > at + 50; }));
+    cluster.kill(before);
+    ASSERT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
+    MemberId after = 0;
+    ASSERT_TRUE(ledger.pollUntil([&] { return (after = cluster.leader()) != 0; }));
+    EXPECT_NE(after, before);
+    EXPECT_GT(cluster.host(after)->status().configuration.epoch, epoch);
+    EXPECT_EQ(ledger.doubled(), 0u);
+    EXPECT_EQ(ledger.ended(), 0u);
+    EXPECT_EQ(differences(cluster, after, ledger), 0u);
+}
 
 }  // namespace
 }  // namespace verbex::node::cluster_world
