@@ -114,6 +114,7 @@ describe.runIf(built)('roles as processes (skipped without dist/: npm run build)
     await poll(() => answered() > then + 200);
     load.stop();
     expect(JSON.parse(await running)).toMatchObject({ unanswered: 0, acceptedTwice: 0, tradesTwice: 0 });
+    expect(JSON.parse(await load.verify())).toMatchObject({ acknowledgedLost: 0, appliedTwice: 0 });
 
     const ended = once(up, 'exit');
     up.kill('SIGTERM');
