@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "wire/command_codec.h"
+#include "wire/log_facts.h"
 
 namespace verbex::node {
 
@@ -126,8 +127,8 @@ bool ClusterFeed::drainIntake() {
         batch_.clear();
         for (; taken_ != to; taken_++) {
             Command command = intake_.at(taken_);
-            // The log's time is the leader's: as any command of no type this one is rejected.
-            if (command.type == static_cast<uint8_t>(CommandType::AdvanceTime)) command.type = 0;
+            // Not a client's to say: as any command of no type this one is rejected.
+            if (isLogFact(command.type)) command.type = 0;
             if (command.token != 0 && (command.token & kGatewayBit) == 0) {
                 command.token |= uint64_t{options_.edge} << kEdgeShift;
             }

@@ -5,6 +5,7 @@
 #include "base/crc32c.h"
 #include "replication/replica.h"
 #include "wire/command_codec.h"
+#include "wire/log_facts.h"
 
 namespace verbex::replication {
 
@@ -22,8 +23,7 @@ bool checkCommands(std::span<const std::byte> bytes, uint32_t count, std::vector
         uint16_t flags;
         std::memcpy(&flags, bytes.data() + at + offsetof(Command, flags), sizeof(flags));
         const auto type = static_cast<uint8_t>(bytes[at]);
-        // The log's time is the leader's to tell.
-        if (type == static_cast<uint8_t>(CommandType::AdvanceTime)) return false;
+        if (isLogFact(type)) return false;
         at += (flags & kCommandExtended) != 0 ? kCommandBytesMax : kCommandLineBytes;
         if (at > bytes.size()) return false;
         ends.push_back(static_cast<uint32_t>(at));

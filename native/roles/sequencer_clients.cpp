@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "wire/command_codec.h"
+#include "wire/log_facts.h"
 
 namespace verbex::roles {
 
@@ -31,12 +32,6 @@ Frame headed() {
     frame.header.from = SequencerClients::kMember;
     frame.header.epoch = SequencerClients::kEpoch;
     return frame;
-}
-
-bool sequencersOwn(const Command& command) {
-    return command.type == static_cast<uint8_t>(CommandType::AdvanceTime) ||
-           command.type == static_cast<uint8_t>(CommandType::SetAvailability) ||
-           (command.type & kCommandRefused) != 0;
 }
 
 }  // namespace
@@ -72,7 +67,8 @@ void SequencerClients::submit(NodeId client, const SubmitFrame& frame,
         answer.answer = Answered::Halted;
     } else if (entry || frame.payloadBytes != payload.size() ||
                !decodeBatch(payload, frame.count, commands_) ||
-               std::any_of(commands_.begin(), commands_.end(), sequencersOwn)) {
+               std::any_of(commands_.begin(), commands_.end(),
+                           [](const Command& command) { return isLogFact(command.type); })) {
         answer.answer = Answered::Malformed;
     } else {
         for (const Command& command : commands_) {

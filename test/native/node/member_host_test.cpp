@@ -48,6 +48,29 @@ TEST(MemberHost, OneMemberNeedsNobodyElse) {
     EXPECT_EQ(ledger.doubled(), 0u);
 }
 
+TEST(MemberHost, WhatOnlyALogMaySayIsNotTakenFromClients) {
+    Cluster cluster({.members = 1, .hot = 1});
+    ASSERT_TRUE(eventually([&] { return cluster.leader() == 1; }));
+    const auto answer = [&](uint8_t type) {
+        Answered given = Answered::Taken;
+        EXPECT_TRUE(cluster.ask(1, [&](Member& member) {
+            Command command{};
+            command.type = type;
+            std::vector<std::byte> payload;
+            encodeBatch(std::span(&command, 1), payload);
+            uint32_t taken = 0;
+            given = member.replica().submit(payload, 1, taken);
+            return Status();
+        }).isOk());
+        return given;
+    };
+    EXPECT_EQ(answer(static_cast<uint8_t>(CommandType::AdvanceTime)), Answered::Malformed);
+    EXPECT_EQ(answer(static_cast<uint8_t>(CommandType::SetAvailability)), Answered::Malformed);
+    const auto order = static_cast<uint8_t>(CommandType::NewOrder);
+    EXPECT_EQ(answer(order | kCommandRefused), Answered::Malformed);
+    EXPECT_EQ(answer(order), Answered::Taken);
+}
+
 // What goes wrong in one member of three while it runs, on its own thread.
 struct Damage {
     const char* name;
