@@ -126,6 +126,7 @@ describe('the verbs tests', () => {
     expect(countRoom(good, 134)).toEqual({ passed: 1, failed: 1, skipped: 0 });
     expect(countRoom(good, undefined)).toEqual({ passed: 1, failed: 1, skipped: 0 });
     expect(countRoom(undefined, 0)).toEqual({ passed: 0, failed: 1, skipped: 0 });
+    expect(countRoom({ testsuites: [] }, 0)).toEqual({ passed: 0, failed: 1, skipped: 0 });
   });
 });
 
