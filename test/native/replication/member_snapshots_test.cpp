@@ -10,6 +10,7 @@
 #include "replication/member.h"
 #include "sim/disk.h"
 #include "wire/command_codec.h"
+#include "wire/log_facts.h"
 
 namespace verbex::replication {
 namespace {
@@ -81,7 +82,7 @@ public:
         std::vector<Command> commands;
         for (uint32_t i = 0; i < count; i++) {
             Command command = random.next();
-            if (command.type == static_cast<uint8_t>(CommandType::AdvanceTime)) command.type = 0;
+            if (isLogFact(command.type)) command.type = 0;
             commands.push_back(command);
         }
         std::vector<std::byte> payload;
