@@ -168,7 +168,7 @@ void Engine::execute() {
         writer_.absorb();
         if (ticker_ != nullptr) ticker_->observe(command);
     }
-    DCHECK(core_->position() == batchLast_);
+    CHECK(core_->position() == batchLast_);
     taken_ += batchSize_;
     input_.free(taken_);
     count(counters_.commands, batchSize_);
