@@ -32,7 +32,7 @@ export function findCompiler() {
   return undefined;
 }
 
-const precompiledHeader = 'native/precompiled.h';
+const precompiledHeader = 'native/base/precompiled.h';
 const released = ['-O3', '-DNDEBUG'];
 
 export const variants = {
