@@ -5,20 +5,19 @@
 // Owner: scripts/steps/compile.mjs.
 // Thread safety: none needed.
 // Invariants: none.
-// Requires: nothing of ours is included here, or every change of it would compile everything.
+// Requires: nothing of ours is included here, or every change of it would compile everything; and nothing that a pure
+// room may not use.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>

@@ -7,7 +7,8 @@ import { withSetupLock } from './lock.mjs';
 import { provideRoomObjects } from './objects.mjs';
 import { findCompiler, hasVerbsHeaders } from './toolchain.mjs';
 
-const binaryTimeoutMs = 5 * 60_000;
+// Of one that hangs. The longest take a minute and a half on two processors with nothing else to do.
+const binaryTimeoutMs = 10 * 60_000;
 // Most of their time is spent waiting for threads and timers of their own.
 const atOnce = 2;
 const longest = ['node', 'journal', 'model', 'replication'];
