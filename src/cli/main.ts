@@ -10,6 +10,7 @@ import { clusterCommands } from './cluster.ts';
 import { type Command, Given, helpOf, saysYes, UsageError } from './command.ts';
 import { doctorCommand } from './doctor.ts';
 import { drillFailoverCommand } from './drill.ts';
+import { drillPartitionsCommand } from './drill-partitions.ts';
 import { explainCommand } from './explain.ts';
 import { gatewayAuditCommand } from './gateway-audit.ts';
 import { hashCommand } from './hash.ts';
@@ -48,6 +49,7 @@ export const commands: readonly Command[] = [
   siteSwitchCommand,
   siteStandbyCommand,
   drillFailoverCommand,
+  drillPartitionsCommand,
 ];
 
 export function version(): string {

@@ -6,18 +6,14 @@
 //
 // After a fault of whoever leads, the longest time between two acknowledgements is what a client has felt of it.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ClusterError, fromNative } from '../errors/errors.ts';
-import type { NativeClusterLoad, NativeClusterLoadConstructor } from '../native/cluster-types.ts';
+import { ClusterError } from '../errors/errors.ts';
+import type { NativeClusterLoadConstructor } from '../native/cluster-types.ts';
+import { type DrillLedger, DrillLoad, type Percentiles, percentilesOf, randomFrom } from './drill-load.ts';
 import type { LocalCluster } from './local-cluster.ts';
-import { keyOf, membersText } from './member-process.ts';
 import { leaderOf } from './member-status.ts';
 
 const healMsMax = 30_000;
-const answerMsMax = 30_000;
 const lookMs = 5;
-/** Answers come at their pace: a fault's gap is the fault's. */
-const steadyMs = 100;
-const steadyGapMsMax = 60;
 /** What was on its way when the fault came has arrived by then. */
 const inFlightMs = 60;
 
@@ -27,12 +23,6 @@ export interface DrillPlan {
   readonly pauses: boolean;
   readonly seed: number;
   readonly ordersPerSecond: number;
-}
-
-export interface Percentiles {
-  readonly p50: number;
-  readonly p99: number;
-  readonly max: number;
 }
 
 export interface DrillFault {
@@ -45,49 +35,15 @@ export interface DrillFault {
   readonly healedMs: number;
 }
 
-export interface DrillResult {
+export interface DrillResult extends DrillLedger {
   readonly kills: number;
   readonly pauses: number;
   readonly seed: number;
-  readonly sent: number;
-  readonly acknowledged: number;
-  readonly unanswered: number;
-  readonly acknowledgedLost: number;
-  readonly duplicateFills: number;
-  readonly resent: number;
   /** Of faults of the leader. */
   readonly failoverMs: Percentiles;
   /** Of faults of others. */
   readonly followerFaultMs: Percentiles;
   readonly faults: readonly DrillFault[];
-  readonly position: number;
-  readonly stateHash: string;
-}
-
-interface Progress {
-  readonly sent: number;
-  readonly acknowledged: number;
-  readonly acceptedTwice: number;
-  readonly tradesTwice: number;
-  readonly resent: number;
-}
-
-/** mulberry32: the same faults for the same seed, as far as the machine lets them be. */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** The smallest value that so many are not above; of nothing: 0. */
-export function percentilesOf(values: readonly number[]): Percentiles {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (part: number): number => Math.round(sorted[Math.ceil(part * sorted.length) - 1] ?? 0);
-  return { p50: at(0.5), p99: at(0.99), max: at(1) };
 }
 
 /** What the drill needs of a cluster; a test has another one. */
@@ -108,7 +64,7 @@ export class FailoverDrill {
   readonly #cluster: DrilledCluster;
   readonly #plan: DrillPlan;
   readonly #random: () => number;
-  readonly #load: NativeClusterLoad;
+  readonly #load: DrillLoad;
   /** Members that are being brought back. */
   readonly #away = new Map<number, Promise<void>>();
   readonly #onFault: (fault: DrillFault, acknowledged: number) => void;
@@ -123,48 +79,28 @@ export class FailoverDrill {
     this.#plan = plan;
     this.#random = randomFrom(plan.seed);
     this.#onFault = onFault;
-    const { description } = cluster;
-    const key = keyOf(description);
-    this.#load = new Load({
-      members: membersText(description),
-      cluster: description.name,
-      transport: description.transport,
-      ...(key !== undefined && { key }),
-      ordersPerSecond: plan.ordersPerSecond,
-      ...description.limits,
-    });
+    this.#load = new DrillLoad(Load, cluster.description, plan.ordersPerSecond);
   }
 
   /** Throws NO_LEADER and DRILL_STOPPED where the cluster does not come back. */
   async run(signal?: AbortSignal): Promise<DrillResult> {
-    const running = this.#load.run();
-    // Awaited at the end; until then a failure is no unhandled one.
-    running.catch(() => undefined);
     const faults: DrillFault[] = [];
     try {
-      await this.#answersAfter(0);
+      await this.#load.start();
       let kills = 0;
       while (kills < this.#plan.kills && signal?.aborted !== true) {
         const kind = this.#plan.pauses && this.#random() < 1 / 3 ? 'pause' : 'kill';
         if (kind === 'kill') kills += 1;
         const fault = await this.#fault(kind);
         faults.push(fault);
-        this.#onFault(fault, this.#progress().acknowledged);
+        this.#onFault(fault, this.#load.acknowledged);
       }
       await Promise.all(this.#away.values());
       await this.#heal(true);
     } finally {
       this.#load.stop();
     }
-    try {
-      return this.#result(faults, await running, await this.#load.verify());
-    } catch (error) {
-      throw fromNative(error);
-    }
-  }
-
-  #progress(): Progress {
-    return JSON.parse(this.#load.progress()) as Progress;
+    return this.#result(faults, await this.#load.ledger());
   }
 
   async #fault(kind: DrillFault['kind']): Promise<DrillFault> {
@@ -173,7 +109,7 @@ export class FailoverDrill {
     const led = this.#random() < 0.75 || others.length === 0;
     const member = led ? leader : others[Math.floor(this.#random() * others.length)]!;
     const restMs = kind === 'pause' ? 300 + this.#random() * 1200 : inFlightMs + this.#random() * 500;
-    await this.#steady();
+    await this.#load.steady();
     await sleep(this.#random() * 100);
     this.#load.gap();
     const started = performance.now();
@@ -183,8 +119,8 @@ export class FailoverDrill {
     back.catch(() => undefined);
     this.#away.set(member, back);
     await sleep(inFlightMs);
-    const { acknowledged } = this.#progress();
-    await this.#answersAfter(acknowledged);
+    const { acknowledged } = this.#load;
+    await this.#load.answersAfter(acknowledged);
     const gapMs = this.#load.gap();
     await this.#heal();
     return { kind, member, led, gapMs, healedMs: performance.now() - started };
@@ -234,50 +170,21 @@ export class FailoverDrill {
     return await this.#cluster.waitForLeader(1, replicas);
   }
 
-  async #steady(): Promise<void> {
-    for (const until = performance.now() + answerMsMax; performance.now() < until; ) {
-      this.#load.gap();
-      await sleep(steadyMs);
-      if (this.#load.gap() < steadyGapMsMax) return;
-    }
-    throw new ClusterError('DRILL_STOPPED', `answers do not come steadily within ${answerMsMax} ms`);
-  }
-
-  async #answersAfter(acknowledged: number): Promise<void> {
-    const until = performance.now() + answerMsMax;
-    while (this.#progress().acknowledged <= acknowledged) {
-      if (performance.now() > until)
-        throw new ClusterError('DRILL_STOPPED', `nothing was acknowledged for ${answerMsMax} ms`);
-      await sleep(lookMs);
-    }
-  }
-
-  #result(faults: readonly DrillFault[], loadText: string, verdictText: string): DrillResult {
-    const load = JSON.parse(loadText) as Progress & { readonly unanswered: number };
-    const verdict = JSON.parse(verdictText) as {
-      readonly acknowledgedLost: number;
-      readonly appliedTwice: number;
-      readonly position: number;
-      readonly stateHash: string;
-    };
+  #result(faults: readonly DrillFault[], ledger: DrillLedger): DrillResult {
     const gaps = (led: boolean): number[] =>
       faults.filter((one) => one.led === led).map(({ gapMs }) => gapMs);
     const count = (kind: DrillFault['kind']): number => faults.filter((one) => one.kind === kind).length;
+    const { position, stateHash, ...counts } = ledger;
     return {
       kills: count('kill'),
       pauses: count('pause'),
       seed: this.#plan.seed,
-      sent: load.sent,
-      acknowledged: load.acknowledged,
-      unanswered: load.unanswered,
-      acknowledgedLost: verdict.acknowledgedLost,
-      duplicateFills: load.acceptedTwice + load.tradesTwice + verdict.appliedTwice,
-      resent: load.resent,
+      ...counts,
       failoverMs: percentilesOf(gaps(true)),
       followerFaultMs: percentilesOf(gaps(false)),
       faults,
-      position: verdict.position,
-      stateHash: verdict.stateHash,
+      position,
+      stateHash,
     };
   }
 }

@@ -7,6 +7,7 @@
 //
 // Whoever has the folder can look, kill, pause and start; processes that others started are never signalled.
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -45,6 +46,14 @@ export interface NewCluster {
   readonly standby?: boolean;
   /** Default: etcd where it is installed. */
   readonly control?: 'etcd' | 'file';
+  /** Where members and etcd run, if not all on loopback: in network namespaces of this machine. */
+  readonly places?: ClusterPlaces;
+}
+
+export interface ClusterPlaces {
+  host(who: number | 'etcd'): string;
+  /** What a command line begins with to run there. */
+  enter(who: number | 'etcd'): readonly string[];
 }
 
 export interface MemberView {
@@ -67,11 +76,13 @@ export class LocalCluster {
   readonly description: ClusterDescription;
   readonly etcd: LocalEtcd | undefined;
   readonly admin: ClusterAdmin;
+  readonly #places: ClusterPlaces | undefined;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, places?: ClusterPlaces) {
     this.folder = folder;
+    this.#places = places;
     this.description = readDescription(join(folder, 'cluster.json'));
-    this.etcd = LocalEtcd.find(folder);
+    this.etcd = LocalEtcd.find(folder, places?.enter('etcd'));
     this.admin = new ClusterAdmin(this.description);
   }
 
@@ -94,7 +105,9 @@ export class LocalCluster {
     const count = given.replicas + given.warm;
     const ports = await freePorts(count * 2);
     const control = given.control ?? (etcdIsThere() ? 'etcd' : 'file');
-    const etcd = control === 'etcd' ? await LocalEtcd.make(path) : undefined;
+    const { places } = given;
+    if (control === 'etcd') await LocalEtcd.make(path, places?.host('etcd'));
+    const etcd = control === 'etcd' ? LocalEtcd.find(path) : undefined;
     const description = {
       name: given.name ?? 'verbex',
       control:
@@ -106,9 +119,11 @@ export class LocalCluster {
       ...(given.standby === true && { standby: true }),
       ...(given.timing !== undefined && { timing: given.timing }),
       ...(given.limits !== undefined && { limits: given.limits }),
+      ...(places !== undefined && { adminTokenFile: 'admin.token' }),
       members: Array.from({ length: count }, (_, index) => ({
         id: index + 1,
-        host: '127.0.0.1',
+        host: places?.host(index + 1) ?? '127.0.0.1',
+        ...(places !== undefined && { adminHost: places.host(index + 1) }),
         port: ports[index * 2],
         adminPort: ports[index * 2 + 1],
         data: `member-${index + 1}`,
@@ -116,8 +131,10 @@ export class LocalCluster {
       })),
     };
     parseDescription(description, path);
+    if (places !== undefined)
+      writeFileSync(join(path, 'admin.token'), `${randomBytes(24).toString('hex')}\n`, { mode: 0o600 });
     writeFileSync(join(path, 'cluster.json'), `${JSON.stringify(description, undefined, 2)}\n`);
-    return new LocalCluster(path);
+    return new LocalCluster(path, places);
   }
 
   get ids(): readonly number[] {
@@ -139,7 +156,9 @@ export class LocalCluster {
       throw new ClusterError('MEMBER_NOT_STARTED', `${program} is not there: run npm run build`);
     const log = openSync(`${data}.log`, 'a');
     try {
-      const args = [
+      const [launch, ...args] = [
+        ...(this.#places?.enter(id) ?? []),
+        process.execPath,
         program,
         'cluster',
         'member',
@@ -148,7 +167,7 @@ export class LocalCluster {
         '--id',
         `${id}`,
       ];
-      const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log] });
+      const child = spawn(launch!, args, { detached: true, stdio: ['ignore', log, log] });
       child.unref();
       // It writes the same itself; here already, so that nobody starts a second one meanwhile.
       const mark = child.pid === undefined ? undefined : markOf(child.pid);

@@ -23,28 +23,43 @@ export function etcdIsThere(): boolean {
   return spawnSync('etcd', ['--version'], { stdio: 'ignore' }).status === 0;
 }
 
+interface EtcdPorts {
+  /** Default: 127.0.0.1. */
+  readonly host?: string;
+  readonly client: number;
+  readonly peer: number;
+}
+
 export class LocalEtcd {
   readonly endpoint: string;
   readonly #folder: string;
   readonly #peer: string;
 
-  private constructor(folder: string, { client, peer }: { readonly client: number; readonly peer: number }) {
+  readonly #launch: readonly string[];
+
+  private constructor(
+    folder: string,
+    { host = '127.0.0.1', client, peer }: EtcdPorts,
+    launch: readonly string[],
+  ) {
     this.#folder = folder;
-    this.endpoint = `http://127.0.0.1:${client}`;
-    this.#peer = `http://127.0.0.1:${peer}`;
+    this.#launch = launch;
+    this.endpoint = `http://${host}:${client}`;
+    this.#peer = `http://${host}:${peer}`;
   }
 
   /** The etcd of a cluster's folder, if it has one. */
-  static find(folder: string): LocalEtcd | undefined {
+  static find(folder: string, launch: readonly string[] = []): LocalEtcd | undefined {
     const ports = join(folder, 'etcd.json');
     if (!existsSync(ports)) return undefined;
-    return new LocalEtcd(folder, JSON.parse(readFileSync(ports, 'utf8')) as { client: number; peer: number });
+    return new LocalEtcd(folder, JSON.parse(readFileSync(ports, 'utf8')) as EtcdPorts, launch);
   }
 
-  static async make(folder: string): Promise<LocalEtcd> {
+  /** Writes where it will listen. */
+  static async make(folder: string, host?: string): Promise<void> {
     const [client, peer] = await freePorts(2);
-    writeFileSync(join(folder, 'etcd.json'), `${JSON.stringify({ client, peer })}\n`);
-    return LocalEtcd.find(folder)!;
+    const ports = { ...(host !== undefined && { host }), client, peer };
+    writeFileSync(join(folder, 'etcd.json'), `${JSON.stringify(ports)}\n`);
   }
 
   state(): ProcessState {
@@ -92,9 +107,11 @@ export class LocalEtcd {
   #spawn(): void {
     const log = openSync(join(this.#folder, 'etcd.log'), 'a');
     try {
+      const [program, ...before] = [...this.#launch, 'etcd'];
       const child = spawn(
-        'etcd',
+        program!,
         [
+          ...before,
           ...['--name', 'verbex', '--data-dir', join(this.#folder, 'etcd'), '--log-level', 'error'],
           ...['--listen-client-urls', this.endpoint, '--advertise-client-urls', this.endpoint],
           ...['--listen-peer-urls', this.#peer, '--initial-advertise-peer-urls', this.#peer],

@@ -103,11 +103,12 @@ LocalNode HostNetwork::localNode(uint8_t transports) const {
 }
 
 Status HostNetwork::watch(int descriptor, EventSource& source, uint32_t events) {
-    epoll_event event{.events = events, .data = {.ptr = &source}};
+    epoll_event event{.events = events, .data = {.u64 = ready_.keyOf(source)}};
     if (::epoll_ctl(epoll_.number(), EPOLL_CTL_ADD, descriptor, &event) == 0) return {};
     if (errno == EEXIST && ::epoll_ctl(epoll_.number(), EPOLL_CTL_MOD, descriptor, &event) == 0) {
         return {};
     }
+    ready_.remove(source);
     return failedTo("watching a descriptor");
 }
 
@@ -140,12 +141,13 @@ void HostNetwork::collect(Nanoseconds atMost) {
         count = ::epoll_wait(epoll_.number(), found, kEventsAtOnce, static_cast<int>(milliseconds));
     }
     for (int i = 0; i < count; ++i) {
-        auto& source = *static_cast<EventSource*>(found[i].data.ptr);
-        if (source.kind == SourceKind::Wake) {
+        EventSource* source = ready_.find(found[i].data.u64);
+        if (source == nullptr) continue;
+        if (source->kind == SourceKind::Wake) {
             uint64_t ignored;
             if (::read(wakeEvent_.number(), &ignored, sizeof ignored) > 0) isWoken_ = true;
         } else {
-            ready_.add(source, found[i].events);
+            ready_.add(*source, found[i].events);
         }
     }
 }

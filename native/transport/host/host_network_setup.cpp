@@ -220,6 +220,7 @@ void HostNetwork::establish(PendingLink& finished, NetworkEvents& events) {
         watched = watch(wakeDescriptor, entry->wakeSource, EPOLLIN);
     }
     if (!watched.isOk()) {
+        ready_.remove(entry->source);
         ++counters_.refused;
         if (pending->isConnecting()) refusals_.push_back({pending->id, std::move(watched)});
         return;

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <gtest/gtest.h>
 #include <random>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -394,6 +395,37 @@ TEST(HostNetwork, AKilledPeerIsLostBehindWhatItHadSent) {
     EXPECT_EQ(listener.accepted[0]->state(), LinkState::Failed);
     EXPECT_EQ(listener.accepted[0]->failure().code(), StatusCode::PeerLost);
     EXPECT_NE(listener.accepted[0]->failure().message().find("connector"), std::string::npos);
+}
+
+// What epoll reports of a connection is about its open description, which lives as long as anybody has a copy: a
+// process that has just forked has one of everything. A link that was dropped meanwhile is nobody's.
+TEST(HostNetwork, AReportOfADroppedLinkThatAChildStillHoldsIsNobodys) {
+    HostPair pair;
+    ASSERT_NE(pair.atConnector, nullptr);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        ::pause();
+        ::_exit(0);
+    }
+    ASSERT_GT(child, 0);
+    pair.connector.network->drop(*pair.atConnector);
+    // The listener does not know it yet, and what it says arrives at the child's copy of the socket.
+    const std::vector<std::byte> word(8);
+    EXPECT_EQ(pair.atListener->offer({.payload = word}), Answer::Accepted);
+    pair.atListener->flush();
+    pair.listener.poll();
+    for (int i = 0; i < 100; ++i) {
+        pair.connector.poll();
+        pair.connector.network->wait(100'000);
+    }
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    EXPECT_EQ(pair.connector.network->counters().links, 0u);
+    // And goes on.
+    const Address address = pair.listener.listen();
+    const ConnectId id = pair.connector.connect(address);
+    EXPECT_TRUE(pair.drive([&] { return pair.connector.connected.count(id) != 0; }));
 }
 
 TEST(HostNetwork, AnEndIsReportedEvenIfNobodyPollsTheLink) {

@@ -1,0 +1,111 @@
+/** `verbex drill partitions`: the wires of a cluster of its own are cut, in network namespaces, under a client that keeps a ledger. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { PartitionResult } from '../cluster/partition-drill.ts';
+import type { Command } from './command.ts';
+import { facts, grouped, table } from './output.ts';
+import { Progress } from './progress.ts';
+
+const countMax = 2 ** 32 - 1;
+const leaderMsMax = 30_000;
+
+export const drillPartitionsCommand: Command = {
+  name: 'drill partitions',
+  summary: 'cut the wires between members of a cluster, in every shape, and count what its clients lose',
+  options: [
+    { name: 'cuts', value: 'N', range: [1, 1_000_000], fallback: '20', help: 'how many times' },
+    { name: 'seed', value: 'N', range: [0, countMax], help: 'of what is cut when; default: drawn' },
+    { name: 'replicas', value: 'N', range: [3, 31], fallback: '3', help: 'members, all of them hot' },
+    {
+      name: 'ack',
+      value: 'MODE',
+      oneOf: ['memory', 'durable'],
+      fallback: 'memory',
+      help: 'when members acknowledge',
+    },
+    { name: 'rate', value: 'N', range: [1, 1_000_000], fallback: '1000', help: 'orders a second' },
+    { name: 'keep', help: 'leave the folder behind; it stays in any case where something went wrong' },
+  ],
+  notes: [
+    'Members, etcd and the client are processes in network namespaces of their own (root, ip, nft and etcd are needed); nothing outside of them is touched. Shapes: full, isolated leader, asymmetric both ways, bridge, flapping, no control store, a leader that is paused, cut and wakes up, and one that is killed while it is cut.',
+    'Through all but one of them clients must be served while it is cut. Exit code 1 where anything was lost or done twice, two members led one epoch, or members differ in the end.',
+  ],
+  examples: [
+    ['sudo verbex drill partitions --cuts 20', 'every shape twice, about two minutes'],
+    ['sudo verbex drill partitions --cuts 10 --seed 7 --json', 'every shape once, for a program'],
+  ],
+  async run(given, output) {
+    const { inPlace, Places } = await import('../cluster/places.ts');
+    const code = await inPlace();
+    if (code !== undefined) return code;
+    const { LocalCluster } = await import('../cluster/local-cluster.ts');
+    const { PartitionDrill, placesOf } = await import('../cluster/partition-drill.ts');
+    const { NativeClusterLoad } = await import('../native/binding.ts');
+    const seed = given.integer('seed') ?? Math.floor(Math.random() * countMax);
+    const cuts = given.integer('cuts') ?? 0;
+    const replicas = given.integer('replicas') ?? 3;
+    const places = await Places.make(replicas + 1);
+    const folder = mkdtempSync(join(tmpdir(), 'verbex-drill-'));
+    const cluster = await LocalCluster.make(folder, {
+      ...{ replicas, warm: 0, transport: 'tcp', control: 'etcd', places: placesOf(places, replicas) },
+      ack: given.need('ack') as 'memory' | 'durable',
+    });
+    output.say(`seed ${seed}, in ${folder}`);
+    const stopping = new AbortController();
+    const stop = (): void => stopping.abort();
+    const killAll = (): void => {
+      cluster.killAll();
+      places.close();
+    };
+    process.once('SIGINT', stop);
+    process.once('SIGTERM', stop);
+    process.once('exit', killAll);
+    let clean = false;
+    try {
+      await cluster.start();
+      await cluster.settle(leaderMsMax);
+      const progress = new Progress(output, 'acknowledged');
+      let done = 0;
+      const plan = { cuts, seed, ordersPerSecond: given.integer('rate') ?? 0 };
+      const drill = new PartitionDrill(NativeClusterLoad, cluster, places, plan, (_, acknowledged) => {
+        done += 1;
+        progress.show(done / cuts, acknowledged);
+      });
+      const result = await drill.run(stopping.signal);
+      progress.end();
+      const { acknowledgedLost, duplicateFills, leadersTwice, membersApart } = result;
+      clean = acknowledgedLost + duplicateFills + leadersTwice + membersApart === 0;
+      output.answer({ ...result }, shown(result));
+      return clean ? 0 : 1;
+    } finally {
+      process.off('SIGINT', stop);
+      process.off('SIGTERM', stop);
+      process.off('exit', killAll);
+      if (clean) await cluster.stop();
+      killAll();
+      if (clean && !given.has('keep')) rmSync(folder, { recursive: true, force: true });
+      else output.say(`the cluster’s folder: ${folder}`);
+    }
+  },
+};
+
+function shown(result: PartitionResult): string {
+  const { p50, p99, max } = result.silentMs;
+  return [
+    facts([
+      ['cuts', result.cuts],
+      ['orders sent', grouped(result.sent)],
+      ['acknowledged', grouped(result.acknowledged)],
+      ['acknowledged and lost', result.acknowledgedLost],
+      ['done twice', result.duplicateFills],
+      ['epochs with two leaders', `${result.leadersTwice} of ${result.epochs}`],
+      ['members apart in the end', result.membersApart],
+      ['sent again', grouped(result.resent)],
+      ['without an answer p50 / p99 / max, ms', `${p50} / ${p99} / ${max}`],
+      ['seed', result.seed],
+    ]),
+    '',
+    table(['shape', 'times'], Object.entries(result.shapes)),
+  ].join('\n');
+}
