@@ -14,8 +14,14 @@ import { closingLine } from './steps/vitest.mjs';
 // what only one thread runs here costs a minute and would show the first thread that comes in.
 const roomsWithThreads = ['node', 'pipeline', 'replication', 'roles', 'sim'];
 
-/** Simulated clusters run in one thread, for minutes; what a campaign's threads share is another test's. */
-const oneThread = { sim: '*.KeepsItsWord*:*.ASecondSite*:*.SameSeed*:Rules/*' };
+/**
+ * By default not run. Simulated clusters and books that are held against the core run in one thread, for minutes; what a campaign's
+ * threads share is another test's. RoundingSoak times signals, which ThreadSanitizer hands on when it sees fit: it fails here.
+ */
+const leftOut = {
+  node: 'Scales/ItchBook.*:ItchBookDay.*:RoundingSoak.*',
+  sim: '*.KeepsItsWord*:*.ASecondSite*:*.SameSeed*:Rules/*',
+};
 
 const timeoutMs = 20 * 60_000;
 
@@ -29,7 +35,7 @@ await main(async (args) => {
   const total =
     args.length > 0
       ? await runNativeTests(args, how)
-      : await runNativeTests(roomsWithThreads, { ...how, without: (room) => oneThread[room] });
+      : await runNativeTests(roomsWithThreads, { ...how, without: (room) => leftOut[room] });
   process.stdout.write(`${closingLine(total)}\n`);
   return total.failed > 0 || total.passed === 0 ? 1 : 0;
 });
