@@ -18,6 +18,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <new>
 #include <span>
 #include <string>
@@ -104,6 +105,22 @@ public:
         void* native = nullptr;
         check(env_, napi_unwrap(env_, self_, &native));
         return *static_cast<Native*>(native);
+    }
+
+    // From a constructor: `this` holds the object from now on, and answers unwrap(). When JavaScript has
+    // no more use for it, Gone is called and the object deleted.
+    template <typename Native, void (*Gone)(napi_env, Native&) = nullptr>
+    napi_value wrap(std::unique_ptr<Native> object) const {
+        check(env_, napi_type_tag_object(env_, self_, &Native::kTypeTag));
+        check(env_, napi_wrap(
+                        env_, self_, object.get(),
+                        [](napi_env env, void* data, void*) {
+                            const std::unique_ptr<Native> gone(static_cast<Native*>(data));
+                            if constexpr (Gone != nullptr) Gone(env, *gone);
+                        },
+                        nullptr, nullptr));
+        (void)object.release();
+        return self_;
     }
 
 private:

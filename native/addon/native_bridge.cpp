@@ -4,6 +4,7 @@
 
 #include "addon/addon.h"
 #include "addon/member_list.h"
+#include "base/json_string.h"
 #include "node/bridge_host.h"
 
 namespace verbex::addon {
@@ -36,7 +37,6 @@ napi_value sideOf(const Arguments& arguments, napi_value options, const char* na
 }
 
 napi_value construct(const Arguments& arguments) {
-    const napi_env env = arguments.env();
     if (!arguments.constructing()) throwArgument("NativeBridge needs new");
     const napi_value given = arguments.object(0, "options");
     node::BridgeHostOptions options;
@@ -47,13 +47,7 @@ napi_value construct(const Arguments& arguments) {
     Result<std::unique_ptr<node::BridgeHost>> host = node::BridgeHost::open(options);
     if (!host.isOk()) throw ThrownFailure{node::Failure(host.status()), false};
     handle->host = host.take();
-    check(env, napi_type_tag_object(env, arguments.self(), &BridgeHandle::kTypeTag));
-    check(env, napi_wrap(
-                   env, arguments.self(), handle.get(),
-                   [](napi_env, void* data, void*) { delete static_cast<BridgeHandle*>(data); },
-                   nullptr, nullptr));
-    (void)handle.release();
-    return arguments.self();
+    return arguments.wrap(std::move(handle));
 }
 
 // JSON; positions are strings of digits.
@@ -64,7 +58,8 @@ napi_value progress(const Arguments& arguments) {
     out << "{\"relayed\":\"" << now.relayed << "\",\"source\":\"" << now.source << "\",\"entries\":\""
         << now.entries << "\",\"probes\":\"" << now.probes << "\",\"sourceConnected\":"
         << (now.sourceConnected ? "true" : "false") << ",\"targetConnected\":"
-        << (now.targetConnected ? "true" : "false") << ",\"trouble\":\"" << now.trouble << "\"}";
+        << (now.targetConnected ? "true" : "false") << ",\"trouble\":" << jsonString(now.trouble)
+        << "}";
     return makeText(arguments.env(), out.str());
 }
 

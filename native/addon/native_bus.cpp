@@ -23,33 +23,9 @@ constexpr size_t kAddressBytesMax = 300;
 
 void onEnvironmentExit(void* data) {
     auto* handle = static_cast<BusHandle*>(data);
-    {
-        const std::lock_guard guard(handle->mutex);
-        handle->environmentGone = true;
-        handle->hooked = false;
-    }
+    handle->deliveries.cut();
+    handle->hooked = false;
     if (handle->agent != nullptr) handle->agent->stop();
-}
-
-// The JS side of the threadsafe function. Without an environment it only cleans up.
-void callJs(napi_env env, napi_value onNews, void* context, void* data) {
-    const std::unique_ptr<Delivery> delivery(static_cast<Delivery*>(data));
-    if (env == nullptr) return;
-    if (delivery != nullptr) {
-        (*delivery)(env);
-        return;
-    }
-    // Cleared first: what comes from now on is told again.
-    static_cast<BusHandle*>(context)->told.store(false);
-    napi_value undefined;
-    if (napi_get_undefined(env, &undefined) != napi_ok) return;
-    if (napi_call_function(env, undefined, onNews, 0, nullptr, nullptr) != napi_pending_exception) {
-        return;
-    }
-    napi_value exception;
-    if (napi_get_and_clear_last_exception(env, &exception) == napi_ok) {
-        (void)napi_fatal_exception(env, exception);
-    }
 }
 
 napi_value makePeer(napi_env env, const bus::PeerView& peer) {
@@ -93,13 +69,7 @@ napi_value construct(const Arguments& arguments) {
     object->handle = *static_cast<std::shared_ptr<BusHandle>*>(state.constructing);
     state.constructing = nullptr;
     BusHandle& handle = *object->handle;
-    const napi_value self = arguments.self();
-    check(env, napi_type_tag_object(env, self, &BusObject::kTypeTag));
-    check(env, napi_wrap(
-                   env, self, object.get(),
-                   [](napi_env, void* data, void*) { delete static_cast<BusObject*>(data); },
-                   nullptr, nullptr));
-    (void)object.release();
+    const napi_value self = arguments.wrap(std::move(object));
     check(env, napi_create_reference(env, self, 1, &handle.self));
     return self;
 }
@@ -120,7 +90,7 @@ napi_value makeObject(napi_env env, std::shared_ptr<BusHandle> handle) {
 node::Failure openInto(const std::shared_ptr<BusHandle>& handle, const BusThreadOptions& options) {
     try {
         // The handle waits for the agent's thread before it goes, so a plain pointer will do.
-        auto agent = BusThread::open(options, [raw = handle.get()] { raw->tell(); });
+        auto agent = BusThread::open(options, [raw = handle.get()] { raw->deliveries.tell(); });
         if (!agent.isOk()) return agent.status();
         handle->agent = agent.take();
         return {};
@@ -142,14 +112,7 @@ napi_value open(const Arguments& arguments) {
     }
 
     auto handle = std::make_shared<BusHandle>();
-    auto owner = std::make_unique<std::shared_ptr<BusHandle>>(handle);
-    check(env, napi_create_threadsafe_function(
-                   env, onNews, nullptr, makeText(env, "verbex.bus"), 0, 1, owner.get(),
-                   [](napi_env, void* data, void*) {
-                       delete static_cast<std::shared_ptr<BusHandle>*>(data);
-                   },
-                   handle.get(), callJs, &handle->deliveries));
-    (void)owner.release();
+    handle->deliveries.open(env, onNews, "verbex.bus", handle);
     // Behind the threadsafe function's own hook, so that it runs before it.
     check(env, napi_add_env_cleanup_hook(env, onEnvironmentExit, handle.get()));
     handle->hooked = true;
@@ -309,7 +272,7 @@ napi_value close(const Arguments& arguments) {
         return promised.promise;
     }
     handle->agent->close(within, [handle, deferred = promised.deferred](const Status&) {
-        handle->deliver([handle, deferred](napi_env env) {
+        handle->deliveries.deliver([handle, deferred](napi_env env) {
             handle->end(env);
             resolve(env, deferred, [](napi_env on) { return makeFlag(on, true); });
         });
@@ -327,14 +290,7 @@ void BusHandle::end(napi_env env) {
     hooked = false;
     if (self != nullptr) (void)napi_delete_reference(env, self);
     self = nullptr;
-    napi_threadsafe_function last = deliveries;
-    {
-        const std::lock_guard guard(mutex);
-        deliveries = nullptr;
-        afterwards = env;
-    }
-    // What is queued already is still delivered.
-    (void)napi_release_threadsafe_function(last, napi_tsfn_release);
+    deliveries.end(env);
 }
 
 void defineNativeBus(napi_env env, napi_value exports) {

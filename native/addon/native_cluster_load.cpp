@@ -41,23 +41,14 @@ struct ClusterLoadHandle {
     int stage = 0;  // 0 made, 1 ran
 };
 
+void stopLoad(napi_env, ClusterLoadHandle& handle) { handle.load->stop(); }
+
 napi_value construct(const Arguments& arguments) {
-    const napi_env env = arguments.env();
     if (!arguments.constructing()) throwArgument("NativeClusterLoad needs new");
     auto handle = std::make_unique<ClusterLoadHandle>();
     handle->load =
         std::make_shared<load::ClusterLoad>(optionsOf(arguments, arguments.object(0, "options")));
-    check(env, napi_type_tag_object(env, arguments.self(), &ClusterLoadHandle::kTypeTag));
-    check(env, napi_wrap(
-                   env, arguments.self(), handle.get(),
-                   [](napi_env, void* data, void*) {
-                       auto* const gone = static_cast<ClusterLoadHandle*>(data);
-                       gone->load->stop();
-                       delete gone;
-                   },
-                   nullptr, nullptr));
-    (void)handle.release();
-    return arguments.self();
+    return arguments.wrap<ClusterLoadHandle, stopLoad>(std::move(handle));
 }
 
 void writeCounts(std::ostringstream& out, const load::ClusterLoadProgress& counts) {

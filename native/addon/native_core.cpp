@@ -94,13 +94,7 @@ napi_value construct(const Arguments& arguments) {
         const CoreLimits limits = limitsOf(arguments, arguments.object(0, "limits"));
         handle = std::make_unique<CoreHandle>(withDefaults(limits));
     }
-    check(env, napi_type_tag_object(env, arguments.self(), &CoreHandle::kTypeTag));
-    check(env, napi_wrap(
-                   env, arguments.self(), handle.get(),
-                   [](napi_env, void* data, void*) { delete static_cast<CoreHandle*>(data); },
-                   nullptr, nullptr));
-    (void)handle.release();
-    return arguments.self();
+    return arguments.wrap(std::move(handle));
 }
 
 napi_value apply(const Arguments& arguments) {

@@ -94,22 +94,13 @@ struct LoadHandle {
     bool ran = false;
 };
 
+void stopLoad(napi_env, LoadHandle& handle) { handle.generator->stop(); }
+
 napi_value construct(const Arguments& arguments) {
-    const napi_env env = arguments.env();
     if (!arguments.constructing()) throwArgument("NativeLoad needs new");
     auto handle =
         std::make_unique<LoadHandle>(optionsOf(arguments, arguments.object(0, "options")));
-    check(env, napi_type_tag_object(env, arguments.self(), &LoadHandle::kTypeTag));
-    check(env, napi_wrap(
-                   env, arguments.self(), handle.get(),
-                   [](napi_env, void* data, void*) {
-                       auto* const gone = static_cast<LoadHandle*>(data);
-                       gone->generator->stop();
-                       delete gone;
-                   },
-                   nullptr, nullptr));
-    (void)handle.release();
-    return arguments.self();
+    return arguments.wrap<LoadHandle, stopLoad>(std::move(handle));
 }
 
 // On a thread of libuv's pool, for as long as it runs.

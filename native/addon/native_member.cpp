@@ -9,13 +9,13 @@
 // With `controlDirectory` the requests are answered by FileControl and JavaScript hears of none.
 // An environment that goes away with an open member stops it as a dying process would.
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <sstream>
 #include <system_error>
 
 #include "addon/addon.h"
+#include "addon/deliveries.h"
 #include "addon/member_list.h"
 #include "base/json_string.h"
 #include "journal/posix_storage.h"
@@ -45,16 +45,9 @@ struct MemberHandle {
     std::unique_ptr<node::ControlBridge> bridge;
     std::mutex mutex;  // host: opened and closed on libuv's threads
     std::unique_ptr<node::MemberHost> host;
-    napi_threadsafe_function control = nullptr;
-    std::atomic<bool> told{false};
+    Deliveries deliveries;
     bool hooked = false;
     bool opened = false;
-
-    void tell() {
-        const std::lock_guard guard(mutex);
-        if (control == nullptr || told.exchange(true)) return;
-        (void)napi_call_threadsafe_function(control, nullptr, napi_tsfn_nonblocking);
-    }
 };
 
 struct MemberObject {
@@ -66,21 +59,14 @@ struct MemberObject {
 void onEnvironmentExit(void* data) {
     auto* handle = static_cast<MemberHandle*>(data);
     handle->hooked = false;
-    if (handle->host != nullptr) handle->host->stop();
-}
-
-void callJs(napi_env env, napi_value onControl, void* context, void*) {
-    if (env == nullptr) return;
-    static_cast<MemberHandle*>(context)->told.store(false);
-    napi_value undefined;
-    if (napi_get_undefined(env, &undefined) != napi_ok) return;
-    if (napi_call_function(env, undefined, onControl, 0, nullptr, nullptr) != napi_pending_exception) {
-        return;
+    handle->deliveries.cut();
+    node::MemberHost* host = nullptr;
+    {
+        const std::lock_guard guard(handle->mutex);
+        host = handle->host.get();
     }
-    napi_value exception;
-    if (napi_get_and_clear_last_exception(env, &exception) == napi_ok) {
-        (void)napi_fatal_exception(env, exception);
-    }
+    // Not under the lock: the host's thread takes it, and is waited for.
+    if (host != nullptr) host->stop();
 }
 
 void readOptions(const Arguments& arguments, napi_value object, MemberHandle& handle) {
@@ -149,30 +135,17 @@ napi_value construct(const Arguments& arguments) {
     readOptions(arguments, arguments.object(0, "options"), handle);
     const napi_value onControl = arguments.function(1, "onControl");
     if (handle.controlDirectory.empty()) {
-        handle.bridge = std::make_unique<node::ControlBridge>([&handle] { handle.tell(); }, [&handle] {
+        handle.bridge = std::make_unique<node::ControlBridge>([&handle] { handle.deliveries.tell(); }, [&handle] {
             const std::lock_guard guard(handle.mutex);
             if (handle.host != nullptr) handle.host->wake();
         });
     } else {
         handle.file = std::make_unique<node::FileControl>(handle.controlDirectory);
     }
-    auto owner = std::make_unique<std::shared_ptr<MemberHandle>>(object->handle);
-    check(env, napi_create_threadsafe_function(
-                   env, onControl, nullptr, makeText(env, "verbex.member"), 0, 1, owner.get(),
-                   [](napi_env, void* data, void*) {
-                       delete static_cast<std::shared_ptr<MemberHandle>*>(data);
-                   },
-                   &handle, callJs, &handle.control));
-    (void)owner.release();
+    handle.deliveries.open(env, onControl, "verbex.member", object->handle);
     check(env, napi_add_env_cleanup_hook(env, onEnvironmentExit, &handle));
     handle.hooked = true;
-    check(env, napi_type_tag_object(env, arguments.self(), &MemberObject::kTypeTag));
-    check(env, napi_wrap(
-                   env, arguments.self(), object.get(),
-                   [](napi_env, void* data, void*) { delete static_cast<MemberObject*>(data); },
-                   nullptr, nullptr));
-    (void)object.release();
-    return arguments.self();
+    return arguments.wrap(std::move(object));
 }
 
 // Recovers and starts; answers the port that was taken.
@@ -367,12 +340,7 @@ napi_value close(const Arguments& arguments) {
         (void)napi_remove_env_cleanup_hook(arguments.env(), onEnvironmentExit, handle.get());
         handle->hooked = false;
     }
-    napi_threadsafe_function control = nullptr;
-    {
-        const std::lock_guard guard(handle->mutex);
-        control = std::exchange(handle->control, nullptr);
-    }
-    if (control != nullptr) (void)napi_release_threadsafe_function(control, napi_tsfn_release);
+    handle->deliveries.end(arguments.env());
     return runWork(arguments.env(), "verbex.member.close", [handle]() -> WorkOutcome {
         if (handle->host != nullptr) {
             if (Status closed = handle->host->close(); !closed.isOk()) {

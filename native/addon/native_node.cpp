@@ -8,7 +8,6 @@
 // An open node keeps its JS object and the event loop alive until close() has been answered. An
 // environment that goes away with an open node (process end, worker terminated) stops it as a crash
 // would.
-#include <atomic>
 #include <charconv>
 #include <functional>
 #include <limits>
@@ -17,6 +16,7 @@
 #include <system_error>
 
 #include "addon/addon.h"
+#include "addon/deliveries.h"
 #include "addon/gateway_options.h"
 #include "addon/member_list.h"
 #include "journal/posix_storage.h"
@@ -30,9 +30,6 @@ constexpr uint32_t kStageCells = 1024;
 constexpr size_t kPathBytesMax = 4096;
 constexpr uint64_t kSafeIntegerMax = (uint64_t{1} << 53) - 1;
 
-// Runs on the JS thread.
-using Delivery = std::function<void(napi_env)>;
-
 }  // namespace
 
 // Shared by the JS object, the threadsafe function and the environment's cleanup.
@@ -42,36 +39,16 @@ struct NodeHandle {
     // Outlives every ArrayBuffer over it, however JavaScript passes that around.
     const std::shared_ptr<Command[]> stage{new Command[kStageCells]()};
 
-    std::mutex mutex;  // guards the next three while threads of the node run
+    std::mutex mutex;  // guards the next one: the node is opened on libuv's threads
     std::unique_ptr<node::Node> node;
-    napi_threadsafe_function deliveries = nullptr;
-    bool environmentGone = false;
-
-    std::atomic<bool> told{false};  // an onEvents call is under way
+    Deliveries deliveries;
     napi_ref self = nullptr;        // keeps the JS object while the node is open
     bool hooked = false;
     bool ended = false;             // JS thread: threads joined, nothing is delivered any more
     node::CloseResult closed;       // valid where ended
 
-    // Any thread. Dropped where the environment is going away: nobody waits there any more.
-    void deliver(Delivery delivery) {
-        auto boxed = std::make_unique<Delivery>(std::move(delivery));
-        if (call(boxed.get())) (void)boxed.release();
-    }
-    // Engine's thread.
-    void tellConsumer() {
-        if (told.exchange(true)) return;  // it will look after this
-        (void)call(nullptr);
-    }
     // JS thread. Joins the node's threads and lets the event loop go.
     void end(napi_env env);
-
-private:
-    bool call(void* data) {
-        const std::lock_guard guard(mutex);
-        if (environmentGone || deliveries == nullptr) return false;
-        return napi_call_threadsafe_function(deliveries, data, napi_tsfn_nonblocking) == napi_ok;
-    }
 };
 
 namespace {
@@ -85,35 +62,15 @@ struct NodeObject {
 
 void onEnvironmentExit(void* data) {
     auto* handle = static_cast<NodeHandle*>(data);
+    handle->deliveries.cut();
+    handle->hooked = false;
+    // Where open() is still at work there is none yet, and none of its threads will call anybody.
+    node::Node* node = nullptr;
     {
         const std::lock_guard guard(handle->mutex);
-        handle->environmentGone = true;
-        handle->hooked = false;
+        node = handle->node.get();
     }
-    // Where open() is still at work there is none yet, and none of its threads will call anybody.
-    if (handle->node != nullptr) handle->node->stop();
-}
-
-// The JS side of the threadsafe function. Without an environment it only cleans up.
-void callJs(napi_env env, napi_value onEvents, void* context, void* data) {
-    const std::unique_ptr<Delivery> delivery(static_cast<Delivery*>(data));
-    if (env == nullptr) return;
-    if (delivery != nullptr) {
-        (*delivery)(env);
-        return;
-    }
-    // Cleared first: what is published from now on is told again.
-    static_cast<NodeHandle*>(context)->told.store(false);
-    napi_value undefined;
-    if (napi_get_undefined(env, &undefined) != napi_ok) return;
-    if (napi_call_function(env, undefined, onEvents, 0, nullptr, nullptr) !=
-        napi_pending_exception) {
-        return;
-    }
-    napi_value exception;
-    if (napi_get_and_clear_last_exception(env, &exception) == napi_ok) {
-        (void)napi_fatal_exception(env, exception);
-    }
+    if (node != nullptr) node->stop();
 }
 
 NodeHandle& handleOf(const Arguments& arguments) {
@@ -131,13 +88,7 @@ napi_value construct(const Arguments& arguments) {
     object->handle = *static_cast<std::shared_ptr<NodeHandle>*>(state.constructing);
     state.constructing = nullptr;
     NodeHandle& handle = *object->handle;
-    const napi_value self = arguments.self();
-    check(env, napi_type_tag_object(env, self, &NodeObject::kTypeTag));
-    check(env, napi_wrap(
-                   env, self, object.get(),
-                   [](napi_env, void* data, void*) { delete static_cast<NodeObject*>(data); },
-                   nullptr, nullptr));
-    (void)object.release();
+    const napi_value self = arguments.wrap(std::move(object));
     node::EventRing& events = handle.node->events();
     setProperty(env, self, "stage",
                 makeBuffer(env, handle.stage.get(), kStageCells * sizeof(Command), handle.stage));
@@ -247,7 +198,7 @@ node::Failure openInto(NodeHandle& handle, const node::NodeOptions& options, boo
     node::NodeSurroundings with;
     with.storage = &handle.storage;
     with.clock = systemClock ? &handle.clock : nullptr;
-    with.onEvents = [&handle] { handle.tellConsumer(); };
+    with.onEvents = [&handle] { handle.deliveries.tell(); };
     try {
         node::Node::Opened opened = node::Node::open(options, with);
         const std::lock_guard guard(handle.mutex);
@@ -269,14 +220,7 @@ napi_value open(const Arguments& arguments) {
     const napi_value onEvents = arguments.function(1, "onEvents");
 
     auto handle = std::make_shared<NodeHandle>();
-    auto owner = std::make_unique<std::shared_ptr<NodeHandle>>(handle);
-    check(env, napi_create_threadsafe_function(
-                   env, onEvents, nullptr, makeText(env, "verbex.node"), 0, 1, owner.get(),
-                   [](napi_env, void* data, void*) {
-                       delete static_cast<std::shared_ptr<NodeHandle>*>(data);
-                   },
-                   handle.get(), callJs, &handle->deliveries));
-    (void)owner.release();
+    handle->deliveries.open(env, onEvents, "verbex.node", handle);
     // Behind the threadsafe function's own hook, so that it runs before it.
     check(env, napi_add_env_cleanup_hook(env, onEnvironmentExit, handle.get()));
     handle->hooked = true;
@@ -333,7 +277,7 @@ napi_value query(const Arguments& arguments) {
             } catch (const std::bad_alloc&) {
                 failure = node::Failure("OUT_OF_MEMORY", "not enough memory for the answer");
             }
-            handle->deliver([deferred, failure, text = std::move(text)](napi_env on) {
+            handle->deliveries.deliver([deferred, failure, text = std::move(text)](napi_env on) {
                 if (!failure.isOk()) return reject(on, deferred, failure);
                 resolve(on, deferred, [&text](napi_env in) { return makeText(in, text); });
             });
@@ -350,7 +294,7 @@ napi_value snapshot(const Arguments& arguments) {
     check(env, napi_create_promise(env, &deferred, &promise));
     const node::Failure refused =
         handle->node->snapshot([handle, deferred](const node::SnapshotOutcome& outcome) {
-            handle->deliver([deferred, outcome](napi_env on) {
+            handle->deliveries.deliver([deferred, outcome](napi_env on) {
                 if (!outcome.failure.isOk()) return reject(on, deferred, outcome.failure);
                 resolve(on, deferred,
                         [&outcome](napi_env in) { return makeBigint(in, outcome.position); });
@@ -382,7 +326,7 @@ napi_value close(const Arguments& arguments) {
         return promise;
     }
     handle->node->close([handle, deferred](const node::CloseResult& result) {
-        handle->deliver([handle, deferred, result](napi_env on) {
+        handle->deliveries.deliver([handle, deferred, result](napi_env on) {
             if (!handle->ended) {
                 handle->closed = result;
                 handle->end(on);
@@ -495,13 +439,7 @@ void NodeHandle::end(napi_env env) {
     hooked = false;
     if (self != nullptr) (void)napi_delete_reference(env, self);
     self = nullptr;
-    napi_threadsafe_function last = deliveries;
-    {
-        const std::lock_guard guard(mutex);
-        deliveries = nullptr;
-    }
-    // What is queued already is still delivered.
-    (void)napi_release_threadsafe_function(last, napi_tsfn_release);
+    deliveries.end(env);
 }
 
 void defineNativeNode(napi_env env, napi_value exports) {

@@ -107,29 +107,22 @@ void readOptions(const Arguments& arguments, napi_value object, RoleHandle& hand
     }
 }
 
+void unhook(napi_env env, RoleObject& object) {
+    if (!std::exchange(object.handle->hooked, false)) return;
+    (void)napi_remove_env_cleanup_hook(env, onEnvironmentExit, object.handle.get());
+}
+
 napi_value construct(const Arguments& arguments) {
-    const napi_env env = arguments.env();
     if (!arguments.constructing()) throwArgument("NativeRole needs new");
     auto object = std::make_unique<RoleObject>();
     object->handle = std::make_shared<RoleHandle>();
-    RoleHandle& handle = *object->handle;
-    readOptions(arguments, arguments.object(0, "options"), handle);
-    check(env, napi_type_tag_object(env, arguments.self(), &RoleObject::kTypeTag));
-    check(env, napi_wrap(
-                   env, arguments.self(), object.get(),
-                   [](napi_env owner, void* data, void*) {
-                       auto* const gone = static_cast<RoleObject*>(data);
-                       if (gone->handle->hooked) {
-                           (void)napi_remove_env_cleanup_hook(owner, onEnvironmentExit,
-                                                              gone->handle.get());
-                       }
-                       delete gone;
-                   },
-                   nullptr, nullptr));
-    check(env, napi_add_env_cleanup_hook(env, onEnvironmentExit, &handle));
-    handle.hooked = true;
-    (void)object.release();
-    return arguments.self();
+    const std::shared_ptr<RoleHandle> handle = object->handle;
+    readOptions(arguments, arguments.object(0, "options"), *handle);
+    const napi_value self = arguments.wrap<RoleObject, unhook>(std::move(object));
+    check(arguments.env(),
+          napi_add_env_cleanup_hook(arguments.env(), onEnvironmentExit, handle.get()));
+    handle->hooked = true;
+    return self;
 }
 
 // Answers the port that the sequencer listens on; of the others 0.

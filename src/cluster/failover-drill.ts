@@ -67,6 +67,8 @@ export class FailoverDrill {
   readonly #load: DrillLoad;
   /** Members that are being brought back. */
   readonly #away = new Map<number, Promise<void>>();
+  /** Whoever drills ends the cluster now: nobody is started any more. */
+  #ended = false;
   readonly #onFault: (fault: DrillFault, acknowledged: number) => void;
 
   constructor(
@@ -98,6 +100,7 @@ export class FailoverDrill {
       await Promise.all(this.#away.values());
       await this.#heal(true);
     } finally {
+      this.#ended = true;
       this.#load.stop();
     }
     return this.#result(faults, await this.#load.ledger());
@@ -132,6 +135,7 @@ export class FailoverDrill {
     if (kind === 'pause') this.#cluster.signal(member, 'SIGCONT');
     else {
       while (this.#cluster.processOf(member).state !== 'gone') await sleep(lookMs);
+      if (this.#ended) return;
       this.#cluster.startMember(member);
     }
     for (const until = performance.now() + healMsMax; performance.now() < until; await sleep(lookMs * 4)) {

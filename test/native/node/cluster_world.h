@@ -17,6 +17,7 @@
 #include "journal/posix_storage.h"
 #include "node/file_control.h"
 #include "node/member_host.h"
+#include "patience.h"
 #include "pipeline/steady_clock.h"
 #include "replication/cluster_client.h"
 #include "wire/command_codec.h"
@@ -26,8 +27,6 @@ namespace verbex::node::cluster_world {
 
 using namespace replication;
 using pipeline::steadyNs;
-
-inline constexpr auto kPatience = std::chrono::seconds(60);
 
 inline bool eventually(const std::function<bool()>& is) {
     const auto end = std::chrono::steady_clock::now() + kPatience;

@@ -15,6 +15,7 @@
 #include "node/event_replay.h"
 #include "node/node.h"
 #include "node_fixture.h"
+#include "patience.h"
 #include "session/soup_client.h"
 #include "sim/small_market.h"
 #include "wire/session_order_id.h"
@@ -175,7 +176,7 @@ public:
     }
     template <typename Ready>
     bool until(Ready&& ready) {
-        const auto deadline = std::chrono::steady_clock::now() + 20s;
+        const auto deadline = std::chrono::steady_clock::now() + kPatience;
         while (!ready()) {
             if (std::chrono::steady_clock::now() > deadline) return false;
             (void)loop_->sleep(1'000'000, [] { return false; });

@@ -10,6 +10,7 @@
 #include "journal/posix_storage.h"
 #include "node/event_replay.h"
 #include "node_fixture.h"
+#include "patience.h"
 #include "session/soup_client.h"
 #include "sim/small_market.h"
 #include "wire/session_order_id.h"
@@ -19,8 +20,6 @@ namespace verbex::node::gateway_world {
 namespace ouch = gateway::ouch;
 
 inline constexpr const char* kPassword = "secret";
-// Longer than anything here takes on a machine that does much else.
-inline constexpr auto kPatience = std::chrono::seconds(60);
 
 // Accounts 1 … users with plenty of both assets; behind them one, POOR, without any.
 inline std::vector<Command> market(uint32_t users) {

@@ -14,6 +14,7 @@
 #include "feed/session_names.h"
 #include "node/itch_world.h"
 #include "node/node_fixture.h"
+#include "node/patience.h"
 #include "session/soup_client.h"
 
 namespace verbex::node::itch_live_test {
@@ -111,7 +112,6 @@ private:
 
 class ItchLive : public testing::Test {
 protected:
-    static constexpr uint64_t kPatienceS = 30;
 
     ItchLive() : loop_(session::EventLoop::create().take()) {
         options_.sessionName = "DAY1";
@@ -135,7 +135,7 @@ protected:
     }
     template <typename Done>
     bool until(Done&& done) {
-        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(kPatienceS);
+        const auto end = std::chrono::steady_clock::now() + kPatience;
         while (!done()) {
             round();
             if (std::chrono::steady_clock::now() > end) return false;

@@ -221,6 +221,24 @@ protected:
 
     [[nodiscard]] MemberId other() { return cluster_.leader() % 3 + 1; }
 
+    // What everybody says of themselves, for a wait that was in vain.
+    [[nodiscard]] std::string said() {
+        std::string text = "leader " + std::to_string(cluster_.leader());
+        for (MemberId id = 1; id <= 3; id++) {
+            const MemberStatus its = cluster_.host(id)->status();
+            text += "; " + std::to_string(id) + ": position " + std::to_string(its.position) + " of " +
+                    std::to_string(its.first) + " on, commit " + std::to_string(its.commit) + ", role " +
+                    std::to_string(static_cast<int>(its.role)) + " in epoch " +
+                    std::to_string(its.promised) + ", installs " + std::to_string(its.installs) +
+                    ", members";
+            for (MemberId other = 1; other <= 3; other++) {
+                if (its.configuration.member(other) != nullptr) text += " " + std::to_string(other);
+            }
+            text += its.halted + its.snapshotTrouble;
+        }
+        return text;
+    }
+
     // It has all, and the same result, and is counted again.
     [[nodiscard]] bool isBack(MemberId id) {
         const MemberId leader = cluster_.leader();
@@ -247,7 +265,7 @@ TEST_F(Pruned, AMemberThatIsWipedJoinsByASnapshotWhileTradingGoesOn) {
         return cluster_.host(wiped)->status().installs != 0;
     }));
     ASSERT_TRUE(ledger_.pollUntil([&] { return ledger_.isComplete(); }));
-    ASSERT_TRUE(ledger_.pollUntil([&] { return isBack(wiped); }));
+    ASSERT_TRUE(ledger_.pollUntil([&] { return isBack(wiped); })) << said();
     EXPECT_EQ(cluster_.host(wiped)->status().installs, 1u);
     EXPECT_GT(cluster_.host(wiped)->status().first, 1u);
     EXPECT_EQ(ledger_.doubled(), 0u);
@@ -303,7 +321,7 @@ TEST_F(Pruned, AMemberThatDiesWhileItTakesASnapshotTakesItAgain) {
     }
     RecordProperty("midway", midway);
     cluster_.start(wiped);
-    ASSERT_TRUE(ledger_.pollUntil([&] { return ledger_.isComplete() && isBack(wiped); }));
+    ASSERT_TRUE(ledger_.pollUntil([&] { return ledger_.isComplete() && isBack(wiped); })) << said();
     EXPECT_EQ(ledger_.doubled(), 0u);
 }
 

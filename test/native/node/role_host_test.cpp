@@ -15,6 +15,7 @@
 #include <filesystem>
 
 #include "journal/posix_storage.h"
+#include "patience.h"
 #include "pipeline/steady_clock.h"
 #include "replication/cluster_client.h"
 #include "replication/executor.h"
@@ -30,7 +31,6 @@ constexpr uint32_t kRisk = 2;
 constexpr uint32_t kMatching = 2;
 constexpr CoreLimits kLimits{
     .maxOrders = 1u << 16, .maxAccounts = 64, .maxInstruments = 16, .maxClientIds = 1u << 20};
-constexpr auto kGenerous = 120s;  // a loaded machine: only a standstill is a failure
 
 RoleHostOptions roleOptions(PartKind kind, uint32_t shard, uint16_t port, TransportWish wish) {
     RoleHostOptions options;
@@ -103,7 +103,7 @@ public:
     }
     template <typename Done>
     bool pollUntil(Done done) {
-        const auto until = std::chrono::steady_clock::now() + kGenerous;
+        const auto until = std::chrono::steady_clock::now() + kPatience;
         while (!done()) {
             if (std::chrono::steady_clock::now() > until) return false;
             poll();
