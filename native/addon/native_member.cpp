@@ -86,6 +86,7 @@ void readOptions(const Arguments& arguments, napi_value object, MemberHandle& ha
     options.member.segmentBytes =
         number("segmentBytes", journal::kSegmentBytesMin, 1ull << 40, options.member.segmentBytes);
     options.member.snapshots.everyCommands = number("snapshotEvery", 0, 1ull << 52, 0);
+    options.member.snapshots.everyBytes = number("snapshotBytes", 0, 1ull << 52, 0);
     options.member.snapshots.historyBytes =
         number("historyBytes", 0, 1ull << 52, options.member.snapshots.historyBytes);
     options.member.journalId = {number("journalIdLow", 0, (1ull << 53) - 1, 0),

@@ -62,6 +62,7 @@ void MemberLog::note(const EntryHeader& header) {
 
 void MemberLog::remember(const EntryHeader& header, std::span<const std::byte> payload) {
     tail_.push_back({header, {payload.begin(), payload.end()}});
+    bytesTaken_ += payload.size();
     tailBytes_ += payload.size() + sizeof(TailEntry);
     while (tailBytes_ > options_.tailBytes && tail_.size() > 1) {
         tailBytes_ -= tail_.front().payload.size() + sizeof(TailEntry);

@@ -73,6 +73,9 @@ public:
     [[nodiscard]] Epoch lastEpoch() const { return ends_.empty() ? 0 : ends_.back().epoch; }
     // Of every epoch since the cluster began, also where the entries are not kept any more.
     [[nodiscard]] const std::vector<EpochEnd>& ends() const { return ends_; }
+    // Payload bytes of the entries taken since this log was opened, and of those behind options.start that
+    // it had then. It only grows: what was cut is counted too.
+    [[nodiscard]] uint64_t bytesTaken() const { return bytesTaken_; }
     // The first position that is kept. Any thread.
     [[nodiscard]] Position first() const { return first_.load(std::memory_order_acquire); }
     // The epoch of the entry that holds this position; 0 where there is none.
@@ -133,6 +136,7 @@ private:
     const MemberLogOptions options_;
     Position last_ = 0;
     std::vector<EpochEnd> ends_;
+    uint64_t bytesTaken_ = 0;
     std::deque<TailEntry> tail_;  // the last entries, without gaps
     uint64_t tailBytes_ = 0;
     std::unique_ptr<journal::JournalReader> reader_;  // where the last reader from disk is

@@ -113,18 +113,31 @@ Result<MemberState> MemberSnapshots::load(Position upTo, Outputs& outputs,
 
 // ---- taking them
 
-// Which of its turns a position belongs to.
-uint64_t MemberSnapshots::turn(Position position) const {
-    const uint64_t every = settings_.options.everyCommands;
-    return (position + every * settings_.share / settings_.shares) / every;
+uint64_t MemberSnapshots::turn(uint64_t amount, uint64_t every) const {
+    if (every == 0) return 0;
+    return (amount + every * settings_.share / settings_.shares) / every;
+}
+
+// By commands, or by bytes. The bytes begin anew with each snapshot that has come to be: one that failed is due again.
+bool MemberSnapshots::isDue(Position position) {
+    const Position newest = this->newest();
+    if (notedAt_ != 0 && newest >= notedAt_) {
+        newestBytes_ = notedBytes_;
+        notedAt_ = 0;
+    }
+    const SnapshotOptions& options = settings_.options;
+    if (turn(position, options.everyCommands) > turn(newest, options.everyCommands)) return true;
+    return position > newest && turn(log_->bytesTaken(), options.everyBytes) >
+                                    turn(newestBytes_, options.everyBytes);
 }
 
 void MemberSnapshots::consider(const Outputs& outputs, const Executor& executor) {
-    if (settings_.options.everyCommands == 0 || distrusted_) return;
+    const SnapshotOptions& options = settings_.options;
+    if ((options.everyCommands == 0 && options.everyBytes == 0) || distrusted_) return;
     if (markAt_.load(std::memory_order_acquire) != 0) return;
     const bool any = settings_.executor.mutant == Mutant::SnapshotUncommitted;
     const Position position = any ? executor.position() : outputs.released();
-    if (turn(position) <= turn(newest())) return;
+    if (!isDue(position)) return;
     Mark mark;
     mark.position = position;
     if (position == executor.position()) {
@@ -136,6 +149,8 @@ void MemberSnapshots::consider(const Outputs& outputs, const Executor& executor)
     }
     if (position > log_->last()) return;
     mark.ends = endsUpTo(log_->ends(), position);
+    notedAt_ = position;
+    notedBytes_ = log_->bytesTaken();
     {
         const std::lock_guard guard(mutex_);
         mark_ = std::move(mark);
@@ -303,6 +318,8 @@ Result<MemberState> MemberSnapshots::install(std::unique_ptr<journal::SnapshotWr
     VERBEX_RETURN_IF_FAILED(store_->removeOthers(position));
     VERBEX_RETURN_IF_FAILED(installed());
     newest_.store(position, std::memory_order_release);
+    notedAt_ = 0;
+    newestBytes_ = log_->bytesTaken();
     return state;
 }
 

@@ -37,7 +37,9 @@
 namespace verbex::replication {
 
 struct SnapshotOptions {
-    uint64_t everyCommands = 0;             // 0: none are taken, and nothing is pruned
+    // One is due by whichever comes first. Both 0: none are taken, and nothing is pruned.
+    uint64_t everyCommands = 0;             // 0: not by commands
+    uint64_t everyBytes = 0;                // of the log's payload; 0: not by bytes
     uint64_t historyBytes = 8ull << 30;     // of the log, that stay whatever snapshots there are
     uint32_t partBytes = journal::kSnapshotBlockBytes;  // at most, of one that another member is given
 };
@@ -119,7 +121,9 @@ private:
     Status prune();
     Result<bool> isSound(const DurableNote& note);
     Status undoInstall(Position position);
-    [[nodiscard]] uint64_t turn(Position position) const;
+    // Which of its turns an amount belongs to, one beginning every `every`; 0: none ever does.
+    [[nodiscard]] uint64_t turn(uint64_t amount, uint64_t every) const;
+    [[nodiscard]] bool isDue(Position position);
 
     journal::Storage& storage_;
     const SnapshotSettings settings_;
@@ -127,6 +131,11 @@ private:
     MemberLog* log_ = nullptr;
     bool distrusted_ = false;
     bool installing_ = false;
+    // The log's bytes when the newest snapshot was noted, and when one was noted that is not yet the newest. The
+    // member's thread's.
+    uint64_t newestBytes_ = 0;
+    uint64_t notedBytes_ = 0;
+    Position notedAt_ = 0;
 
     std::mutex work_;  // over the store and the files in it
     std::atomic<bool> pausing_{false};

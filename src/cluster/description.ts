@@ -9,6 +9,7 @@ const portMax = 65_535;
 const idleMsMax = 60_000;
 const countMax = 2 ** 32 - 1;
 const snapshotEveryMax = 2 ** 52;
+const snapshotBytesMax = 2 ** 52;
 const historyBytesMax = 2 ** 52;
 const transports = ['auto', 'tcp', 'shm', 'verbs'] as const;
 const acks = ['memory', 'durable'] as const;
@@ -63,8 +64,10 @@ export interface LimitsDescription {
 }
 
 export interface SnapshotDescription {
-  /** Commands between two snapshots of a member; 0: none are taken, and its log is never pruned. */
+  /** Commands between two snapshots of a member; 0: none are due by commands. */
   readonly every?: number;
+  /** Bytes of the log between two snapshots, whichever comes first; 0: none are due by bytes. */
+  readonly bytes?: number;
   /** Bytes of the log that stay, whatever snapshots there are. */
   readonly historyBytes?: number;
 }
@@ -298,6 +301,7 @@ export function parseDescription(value: unknown, folder: string): ClusterDescrip
     }),
     snapshots: given<SnapshotDescription>({
       every: snapshots.optionalNumber('every', 0, snapshotEveryMax),
+      bytes: snapshots.optionalNumber('bytes', 0, snapshotBytesMax),
       historyBytes: snapshots.optionalNumber('historyBytes', 0, historyBytesMax),
     }),
     members,

@@ -74,6 +74,7 @@ export function nativeOptions(description: ClusterDescription, id: number): Nati
     ...description.timing,
     ...description.limits,
     snapshotEvery: description.snapshots.every ?? snapshotEveryDefault,
+    snapshotBytes: description.snapshots.bytes ?? 0,
     historyBytes: description.snapshots.historyBytes ?? historyBytesDefault,
     journalIdLow: half(),
     journalIdHigh: half(),

@@ -30,8 +30,10 @@ export interface NativeMemberOptions {
   /** Of the log's time between two scrubs; the same on every member. */
   readonly scrubMs?: number;
   readonly segmentBytes?: number;
-  /** Commands between two snapshots; 0 or absent: none are taken, and the log is never pruned. */
+  /** Commands between two snapshots; 0 or absent: none are due by commands. Due by nothing, the log is never pruned. */
   readonly snapshotEvery?: number;
+  /** Bytes of the log between two snapshots, whichever comes first; 0 or absent: none are due by bytes. */
+  readonly snapshotBytes?: number;
   /** Bytes of the log that stay, whatever snapshots there are. */
   readonly historyBytes?: number;
   /** Two halves that name a new journal, drawn at random by the caller. */

@@ -39,6 +39,12 @@ describe('cluster.json', () => {
     });
   });
 
+  test('snapshots are due by commands and by bytes', () => {
+    const snapshots = { every: 0, bytes: 1 << 30, historyBytes: 5 };
+    expect(parseDescription({ ...whole(), snapshots }, '/').snapshots).toEqual(snapshots);
+    expect(() => parseDescription({ ...whole(), snapshots: { bytes: -1 } }, '/')).toThrow('snapshots.bytes');
+  });
+
   test('the examples of docs/cluster.md are what they say', () => {
     const manual = readFileSync(new URL('../../docs/cluster.md', import.meta.url), 'utf8');
     const [, json] = /```json\n(.*?)```/s.exec(manual)!;

@@ -178,6 +178,47 @@ TEST(MemberSnapshots, WhatIsRecoveredIsWhatTheWholeLogGives) {
     }
 }
 
+TEST(MemberSnapshots, BytesOfTheLogMakeOneDueToo) {
+    constexpr uint64_t kEveryBytes = 20'000;
+    One world(0);
+    world.options_.snapshots.everyBytes = kEveryBytes;
+    test::RandomCommands random(3);
+    ASSERT_TRUE(world.start().isOk());
+    MemberSnapshots* snapshots = &world.member_->snapshots();
+    while (world.member_->log().bytesTaken() < kEveryBytes / 2) world.submit(random, 5);
+    EXPECT_EQ(snapshots->taken(), 0u);
+    while (world.member_->log().bytesTaken() < kEveryBytes * 9 / 2) world.submit(random, 5);
+    EXPECT_EQ(snapshots->taken(), 4u);
+    // Both kinds: whichever comes first, and those by bytes go on.
+    world.stop(RestartMode::ProcessCrash, 3);
+    world.options_.snapshots.everyCommands = 1'000'000;
+    ASSERT_TRUE(world.start().isOk());
+    snapshots = &world.member_->snapshots();
+    // What lies behind the newest one is all that is counted after a start.
+    const MemberLog& log = world.member_->log();
+    EXPECT_LT(log.bytesTaken(), kEveryBytes);
+    EXPECT_EQ(snapshots->taken(), 0u);
+    while (log.bytesTaken() < kEveryBytes * 3 / 2) world.submit(random, 5);
+    EXPECT_EQ(snapshots->taken(), 1u);
+}
+
+TEST(MemberSnapshots, OneThatFailedByBytesIsDueAgain) {
+    constexpr uint64_t kEveryBytes = 20'000;
+    One world(0);
+    world.options_.snapshots.everyBytes = kEveryBytes;
+    test::RandomCommands random(4);
+    ASSERT_TRUE(world.start().isOk());
+    MemberSnapshots& snapshots = world.member_->snapshots();
+    // Given up in the midst, as a stop or a getter would have it: nothing is taken.
+    snapshots.stop();
+    while (world.member_->log().bytesTaken() < kEveryBytes * 3 / 2) world.submit(random, 5);
+    EXPECT_EQ(snapshots.taken(), 0u);
+    EXPECT_EQ(snapshots.newest(), 0u);
+    world.step();
+    (void)world.member_->step(world.moment());
+    EXPECT_TRUE(snapshots.isWanted());
+}
+
 TEST(MemberSnapshots, ADamagedOneIsPassedOverAndNamed) {
     One world(60);
     test::RandomCommands random(5);
