@@ -9,9 +9,11 @@
 // is stopped where it stands: takeoverMs is the longest time without an answer then, recoveryMs what it takes
 // to open its directory again. Then the same log is opened, and joined by a member with an empty directory, once
 // with all of it and once with snapshots and what they leave of it. --rate 0: the saturated load only.
+// --suspect: milliseconds until a silent leader is taken for dead; other times keep their ratio to it.
 //
 //   cluster_bench [--orders N] [--rate N] [--window N] [--runs N] [--members N]
-//                 [--acknowledge memory|durable|all] [--transport tcp|shm|verbs|all] [--dir DIR] [--json]
+//                 [--acknowledge memory|durable|all] [--transport tcp|shm|verbs|all] [--suspect N] [--dir DIR]
+//                 [--json]
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
@@ -40,6 +42,7 @@ struct Settings {
     std::string transport = "all";
     std::string acknowledge = "all";
     uint32_t members = 0;  // 0: 1, 2 and 3
+    uint32_t suspect = 120;
     std::string dir;
 };
 
@@ -78,8 +81,9 @@ CoreLimits limits() { return {1u << 18, 1u << 12, 1u << 8, 1u << 23, true}; }
 
 class Cluster {
 public:
-    Cluster(const Case& shape, const std::string& dir, const replication::SnapshotOptions& snapshots = {})
-        : shape_(shape), dir_(dir), snapshots_(snapshots) {
+    Cluster(const Case& shape, const Settings& settings, const std::string& dir,
+            const replication::SnapshotOptions& snapshots = {})
+        : shape_(shape), suspectNs_(settings.suspect * 1'000'000ull), dir_(dir), snapshots_(snapshots) {
         std::filesystem::remove_all(dir_);
         std::filesystem::create_directories(dir_);
         // Ports of their own for each cluster: the last one's may linger.
@@ -111,6 +115,11 @@ public:
         options.member.segmentBytes = 4u << 20;  // so that there is something to prune
         options.member.replica.hotWanted = shape_.members;
         options.member.replica.durable = shape_.durable;
+        options.member.replica.heartbeatNs = suspectNs_ / 12;
+        options.member.replica.suspectNs = suspectNs_;
+        options.member.replica.staggerNs = suspectNs_ / 2;
+        options.member.replica.silentNs = suspectNs_ / 4 * 5;
+        options.network.setUpTimeoutMs = setUpMs();
         for (MemberId member = 1; member <= shape_.members; ++member) {
             options.member.replica.members.push_back({member, false});
         }
@@ -137,7 +146,8 @@ public:
         options.cluster.members = addresses_;
         options.network.node = "load";
         options.network.transport = shape_.transport;
-        options.network.setUpTimeoutMs = 300;
+        options.network.setUpTimeoutMs = setUpMs();
+        options.cluster.silentNs = std::max<uint64_t>(options.cluster.silentNs, suspectNs_ / 2 * 5);
         options.window = settings.window;
         options.batch = 512;
         options.limits = limits();
@@ -147,7 +157,12 @@ public:
     }
 
 private:
+    [[nodiscard]] uint32_t setUpMs() const {
+        return static_cast<uint32_t>(suspectNs_ / 2 * 5 / 1'000'000);
+    }
+
     const Case shape_;
+    const uint64_t suspectNs_;
     const std::string dir_;
     const replication::SnapshotOptions snapshots_;
     std::vector<replication::MemberAddress> addresses_;
@@ -157,7 +172,7 @@ private:
 };
 
 void awaitLeader(Cluster& cluster) {
-    const uint64_t deadline = nowNs() + 20'000'000'000;
+    const uint64_t deadline = nowNs() + 60'000'000'000;
     while (cluster.leader() == 0) {
         if (nowNs() > deadline) stopWith("nobody leads");
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -204,7 +219,7 @@ void measureLog(const Case& shape, const Settings& settings, bool bySnapshot, Me
         snapshots.everyCommands = std::max(1u, settings.orders / 8);
         snapshots.historyBytes = 0;
     }
-    Cluster cluster(shape, settings.dir + "/log", snapshots);
+    Cluster cluster(shape, settings, settings.dir + "/log", snapshots);
     awaitLeader(cluster);
     load::ClusterLoadOptions options = cluster.loadOptions(settings);
     options.window = settings.window;
@@ -248,7 +263,7 @@ void measureLog(const Case& shape, const Settings& settings, bool bySnapshot, Me
 Measured runOnce(const Case& shape, const Settings& settings) {
     Measured figures;
     {
-        Cluster cluster(shape, settings.dir + "/load");
+        Cluster cluster(shape, settings, settings.dir + "/load");
         awaitLeader(cluster);
         load::ClusterLoadOptions options = cluster.loadOptions(settings);
         options.orders = settings.orders;
@@ -262,7 +277,7 @@ Measured runOnce(const Case& shape, const Settings& settings) {
         }
     }
     if (settings.rate == 0) return figures;
-    Cluster cluster(shape, settings.dir + "/rate");
+    Cluster cluster(shape, settings, settings.dir + "/rate");
     awaitLeader(cluster);
     load::ClusterLoadOptions options = cluster.loadOptions(settings);
     options.ordersPerSecond = settings.rate;
@@ -316,6 +331,7 @@ int run(int count, char** arguments) {
         .count("window", &settings.window)
         .count("runs", &settings.runs)
         .count("members", &settings.members)
+        .count("suspect", &settings.suspect, 1)
         .choice("transport", {"tcp", "shm", "verbs", "all"}, &settings.transport)
         .choice("acknowledge", {"memory", "durable", "all"}, &settings.acknowledge)
         .text("dir", "DIR", &settings.dir);
