@@ -106,6 +106,8 @@ public:
         options.listen = addresses_[id - 1].address;
         options.network.node = "member-" + std::to_string(id);
         options.network.transport = shape_.transport;
+        // Each link's memory is registered with the adapter anew.
+        if (shape_.transport == transport::TransportWish::Verbs) options.ringBytes = 1u << 20;
         options.member.id = id;
         options.member.data = dir_ + "/" + std::to_string(id);
         options.member.boot = "bench";

@@ -4,11 +4,11 @@ import { builtProgram, type Say } from './native-program.ts';
 import type { BenchResult } from './result.ts';
 import { runOverVerbs } from './soft-roce.ts';
 
-// A minute's work for an emulated adapter, whose links take longer to make than members wait for each other elsewhere.
+// Little, for an emulated adapter, whose links take longer to make than members wait for each other elsewhere.
 const machineDefaults = {
-  '--orders': '4000',
+  '--orders': '1000',
   '--rate': '0',
-  '--window': '256',
+  '--window': '64',
   '--runs': '1',
   '--acknowledge': 'memory',
   '--suspect': '2000',

@@ -14,6 +14,8 @@ const devices = '/sys/class/infiniband';
 const machineSeconds = 900;
 // A round trip takes milliseconds there: both pollers and the adapter's own threads take turns on few processors.
 const machineProcessors = 4;
+// Three members' tables take half a gigabyte each.
+const machineMebibytes = 4096;
 
 /** What the program says with these options; in the machine with the `machineDefaults` that the options leave open. */
 export async function runOverVerbs(
@@ -52,7 +54,10 @@ async function runInMachine(
   );
   return await runNative(
     join(machine, 'run'),
-    ['-t', String(machineSeconds), '-c', String(machineProcessors), '--', program, ...defaults, ...args],
+    [
+      ...['-t', String(machineSeconds), '-c', String(machineProcessors), '-m', String(machineMebibytes)],
+      ...['--', program, ...defaults, ...args],
+    ],
     say,
   );
 }
