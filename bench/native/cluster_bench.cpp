@@ -9,9 +9,11 @@
 // is stopped where it stands: takeoverMs is the longest time without an answer then, recoveryMs what it takes
 // to open its directory again. Then the same log is opened, and joined by a member with an empty directory, once
 // with all of it and once with snapshots and what they leave of it. --rate 0: the saturated load only.
+// --suspect: milliseconds until a silent leader is taken for dead; other times keep their ratio to it.
 //
 //   cluster_bench [--orders N] [--rate N] [--window N] [--runs N] [--members N]
-//                 [--acknowledge memory|durable|all] [--transport tcp|shm|verbs|all] [--dir DIR] [--json]
+//                 [--acknowledge memory|durable|all] [--transport tcp|shm|verbs|all] [--suspect N] [--dir DIR]
+//                 [--json]
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
@@ -40,6 +42,7 @@ struct Settings {
     std::string transport = "all";
     std::string acknowledge = "all";
     uint32_t members = 0;  // 0: 1, 2 and 3
+    uint32_t suspect = 120;
     std::string dir;
 };
 
@@ -107,6 +110,8 @@ public:
         options.listen = addresses_[id - 1].address;
         options.network.node = "member-" + std::to_string(id);
         options.network.transport = shape_.transport;
+        // Each link's memory is registered with the adapter anew.
+        if (shape_.transport == transport::TransportWish::Verbs) options.ringBytes = 1u << 20;
         options.member.id = id;
         options.member.data = dir_ + "/" + std::to_string(id);
         options.member.boot = "bench";
@@ -117,6 +122,11 @@ public:
         options.member.segmentBytes = settings_.orders < 100'000 ? 128u << 10 : 4u << 20;
         options.member.replica.hotWanted = shape_.members;
         options.member.replica.durable = shape_.durable;
+        options.member.replica.heartbeatNs = suspectNs() / 12;
+        options.member.replica.suspectNs = suspectNs();
+        options.member.replica.staggerNs = suspectNs() / 2;
+        options.member.replica.silentNs = suspectNs() / 4 * 5;
+        options.network.setUpTimeoutMs = setUpMs();
         for (MemberId member = 1; member <= shape_.members; ++member) {
             options.member.replica.members.push_back({member, false});
         }
@@ -143,7 +153,8 @@ public:
         options.cluster.members = addresses_;
         options.network.node = "load";
         options.network.transport = shape_.transport;
-        options.network.setUpTimeoutMs = 300;
+        options.network.setUpTimeoutMs = setUpMs();
+        options.cluster.silentNs = std::max<uint64_t>(options.cluster.silentNs, suspectNs() / 2 * 5);
         options.window = settings.window;
         options.batch = 512;
         options.limits = limits(settings);
@@ -153,6 +164,11 @@ public:
     }
 
 private:
+    [[nodiscard]] uint64_t suspectNs() const { return settings_.suspect * 1'000'000ull; }
+    [[nodiscard]] uint32_t setUpMs() const {
+        return static_cast<uint32_t>(suspectNs() / 2 * 5 / 1'000'000);
+    }
+
     const Case shape_;
     const Settings settings_;
     const std::string dir_;
@@ -164,7 +180,7 @@ private:
 };
 
 void awaitLeader(Cluster& cluster) {
-    const uint64_t deadline = nowNs() + 20'000'000'000;
+    const uint64_t deadline = nowNs() + 60'000'000'000;
     while (cluster.leader() == 0) {
         if (nowNs() > deadline) stopWith("nobody leads");
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -323,6 +339,7 @@ int run(int count, char** arguments) {
         .count("window", &settings.window)
         .count("runs", &settings.runs)
         .count("members", &settings.members)
+        .count("suspect", &settings.suspect, 1)
         .choice("transport", {"tcp", "shm", "verbs", "all"}, &settings.transport)
         .choice("acknowledge", {"memory", "durable", "all"}, &settings.acknowledge)
         .text("dir", "DIR", &settings.dir);

@@ -51,6 +51,8 @@ struct NetworkOptions {
     uint32_t setUpTimeoutMs = 2000;
     uint32_t halfOpenMax = 64;            // set-ups in progress on the listening side
     uint32_t linksMax = 1024;
+    // For tests: runs before each step of making a verbs or shm link, on the thread that makes it.
+    std::function<void()> beforeMaking;
 };
 
 // "host:port", "[v6]:port"; port 0 listens on any free one.

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { ApiLane } from '../bench/api-bench.ts';
 import { busBench, busTransports } from '../bench/bus-bench.ts';
 import { type BenchEntry, catalogue, entryOf, explained } from '../bench/catalogue.ts';
+import { clusterBenchOverVerbs } from '../bench/cluster-bench.ts';
 import { nativeBench, type Say } from '../bench/native-program.ts';
 import { type BenchCase, type BenchResult, csvOf, type Figure, fieldsOf, headOf } from '../bench/result.ts';
 import { type Command, type Given, UsageError } from './command.ts';
@@ -268,6 +269,8 @@ async function measured(entry: BenchEntry, given: Given, say: Say): Promise<Benc
     const options = passed(given, ['bytes', 'rounds', 'messages', 'runs']);
     return await busBench(only === undefined ? busTransports : [only], options, say);
   }
+  if (entry.name === 'cluster' && given.text('transport') === 'verbs')
+    return await clusterBenchOverVerbs(passed(given, entry.options), say);
   if (entry.name === 'journal' && given.text('journal') === 'off')
     throw new UsageError('bench journal takes --journal async, durable or all');
   countsOf(given, 'rates');

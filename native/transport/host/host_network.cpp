@@ -182,6 +182,11 @@ void HostNetwork::wait(Nanoseconds atMost) {
 void HostNetwork::poll(Nanoseconds now, NetworkEvents& events) {
     now_ = now;
     if (isCollectDue()) collect(0);
+    if (maker_.takeDone()) {
+        for (const auto& pending : pending_) {
+            if (pending->isMade()) ready_.add(pending->source, 0);
+        }
+    }
     ready_.drain([&](EventSource& source, uint32_t what) { serve(source, what, events); });
     refuseExpired();
     reportRefusals(events);

@@ -18,6 +18,7 @@
 #include <memory>
 #include <vector>
 
+#include "transport/host/link_maker.h"
 #include "transport/sockets/event_source.h"
 #include "transport/network.h"
 #include "transport/host/pending_link.h"
@@ -91,6 +92,7 @@ private:
     std::unique_ptr<TlsContext> tls_;
     Descriptor epoll_;
     Descriptor wakeEvent_;
+    LinkMaker maker_{[this] { wake(); }, options_.beforeMaking};
     Descriptor spare_;  // given up for a moment where there are no more descriptors
     EventSource wakeSource_{.kind = SourceKind::Wake};
     ReadyQueue ready_;

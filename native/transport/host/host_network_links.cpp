@@ -73,6 +73,13 @@ void HostNetwork::forget(Established& entry) {
     ready_.remove(entry.wakeSource);
     if (entry.tcp != nullptr) --tcpLinks_;
     entry.tcp = nullptr;
+    // What the maker frees has its descriptors open for a while yet.
+    if (entry.wakeDescriptor >= 0) {
+        (void)::epoll_ctl(epoll_.number(), EPOLL_CTL_DEL, entry.wakeDescriptor, nullptr);
+    }
+    if (maker_.isWantedFor(entry.link->info().transport)) {
+        maker_.giveBack(std::move(entry.link));
+    }
     entry.link.reset();
     entry.channel.reset();
 }

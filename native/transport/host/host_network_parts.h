@@ -3,7 +3,8 @@
 // Purpose: shared by the files of host_network and by nobody else.
 // Owner: HostNetwork.
 // Thread safety: none; the network's thread.
-// Invariants: an entry's link goes before its channel, which it uses.
+// Invariants: an entry's link goes before its channel, which it uses; where the maker frees the
+// link, it does so without the channel.
 // Requires: nothing.
 #pragma once
 
@@ -24,6 +25,7 @@ struct HostNetwork::Established {
     std::unique_ptr<HostLink> link;  // null: dropped, the entry goes at the next poll's end
     TcpLink* tcp = nullptr;
     bool isReported = false;
+    int wakeDescriptor = -1;  // the link's, watched
     EventSource source{.kind = SourceKind::Link, .owner = this};
     EventSource wakeSource{.kind = SourceKind::LinkWake, .owner = this};
 

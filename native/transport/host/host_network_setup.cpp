@@ -111,7 +111,7 @@ void HostNetwork::accept(Listener& listener, Descriptor socket) {
         return;
     }
     auto pending =
-        std::make_unique<PendingLink>(options_, channel.take(), listener.options, nonce);
+        std::make_unique<PendingLink>(options_, maker_, channel.take(), listener.options, nonce);
     pending->id = listener.id;
     if (!start(std::move(pending), now_).isOk()) ++counters_.refused;
 }
@@ -172,8 +172,8 @@ Status HostNetwork::startConnecting(const Address& address, const std::string& s
     VERBEX_RETURN_IF_FAILED(channel.status());
     Nonce nonce;
     VERBEX_RETURN_IF_FAILED(randomBytes(nonce));
-    auto pending = std::make_unique<PendingLink>(options_, channel.take(), std::move(connector),
-                                                 nonce, address);
+    auto pending = std::make_unique<PendingLink>(options_, maker_, channel.take(),
+                                                 std::move(connector), nonce, address);
     pending->id = id;
     return start(std::move(pending), now);
 }
@@ -218,6 +218,7 @@ void HostNetwork::establish(PendingLink& finished, NetworkEvents& events) {
     const int wakeDescriptor = entry->link->wakeDescriptor();
     if (watched.isOk() && wakeDescriptor >= 0) {
         watched = watch(wakeDescriptor, entry->wakeSource, EPOLLIN);
+        entry->wakeDescriptor = wakeDescriptor;
     }
     if (!watched.isOk()) {
         ready_.remove(entry->source);

@@ -1,6 +1,5 @@
 #include "transport/host/pending_link.h"
 
-#include <array>
 #include <poll.h>
 
 #include "base/check.h"
@@ -9,9 +8,6 @@
 namespace verbex::transport {
 namespace {
 
-// A peer that proves itself sends less than this in all.
-constexpr size_t kReadBytes = 1024;
-
 bool isWritable(int socket) {
     pollfd entry{.fd = socket, .events = POLLOUT, .revents = 0};
     return ::poll(&entry, 1, 0) == 1;
@@ -19,23 +15,33 @@ bool isWritable(int socket) {
 
 }  // namespace
 
-PendingLink::PendingLink(const NetworkOptions& options, std::unique_ptr<PeerChannel> channel,
-                         const ListenerOptions& listener, const Nonce& nonce)
+PendingLink::PendingLink(const NetworkOptions& options, LinkMaker& maker,
+                         std::unique_ptr<PeerChannel> channel, const ListenerOptions& listener,
+                         const Nonce& nonce)
     : source{.kind = SourceKind::SetUp, .owner = this},
       options_(options),
+      maker_(maker),
       channel_(std::move(channel)),
       handshake_(std::make_unique<ListenerHandshake>(listener, nonce)) {}
 
-PendingLink::PendingLink(const NetworkOptions& options, std::unique_ptr<PeerChannel> channel,
-                         ConnectorOptions connector, const Nonce& nonce,
-                         const Address& connectingTo)
+PendingLink::PendingLink(const NetworkOptions& options, LinkMaker& maker,
+                         std::unique_ptr<PeerChannel> channel, ConnectorOptions connector,
+                         const Nonce& nonce, const Address& connectingTo)
     : source{.kind = SourceKind::SetUp, .owner = this},
       options_(options),
+      maker_(maker),
       channel_(std::move(channel)),
       connector_(std::move(connector)),
       address_(connectingTo),
       handshake_(std::make_unique<ConnectorHandshake>(*connector_, nonce)),
       phase_(Phase::Connecting) {}
+
+PendingLink::~PendingLink() {
+    if (isMade()) link_.link = std::move(step_->link);
+    if (link_.link != nullptr && maker_.isWantedFor(link_.link->info().transport)) {
+        maker_.giveBack(std::move(link_.link));
+    }
+}
 
 void PendingLink::giveUp(Status why) {
     if (failure_.isOk()) failure_ = std::move(why);
@@ -95,31 +101,51 @@ void PendingLink::prepare(uint32_t epochFloor) {
         return;
     }
     auto made = makeLink(options_, session, isConnecting(), *channel_);
-    Status status = made.status();
-    if (status.isOk()) {
-        link_ = made.take();
-        status = link_.link->prepare(isConnecting() ? std::span<const std::byte>()
-                                                    : handshake_->peerOffer());
+    if (!made.isOk()) {
+        onMade(LinkStep::Kind::Prepare, made.status());
+        return;
     }
-    if (status.isOk()) {
+    link_ = made.take();
+    make(LinkStep::Kind::Prepare,
+         isConnecting() ? std::span<const std::byte>() : handshake_->peerOffer());
+}
+
+void PendingLink::make(LinkStep::Kind kind, std::span<const std::byte> peerOffer) {
+    if (maker_.isWantedFor(handshake_->session().transport)) {
+        step_ = std::make_shared<LinkStep>();
+        step_->kind = kind;
+        step_->link = std::move(link_.link);
+        step_->peerOffer.assign(peerOffer.begin(), peerOffer.end());
+        maker_.start(step_);
+        return;
+    }
+    onMade(kind, kind == LinkStep::Kind::Prepare ? link_.link->prepare(peerOffer)
+                                                 : link_.link->establish(peerOffer));
+}
+
+void PendingLink::onMade(LinkStep::Kind kind, const Status& status) {
+    const bool prepared = kind == LinkStep::Kind::Prepare;
+    if (!status.isOk()) {
+        failure_ = status.within((prepared ? "preparing " : "connecting ") +
+                                 std::string(transportName(handshake_->session().transport)));
+        handshake_->fail(RefusalCode::TransportFailed, failure_.message());
+    } else if (prepared) {
         handshake_->provideOffer(link_.link->ownOffer());
     } else {
-        failure_ = status.within("preparing " + std::string(transportName(session.transport)));
-        handshake_->fail(RefusalCode::TransportFailed, failure_.message());
+        handshake_->connected();
     }
 }
 
 void PendingLink::serve(uint32_t epochFloor) {
-    if (handshake_->state() == HandshakeState::NeedOffer) prepare(epochFloor);
-    if (handshake_->state() != HandshakeState::NeedConnect) return;
-    const Status status = link_.link->establish(handshake_->peerOffer());
-    if (status.isOk()) {
-        handshake_->connected();
-        return;
+    if (step_ != nullptr) {
+        if (!isMade()) return;
+        const std::shared_ptr<LinkStep> step = std::move(step_);
+        link_.link = std::move(step->link);
+        onMade(step->kind, step->status);
     }
-    failure_ = status.within("connecting " +
-                             std::string(transportName(handshake_->session().transport)));
-    handshake_->fail(RefusalCode::TransportFailed, failure_.message());
+    if (handshake_->state() == HandshakeState::NeedOffer) prepare(epochFloor);
+    if (step_ != nullptr || handshake_->state() != HandshakeState::NeedConnect) return;
+    make(LinkStep::Kind::Establish, handshake_->peerOffer());
 }
 
 bool PendingLink::send() {
@@ -156,26 +182,31 @@ PendingLink::Progress PendingLink::advance(uint32_t epochFloor) {
         return phase_ == Phase::Over ? Progress::Failed : Progress::Waiting;
     }
     if (phase_ == Phase::Over) return Progress::Failed;
-    std::array<std::byte, kReadBytes> bytes;
     for (;;) {
         serve(epochFloor);
         const bool isAllSent = send();
+        if (step_ != nullptr) return Progress::Waiting;
         if (handshake_->state() == HandshakeState::Failed) return finish();
-        if (handshake_->state() == HandshakeState::Done) {
+        if (handshake_->state() == HandshakeState::Done && unread_.empty()) {
             if (!isAllSent) return Progress::Waiting;
             phase_ = Phase::Over;
             return Progress::Established;
         }
-        const auto [moved, count] = stream().read(bytes);
-        if (moved == Moved::NotNow) return Progress::Waiting;
-        if (moved != Moved::Some) return lose(moved);
-        hasHeard_ = true;
-        auto left = std::span<const std::byte>(bytes).first(count);
-        while (!left.empty() && handshake_->state() != HandshakeState::Done) {
-            left = left.subspan(handshake_->receive(left));
+        if (unread_.empty()) {
+            const auto [moved, count] = stream().read(bytes_);
+            if (moved == Moved::NotNow) return Progress::Waiting;
+            if (moved != Moved::Some) return lose(moved);
+            hasHeard_ = true;
+            unread_ = std::span(bytes_).first(count);
+        }
+        while (!unread_.empty() && step_ == nullptr &&
+               handshake_->state() != HandshakeState::Done) {
+            unread_ = unread_.subspan(handshake_->receive(unread_));
             serve(epochFloor);
         }
-        if (left.empty()) continue;
+        if (unread_.empty() || step_ != nullptr) continue;
+        const std::span<const std::byte> left = unread_;
+        unread_ = {};
         // The peer is ready before us and has begun to speak.
         if (link_.tcp != nullptr) {
             link_.tcp->takeEarly(left);

@@ -7,12 +7,15 @@
 // Invariants:
 //   1. No call waits. What a peer can make this object take before its proof is the object itself.
 //   2. A link of an epoch below the floor is not made.
-// Requires: the options outlive it; advance() when the socket is ready, and once at the start.
+//   3. While the maker has the link nothing is read: what the peer says meanwhile waits.
+// Requires: the options and the maker outlive it; advance() when the socket is ready, and once at the start.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 
+#include "transport/host/link_maker.h"
 #include "transport/sockets/event_source.h"
 #include "transport/setup/handshake.h"
 #include "transport/host/transport_choice.h"
@@ -24,10 +27,13 @@ public:
     enum class Progress : uint8_t { Waiting, Established, Failed };
 
     // The listening side's, then the connecting side's, whose socket may still be connecting.
-    PendingLink(const NetworkOptions& options, std::unique_ptr<PeerChannel> channel,
-                const ListenerOptions& listener, const Nonce& nonce);
-    PendingLink(const NetworkOptions& options, std::unique_ptr<PeerChannel> channel,
-                ConnectorOptions connector, const Nonce& nonce, const Address& connectingTo);
+    PendingLink(const NetworkOptions& options, LinkMaker& maker,
+                std::unique_ptr<PeerChannel> channel, const ListenerOptions& listener,
+                const Nonce& nonce);
+    PendingLink(const NetworkOptions& options, LinkMaker& maker,
+                std::unique_ptr<PeerChannel> channel, ConnectorOptions connector,
+                const Nonce& nonce, const Address& connectingTo);
+    ~PendingLink();
     PendingLink(const PendingLink&) = delete;
     PendingLink& operator=(const PendingLink&) = delete;
 
@@ -43,6 +49,10 @@ public:
     // The epoch that the two have agreed on, if they have.
     [[nodiscard]] bool hasAgreed() const { return hasAgreed_; }
     [[nodiscard]] uint32_t epoch() const { return epoch_; }
+    // The maker has done what it was asked for: advance() goes on with it.
+    [[nodiscard]] bool isMade() const {
+        return step_ != nullptr && step_->isDone.load(std::memory_order_acquire);
+    }
     [[nodiscard]] int socket() const { return channel_->socket(); }
 
     // Established: what there is now.
@@ -61,6 +71,8 @@ private:
     // What the handshake asks for, without the socket.
     void serve(uint32_t epochFloor);
     void prepare(uint32_t epochFloor);
+    void make(LinkStep::Kind kind, std::span<const std::byte> peerOffer);
+    void onMade(LinkStep::Kind kind, const Status& status);
     // False: the socket takes no more now, or has failed.
     bool send();
     Progress finish();
@@ -70,13 +82,20 @@ private:
 
     [[nodiscard]] ByteStream& stream() { return channel_->stream(); }
 
+    // A peer that proves itself sends less than this in all.
+    static constexpr size_t kReadBytes = 1024;
+
     const NetworkOptions& options_;
+    LinkMaker& maker_;
     std::unique_ptr<PeerChannel> channel_;
     std::optional<ConnectorOptions> connector_;
     std::optional<Address> address_;
     std::unique_ptr<Handshake> handshake_;
     Phase phase_ = Phase::Securing;
     ChosenLink link_;
+    std::shared_ptr<LinkStep> step_;  // the maker has the link
+    std::array<std::byte, kReadBytes> bytes_;
+    std::span<std::byte> unread_;  // of them
     Status failure_;
     RefusalCode refusal_ = RefusalCode::None;
     uint32_t epoch_ = 0;

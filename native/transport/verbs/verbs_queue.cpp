@@ -1,5 +1,7 @@
 #include "transport/verbs/verbs_queue.h"
 
+#include <mutex>
+#include <optional>
 #include <string>
 #include <unistd.h>
 
@@ -35,6 +37,38 @@ Status checkRegions(const VerbsRegion& receive, const VerbsRegion& send) {
     return {};
 }
 
+#if defined(VERBEX_HAVE_VERBS)
+
+// Choosing looks at every GID of every port, a system call or a file each, and an Ethernet port may
+// have a thousand of them. What was chosen last is taken again while it is there: the queue pair looks
+// at that one GID when it is opened.
+class RememberedChoice {
+public:
+    std::optional<VerbsChoice> of(const VerbsOptions& options) {
+        const std::lock_guard guard(mutex_);
+        return isFor(options) ? choice_ : std::nullopt;
+    }
+    void keep(const VerbsOptions& options, VerbsChoice choice) {
+        const std::lock_guard guard(mutex_);
+        options_ = options;
+        choice_ = std::move(choice);
+    }
+
+private:
+    // What selectVerbs() looks at.
+    [[nodiscard]] bool isFor(const VerbsOptions& other) const {
+        return options_.device == other.device && options_.port == other.port &&
+               options_.gidIndex == other.gidIndex && options_.mtu == other.mtu &&
+               options_.preferIpv6 == other.preferIpv6;
+    }
+
+    std::mutex mutex_;
+    VerbsOptions options_;
+    std::optional<VerbsChoice> choice_;
+};
+
+#endif
+
 }  // namespace
 
 Result<std::unique_ptr<VerbsQueue>> VerbsQueue::open(const VerbsOptions& options,
@@ -44,10 +78,17 @@ Result<std::unique_ptr<VerbsQueue>> VerbsQueue::open(const VerbsOptions& options
     const Result<const VerbsLibrary*> library = verbsLibrary();
     if (!library.isOk()) return library.status();
 #if defined(VERBEX_HAVE_VERBS)
+    static RememberedChoice remembered;
+    if (std::optional<VerbsChoice> last = remembered.of(options); last.has_value()) {
+        auto queue = std::make_unique<VerbsQueuePair>(*library.value(), options, std::move(*last));
+        if (queue->open(receive, send).isOk()) return std::unique_ptr<VerbsQueue>(std::move(queue));
+        // It is there no more, or something else is wrong: that is said of what there is now.
+    }
     Result<VerbsChoice> choice = chooseVerbs(options, systemVerbsSurroundings());
     if (!choice.isOk()) return choice.status();
-    auto queue = std::make_unique<VerbsQueuePair>(*library.value(), options, choice.take());
+    auto queue = std::make_unique<VerbsQueuePair>(*library.value(), options, choice.value());
     VERBEX_RETURN_IF_FAILED(queue->open(receive, send));
+    remembered.keep(options, choice.take());
     return std::unique_ptr<VerbsQueue>(std::move(queue));
 #else
     return verbsObstacleStatus(VerbsObstacle::BuiltWithoutHeaders, "");

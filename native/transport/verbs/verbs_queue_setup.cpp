@@ -117,6 +117,16 @@ Status VerbsQueuePair::openDevice() {
     if (const int error = library_.queryPort(context_, choice_.port, &port); error != 0)
         return refused("ibv_query_port", error);
     messageBytesMax_ = port.max_msg_sz;
+    ibv_gid gid{};
+    if (const int error = library_.queryGid(context_, choice_.port,
+                                            static_cast<int>(choice_.gidIndex), &gid);
+        error != 0)
+        return refused("ibv_query_gid", error);
+    if (port.state != IBV_PORT_ACTIVE || port.lid != choice_.lid ||
+        choice_.mtu > (128u << port.active_mtu) ||
+        !std::equal(choice_.gid.begin(), choice_.gid.end(), std::begin(gid.raw)))
+        return Status(StatusCode::NotFound, "port " + std::to_string(choice_.port) + " of " +
+                                                choice_.device + " has changed: choose again");
     domain_ = library_.allocateDomain(context_);
     return domain_ == nullptr ? refused("ibv_alloc_pd", errno) : Status();
 }

@@ -79,8 +79,8 @@ struct Pace {
     uint64_t clientSilentNs = 300'000'000;
 };
 
-// For an emulated machine with an emulated adapter: setting a link up keeps both ends' threads busy for
-// tenths of a second, in which they send no heartbeat. Who suspects sooner than that asks for new links at
+// For an emulated machine with an emulated adapter: setting a link up takes tenths of a second on each end,
+// in which its members hear nothing of each other. Who suspects sooner than that asks for new links at
 // every epoch, and never has any.
 inline constexpr Pace kEmulatedPace{.setUpMs = 5000,
                                     .ringBytes = 1u << 20,
