@@ -1,5 +1,6 @@
 #include "roles/sequencer_member.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "journal/segment.h"
@@ -69,6 +70,9 @@ Result<std::unique_ptr<SequencerMember>> SequencerMember::open(
     member.replica.executor.scrubNs = 0;
     member.outputEvents = kEntriesKept;
     member.snapshots = {};
+    // One alone waits for no others, and so need not be as careful as one that has lost them.
+    const size_t others = std::max<size_t>(1, member.replica.members.size());
+    member.replica.hotWanted = std::min(member.replica.hotWanted, static_cast<uint32_t>(others));
     VERBEX_RETURN_IF_FAILED(storage.createDirectory(member.data));
     Result<std::vector<journal::SegmentName>> old = journal::listSegments(storage, member.data);
     if (!old.isOk()) return old.status();

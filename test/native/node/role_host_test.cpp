@@ -72,11 +72,10 @@ SequencerHostOptions sequencerOptions(const std::string& directory, uint32_t ind
     options.member.replica.suspectNs = 3'000'000'000;
     options.member.replica.staggerNs = 500'000'000;
     options.member.replica.silentNs = 4'000'000'000;
-    for (uint32_t i = 0; i < ports.size(); i++) {
+    for (uint32_t i = 0; ports.size() > 1 && i < ports.size(); i++) {
         options.peers.push_back({i + 1, {"127.0.0.1", ports[i]}});
         options.member.replica.members.push_back({i + 1, false});
     }
-    options.member.replica.hotWanted = static_cast<uint32_t>(ports.size());
     options.network.node = "sequencer-" + std::to_string(index);
     options.network.transport = wish;
     options.listen = {"127.0.0.1", ports[index]};
