@@ -1,4 +1,19 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Those that take longest begin first: what begins last ends alone, with the other processors idle. */
+const longest = ['bench/programs', 'cluster/live', 'cluster/control-store', 'demo/crowd', 'console/run'];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const place = longest.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
+      return place < 0 ? longest.length : place;
+    };
+    return (await super.sort(files)).toSorted((one, other) => rank(one) - rank(other));
+  }
+}
 
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -7,6 +22,9 @@ const config: ViteUserConfig = defineConfig({
     // The addon is loaded into the test's own process: one process per file keeps a crash from
     // taking other files' results with it.
     pool: 'forks',
+    // Many wait for processes that they started: one less than there are processors, as is usual, is one of two.
+    maxWorkers: Math.max(2, availableParallelism()),
+    sequence: { sequencer: LongestFirst },
     testTimeout: 30_000,
     hookTimeout: 60_000,
     coverage: { provider: 'v8', include: ['src/**/*.ts'], reportsDirectory: 'coverage' },

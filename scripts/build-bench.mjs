@@ -4,32 +4,26 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { bringUpToDate } from './steps/compile.mjs';
-import { main, root, StepFailed, say } from './steps/console.mjs';
+import { main, root, say } from './steps/console.mjs';
 import { withSetupLock } from './steps/lock.mjs';
+import { isOfAddon, mustFindCompiler, unitsOf } from './steps/objects.mjs';
 import { readSources } from './steps/sources.mjs';
-import { findCompiler, installCompiler, toolchain } from './steps/toolchain.mjs';
+import { toolchain } from './steps/toolchain.mjs';
 
 await main(async (wanted) => {
-  const compiler = findCompiler();
-  if (compiler === undefined) throw new StepFailed(`no C++20 compiler found; run: ${installCompiler}`);
+  const compiler = mustFindCompiler();
   const tools = toolchain('bench', compiler);
-  const engine = readSources()
-    .filter((source) => !source.startsWith('addon/'))
-    .map((source) => ({
-      source,
-      path: `native/${source}`,
-      object: `${tools.folder}/${source.replace(/\.cpp$/, '.o')}`,
-    }));
+  const engine = unitsOf(
+    readSources().filter((source) => !isOfAddon(source)),
+    tools,
+  );
   await withSetupLock(async () => {
     for (const file of readdirSync(join(root, 'bench', 'native')).sort()) {
       if (!file.endsWith('_bench.cpp')) continue;
       const name = file.replace(/\.cpp$/, '');
       if (wanted.length > 0 && !wanted.some((one) => `${one}_bench` === name)) continue;
       const path = `bench/native/${file}`;
-      const units = [
-        ...engine,
-        { source: path, path, object: `${tools.folder}/${path.replace(/\.cpp$/, '.o')}` },
-      ];
+      const units = [...engine, { source: path, path, object: tools.objectOf(path) }];
       const output = `build/bench/${name}`;
       const compiled = await bringUpToDate({ label: `bench ${name}`, compiler, tools, units, output });
       say(`bench ${name}: ${output} ${compiled === undefined ? 'is up to date' : 'built'}`);

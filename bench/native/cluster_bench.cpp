@@ -74,12 +74,17 @@ struct Measured {
     double snapshotJoinMs = 0;
 };
 
-CoreLimits limits() { return {1u << 18, 1u << 12, 1u << 8, 1u << 23, true}; }
+// Tables that hold what a run leaves in them, and no more: a member that starts touches them all.
+CoreLimits limits(const Settings& settings) {
+    const uint32_t ids = std::clamp(settings.orders * 4, 1u << 16, 1u << 23);
+    return {1u << 18, 1u << 12, 1u << 8, ids, true};
+}
 
 class Cluster {
 public:
-    Cluster(const Case& shape, const std::string& dir, const replication::SnapshotOptions& snapshots = {})
-        : shape_(shape), dir_(dir), snapshots_(snapshots) {
+    Cluster(const Case& shape, const Settings& settings, const std::string& name,
+            const replication::SnapshotOptions& snapshots = {})
+        : shape_(shape), settings_(settings), dir_(settings.dir + "/" + name), snapshots_(snapshots) {
         std::filesystem::remove_all(dir_);
         std::filesystem::create_directories(dir_);
         // Ports of their own for each cluster: the last one's may linger.
@@ -105,10 +110,11 @@ public:
         options.member.id = id;
         options.member.data = dir_ + "/" + std::to_string(id);
         options.member.boot = "bench";
-        options.member.limits = limits();
+        options.member.limits = limits(settings_);
         options.member.journalId = {id, 1};
         options.member.snapshots = snapshots_;
-        options.member.segmentBytes = 4u << 20;  // so that there is something to prune
+        // So that there is something to prune.
+        options.member.segmentBytes = settings_.orders < 100'000 ? 128u << 10 : 4u << 20;
         options.member.replica.hotWanted = shape_.members;
         options.member.replica.durable = shape_.durable;
         for (MemberId member = 1; member <= shape_.members; ++member) {
@@ -140,7 +146,7 @@ public:
         options.network.setUpTimeoutMs = 300;
         options.window = settings.window;
         options.batch = 512;
-        options.limits = limits();
+        options.limits = limits(settings);
         options.resendNs = 2'000'000'000;
         options.keepsBatches = false;
         return options;
@@ -148,6 +154,7 @@ public:
 
 private:
     const Case shape_;
+    const Settings settings_;
     const std::string dir_;
     const replication::SnapshotOptions snapshots_;
     std::vector<replication::MemberAddress> addresses_;
@@ -201,10 +208,10 @@ double joinMs(Cluster& cluster, const Case& shape, bool bySnapshot) {
 void measureLog(const Case& shape, const Settings& settings, bool bySnapshot, Measured& figures) {
     replication::SnapshotOptions snapshots;
     if (bySnapshot) {
-        snapshots.everyCommands = std::max(1u, settings.orders / 8);
+        snapshots.everyCommands = std::max(1'000u, settings.orders / 8);
         snapshots.historyBytes = 0;
     }
-    Cluster cluster(shape, settings.dir + "/log", snapshots);
+    Cluster cluster(shape, settings, "log", snapshots);
     awaitLeader(cluster);
     load::ClusterLoadOptions options = cluster.loadOptions(settings);
     options.window = settings.window;
@@ -248,7 +255,7 @@ void measureLog(const Case& shape, const Settings& settings, bool bySnapshot, Me
 Measured runOnce(const Case& shape, const Settings& settings) {
     Measured figures;
     {
-        Cluster cluster(shape, settings.dir + "/load");
+        Cluster cluster(shape, settings, "load");
         awaitLeader(cluster);
         load::ClusterLoadOptions options = cluster.loadOptions(settings);
         options.orders = settings.orders;
@@ -262,7 +269,7 @@ Measured runOnce(const Case& shape, const Settings& settings) {
         }
     }
     if (settings.rate == 0) return figures;
-    Cluster cluster(shape, settings.dir + "/rate");
+    Cluster cluster(shape, settings, "rate");
     awaitLeader(cluster);
     load::ClusterLoadOptions options = cluster.loadOptions(settings);
     options.ordersPerSecond = settings.rate;

@@ -18,6 +18,7 @@
 #include "echo_reference.h"
 #include "gateway_load.h"
 #include "open_node.h"
+#include "sim/small_market.h"
 
 namespace verbex::bench {
 namespace {
@@ -42,53 +43,15 @@ struct Case {
     std::vector<double> perSecond, p50, p99, p999, max, calls, echo, unanswered;
 };
 
-Name nameOf(const char* text) {
-    Name name{};
-    std::memcpy(&name, text, std::min<size_t>(std::strlen(text), sizeof(name)));
-    return name;
-}
-
-Command command(CommandType type) {
-    Command made{};
-    made.type = static_cast<uint8_t>(type);
-    return made;
-}
-
 // An account for each user, with more of everything than it can lose.
 std::vector<Command> market(uint32_t users) {
-    std::vector<Command> commands;
-    for (const char* asset : {"BASE", "QUOTE"}) {
-        Command add = command(CommandType::AddAsset);
-        add.id = nameOf(asset);
-        commands.push_back(add);
-    }
-    Command instrument = command(CommandType::AddInstrument);
-    instrument.flags = kCommandExtended;
-    instrument.id = nameOf(kLoadSymbol);
-    instrument.base = 1;
-    instrument.quote = 2;
-    instrument.price = instrument.quantity = 1;
-    instrument.priceMin = 1;
-    instrument.priceMax = 1'000'000;
-    instrument.quantityMin = 1;
-    instrument.quantityMax = 1'000'000;
-    instrument.makerFee = -10;
-    instrument.takerFee = 50;
-    commands.push_back(instrument);
-    for (uint32_t i = 1; i <= users; i++) {
-        Command account = command(CommandType::AddAccount);
-        account.id = nameOf(loadUserName(i).c_str());
-        commands.push_back(account);
-        for (AssetId asset = 1; asset <= 2; asset++) {
-            Command deposit = command(CommandType::Deposit);
-            deposit.account = i;
-            deposit.instrument = asset;
-            deposit.id = nameOf(asset == 1 ? "base" : "quote");
-            deposit.amount = Amount{1} << 60;
-            commands.push_back(deposit);
-        }
-    }
-    return commands;
+    sim::SmallMarket market;
+    market.accounts = users;
+    market.symbol = kLoadSymbol;
+    market.makerFee = -10;
+    market.takerFee = 50;
+    market.accountName = loadUserName;
+    return sim::smallMarket(market);
 }
 
 std::unique_ptr<node::Node> openServer(const Settings& settings, const Case& what,

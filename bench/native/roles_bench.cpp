@@ -10,6 +10,7 @@
 //   roles_bench [--orders N] [--window N] [--runs N] [--dir DIR] [--json]
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <thread>
@@ -47,7 +48,11 @@ struct Case {
     }
 };
 
-CoreLimits limits() { return {1u << 18, 1u << 12, 1u << 8, 1u << 21, false}; }
+// Tables that hold what a run leaves in them, and no more: everybody who starts touches them all.
+CoreLimits limits(const Settings& settings) {
+    const uint32_t ids = std::clamp(settings.orders * 4, 1u << 16, 1u << 21);
+    return {1u << 18, 1u << 12, 1u << 8, ids, false};
+}
 
 // Whoever serves the client, until it is destroyed.
 struct Deployment {
@@ -59,7 +64,8 @@ struct Deployment {
     uint16_t port = 0;
 };
 
-void openMember(const Case& shape, const std::string& dir, Deployment& into) {
+void openMember(const Case& shape, const Settings& settings, const std::string& dir,
+                Deployment& into) {
     static uint16_t next = static_cast<uint16_t>(20'000 + getpid() % 10'000);
     into.port = next++;
     node::MemberHostOptions options;
@@ -69,7 +75,7 @@ void openMember(const Case& shape, const std::string& dir, Deployment& into) {
     options.network.transport = shape.transport;
     options.member.data = dir + "/1";
     options.member.boot = "bench";
-    options.member.limits = limits();
+    options.member.limits = limits(settings);
     options.member.journalId = {1, 1};
     options.member.replica.hotWanted = 1;
     options.member.replica.members = {{1, false}};
@@ -79,9 +85,10 @@ void openMember(const Case& shape, const std::string& dir, Deployment& into) {
     into.member = opened.take();
 }
 
-void openRoles(const Case& shape, const std::string& dir, Deployment& into) {
+void openRoles(const Case& shape, const Settings& settings, const std::string& dir,
+               Deployment& into) {
     node::SequencerHostOptions options;
-    options.sequencer.limits = limits();
+    options.sequencer.limits = limits(settings);
     options.sequencer.riskShards = options.sequencer.matchingShards = shape.shards;
     options.member.data = dir + "/sequencer";
     options.member.journalId = {1, 1};
@@ -96,7 +103,7 @@ void openRoles(const Case& shape, const std::string& dir, Deployment& into) {
         for (uint32_t shard = 0; shard < shape.shards; shard++) {
             node::RoleHostOptions role;
             role.kind = kind;
-            role.role.limits = limits();
+            role.role.limits = limits(settings);
             role.role.riskShards = role.role.matchingShards = shape.shards;
             role.role.shard = shard;
             role.network.node = "role";
@@ -123,9 +130,9 @@ double runOnce(const Case& shape, const Settings& settings) {
     {
         Deployment deployment;
         if (shape.shards == 0) {
-            openMember(shape, dir, deployment);
+            openMember(shape, settings, dir, deployment);
         } else {
-            openRoles(shape, dir, deployment);
+            openRoles(shape, settings, dir, deployment);
         }
         const uint64_t deadline = nowNs() + 60'000'000'000;
         while (!serves(deployment)) {
@@ -138,7 +145,7 @@ double runOnce(const Case& shape, const Settings& settings) {
         options.network.transport = shape.transport;
         options.window = settings.window;
         options.batch = 512;
-        options.limits = limits();
+        options.limits = limits(settings);
         options.resendNs = 20'000'000'000;
         options.keepsBatches = false;
         options.orders = settings.orders;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <unistd.h>
 
+#include "pipeline/steady_clock.h"
 #include "transport/host/host_network.h"
 
 namespace verbex::addon {
@@ -17,12 +18,6 @@ constexpr Nanoseconds kSleepNs = 50'000'000;
 constexpr Nanoseconds kAskNs = 10'000'000;
 // How long goodbyes may take once nothing waits to be sent.
 constexpr Nanoseconds kLeaveNs = 100'000'000;
-
-Nanoseconds monotonicNow() {
-    return static_cast<Nanoseconds>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                        std::chrono::steady_clock::now().time_since_epoch())
-                                        .count());
-}
 
 Status busClosed() {
     return {StatusCode::Closed, "the bus is closed"};
@@ -147,7 +142,8 @@ void BusThread::connect(transport::Address address, Nanoseconds within,
                         Answer<bus::PeerId> answer) {
     ask<bus::PeerId>(std::move(answer),
                      [this, address = std::move(address), within](const Answer<bus::PeerId>& to) {
-                         connects_.push_back({bus_->connect(address), monotonicNow() + within, to});
+                         connects_.push_back(
+                             {bus_->connect(address), pipeline::steadyNs() + within, to});
                      });
 }
 
@@ -188,7 +184,7 @@ void BusThread::closePublication(std::shared_ptr<Outbound> outbound, Nanoseconds
     outbound->closed.store(true, std::memory_order_release);
     post([this, outbound = std::move(outbound), within, done = std::move(done)] {
         if (bus_ == nullptr || outbound->publication == nullptr) return done({});
-        closes_.push_back({outbound, monotonicNow() + within, done});
+        closes_.push_back({outbound, pipeline::steadyNs() + within, done});
     });
 }
 
@@ -232,7 +228,7 @@ void BusThread::close(Nanoseconds within, Done done) {
         closed_.push_back(done);
         if (phase_ != Phase::Open) return;
         phase_ = Phase::Draining;
-        closeBy_ = monotonicNow() + within;
+        closeBy_ = pipeline::steadyNs() + within;
         for (const auto& outbound : outbounds_) {
             outbound->closed.store(true, std::memory_order_release);
         }
@@ -244,7 +240,7 @@ void BusThread::close(Nanoseconds within, Done done) {
 void BusThread::run() {
     Nanoseconds idleSince = 0;
     while (!stopping_.load(std::memory_order_acquire) && phase_ != Phase::Ended) {
-        const Nanoseconds now = monotonicNow();
+        const Nanoseconds now = pipeline::steadyNs();
         if (round(now) > 0) {
             idleSince = 0;
         } else if (!options_.spin) {

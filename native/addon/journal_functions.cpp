@@ -8,6 +8,7 @@
 
 #include "addon/addon.h"
 #include "addon/member_list.h"
+#include "base/json_string.h"
 #include "journal/posix_storage.h"
 #include "journal/reader.h"
 #include "journal/segment.h"
@@ -25,33 +26,18 @@ namespace {
 constexpr size_t kPathBytesMax = 4096;
 constexpr uint64_t kReadCommandsMax = 1u << 20;
 
-std::string quoted(const std::string& text) {
-    static constexpr char kDigits[] = "0123456789abcdef";
-    std::string out = "\"";
-    for (const char character : text) {
-        const auto byte = static_cast<unsigned char>(character);
-        if (byte < 0x20) {
-            out += {'\\', 'u', '0', '0', kDigits[byte >> 4], kDigits[byte & 15]};
-        } else {
-            if (byte == '"' || byte == '\\') out += '\\';
-            out += character;
-        }
-    }
-    return out + "\"";
-}
-
 // One JSON object, field by field.
 class JsonObject {
 public:
     JsonObject& raw(const char* name, const std::string& json) {
-        out_ += (out_.empty() ? "{" : ",") + quoted(name) + ":" + json;
+        out_ += (out_.empty() ? "{" : ",") + jsonString(name) + ":" + json;
         return *this;
     }
     JsonObject& number(const char* name, uint64_t value) {
         return raw(name, std::to_string(value));
     }
     JsonObject& text(const char* name, const std::string& value) {
-        return raw(name, quoted(value));
+        return raw(name, jsonString(value));
     }
     JsonObject& flag(const char* name, bool value) { return raw(name, value ? "true" : "false"); }
     [[nodiscard]] std::string done() const { return out_.empty() ? "{}" : out_ + "}"; }
@@ -237,7 +223,7 @@ WorkOutcome rebuild(const std::string& data, CoreLimits limits, Position upTo, b
                     {}};
         }
         json.number("snapshotPosition", snapshot.snapshotPosition);
-        for (const std::string& one : snapshot.refusedSnapshots) refused.push_back(quoted(one));
+        for (const std::string& one : snapshot.refusedSnapshots) refused.push_back(jsonString(one));
     } else {
         json.number("snapshotPosition", 0);
     }

@@ -17,6 +17,7 @@
 
 #include "addon/addon.h"
 #include "addon/member_list.h"
+#include "base/json_string.h"
 #include "journal/posix_storage.h"
 #include "node/control_bridge.h"
 #include "node/file_control.h"
@@ -248,19 +249,6 @@ const char* roleName(replication::Role role) {
     return "unknown";
 }
 
-std::string quoted(const std::string& text) {
-    std::string out = "\"";
-    for (const char letter : text) {
-        if (letter == '"' || letter == '\\') out += '\\';
-        if (static_cast<unsigned char>(letter) < 0x20) {
-            out += ' ';
-        } else {
-            out += letter;
-        }
-    }
-    return out + "\"";
-}
-
 // Numbers of 64 bits are strings of digits: JSON's own numbers would round them.
 std::string statusText(const MemberStatus& status, const Status& failure) {
     std::ostringstream out;
@@ -268,8 +256,8 @@ std::string statusText(const MemberStatus& status, const Status& failure) {
         out << ",\"" << name << "\":\"" << value << "\"";
     };
     out << "{\"id\":" << status.id << ",\"role\":\"" << roleName(status.role)
-        << "\",\"halted\":" << quoted(status.halted)
-        << ",\"failure\":" << quoted(failure.isOk() ? "" : failure.toString());
+        << "\",\"halted\":" << jsonString(status.halted)
+        << ",\"failure\":" << jsonString(failure.isOk() ? "" : failure.toString());
     number("incarnation", status.incarnation);
     number("revision", status.revision);
     number("epoch", status.configuration.epoch);
@@ -304,9 +292,10 @@ std::string statusText(const MemberStatus& status, const Status& failure) {
     number("snapshot", status.snapshot);
     number("snapshots", status.snapshots);
     number("installs", status.installs);
-    out << ",\"snapshotTrouble\":" << quoted(status.snapshotTrouble) << ",\"refusedSnapshots\":[";
+    out << ",\"snapshotTrouble\":" << jsonString(status.snapshotTrouble)
+        << ",\"refusedSnapshots\":[";
     for (size_t i = 0; i < status.refusedSnapshots.size(); i++) {
-        out << (i == 0 ? "" : ",") << quoted(status.refusedSnapshots[i]);
+        out << (i == 0 ? "" : ",") << jsonString(status.refusedSnapshots[i]);
     }
     out << "]";
     out << ",\"clients\":" << status.clients << ",\"peers\":[";

@@ -12,6 +12,7 @@
 
 #include "addon/addon.h"
 #include "addon/member_list.h"
+#include "base/json_string.h"
 #include "journal/posix_storage.h"
 #include "node/role_host.h"
 
@@ -158,19 +159,6 @@ napi_value open(const Arguments& arguments) {
     });
 }
 
-std::string quoted(const std::string& text) {
-    std::string out = "\"";
-    for (const char letter : text) {
-        if (letter == '"' || letter == '\\') out += '\\';
-        if (static_cast<unsigned char>(letter) < 0x20) {
-            out += ' ';
-        } else {
-            out += letter;
-        }
-    }
-    return out + "\"";
-}
-
 const char* flag(bool set) { return set ? "true" : "false"; }
 
 std::string statusText(const roles::SequencerStatus& status) {
@@ -179,7 +167,7 @@ std::string statusText(const roles::SequencerStatus& status) {
         out << ",\"" << name << "\":\"" << value << "\"";
     };
     out << "{\"role\":\"sequencer\",\"serving\":" << flag(status.serving)
-        << ",\"waitsFor\":" << quoted(status.waitsFor);
+        << ",\"waitsFor\":" << jsonString(status.waitsFor);
     number("sequenced", status.sequenced);
     number("decided", status.decided);
     number("journaled", status.journaled);
@@ -208,8 +196,8 @@ std::string statusText(const node::RoleHostOptions& options, const node::RoleSta
     out << "{\"role\":\"" << (options.kind == PartKind::Risk ? "risk" : "matching")
         << "\",\"shard\":" << options.role.shard << ",\"connected\":" << flag(status.connected)
         << ",\"joined\":" << flag(status.joined) << ",\"position\":\"" << status.position
-        << "\",\"rebuilds\":\"" << status.rebuilds << "\",\"trouble\":" << quoted(status.trouble)
-        << "}";
+        << "\",\"rebuilds\":\"" << status.rebuilds
+        << "\",\"trouble\":" << jsonString(status.trouble) << "}";
     return out.str();
 }
 

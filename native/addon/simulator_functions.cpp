@@ -3,6 +3,7 @@
 #include <string>
 
 #include "addon/addon.h"
+#include "base/json_string.h"
 #include "sim/cluster/cluster.h"
 
 namespace verbex::addon {
@@ -13,15 +14,6 @@ constexpr uint64_t kSeedsMax = 1'000'000'000;
 constexpr uint64_t kThreadsMax = 256;
 constexpr uint64_t kCommandsMax = 100'000;
 
-std::string quoted(const std::string& text) {
-    std::string out = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\') out += '\\';
-        out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-    return out + '"';
-}
-
 std::string jsonOf(const sim::ClusterCampaignReport& report) {
     const sim::ClusterCounters& counters = report.counters;
     std::ostringstream out;
@@ -31,7 +23,8 @@ std::string jsonOf(const sim::ClusterCampaignReport& report) {
     for (size_t i = 0; i < report.failures.size(); i++) {
         const auto& failure = report.failures[i];
         out << (i == 0 ? "" : ",") << "{\"seed\":" << failure.seed
-            << ",\"problem\":" << quoted(failure.problem) << ",\"plan\":" << quoted(failure.plan)
+            << ",\"problem\":" << jsonString(failure.problem)
+            << ",\"plan\":" << jsonString(failure.plan)
             << "}";
     }
     out << "],\"counters\":{\"commands\":" << counters.commands << ",\"resent\":" << counters.resent

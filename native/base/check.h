@@ -3,7 +3,7 @@
 // Purpose: CHECK states what must hold; a broken invariant in an exchange core is never survivable,
 // since everything after it would be computed from a wrong state. The process stops at once with
 // the place and the expression, before anything wrong can be journaled or published.
-// DCHECK is the same for conditions too dear for the hot path; it is on in debug and fuzz builds.
+// So the condition has to be cheap enough for the hot path: what tests run with is what ships.
 //
 // Thread safety: none needed; both are pure.
 #pragma once
@@ -23,9 +23,3 @@ namespace verbex {
 
 #define CHECK(condition) \
     (__builtin_expect(!!(condition), 1) ? (void)0 : ::verbex::checkFailed(#condition, __FILE__, __LINE__))
-
-#if !defined(NDEBUG) || defined(VERBEX_COVERAGE)
-#define DCHECK(condition) CHECK(condition)
-#else
-#define DCHECK(condition) ((void)sizeof(!(condition)))
-#endif

@@ -59,7 +59,7 @@ public:
 
     // The value of this key, a zeroed one if it is new.
     [[nodiscard]] Value& findOrAdd(uint64_t key) {
-        DCHECK(key != 0);
+        CHECK(key != 0);
         for (size_t i = home(key);; i = (i + 1) & mask_) {
             if (slots_[i].key == key) return slots_[i].value;
             if (slots_[i].key == 0) {

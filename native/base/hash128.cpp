@@ -62,7 +62,7 @@ void Hash128::update(const void* data, size_t size) {
     h2_ = h2;
     if (size > 0) std::memcpy(rest_, bytes, size);
     restBytes_ = size;
-    DCHECK(restBytes_ < kBlockBytes);
+    CHECK(restBytes_ < kBlockBytes);
 }
 
 Digest128 Hash128::digest() const {

@@ -42,7 +42,7 @@ Event& Book::emitOrder(EventType type, const Order& order, const CommandContext&
 
 bool Book::enter(OrderSlot slot, int64_t minQuantity, Event& head, const CommandContext& context) {
     Order& order = slab_[slot];
-    DCHECK(order.visible == 0);
+    CHECK(order.visible == 0);
     const bool meets = reaches(order.sell(), order.price);
     if (!meets && !order.immediate() && minQuantity == 0) {
         rest(slot);
@@ -273,7 +273,7 @@ void Book::cancel(OrderSlot slot, Cause cause, const CommandContext& context) {
 
 void Book::lower(OrderSlot slot, int64_t open) {
     Order& order = slab_[slot];
-    DCHECK(0 < open && open <= order.open);
+    CHECK(0 < open && open <= order.open);
     order.open = open;
     order.visible = std::min(order.visible, open);
 }

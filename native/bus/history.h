@@ -41,7 +41,7 @@ public:
     // The message gets position next().
     void append(std::span<const std::byte> payload, uint8_t flags) {
         const uint64_t cost = costOf(payload.size());
-        DCHECK(cost <= (mask_ + 1) / 4);
+        CHECK(cost <= (mask_ + 1) / 4);
         const uint64_t left = mask_ + 1 - (end_ & mask_);
         if (cost > left) [[unlikely]]
             end_ += left;
@@ -61,7 +61,7 @@ public:
 
     // Only for a position that it has.
     [[nodiscard]] Entry at(Position position) const {
-        DCHECK(has(position));
+        CHECK(has(position));
         const std::byte* at = bytes_.get() + (index_[position & indexMask_] & mask_);
         Record record;
         std::memcpy(&record, at, sizeof record);
@@ -70,7 +70,7 @@ public:
 
     // Where the message begins, counted since the beginning of time; end() for next().
     [[nodiscard]] uint64_t offsetOf(Position position) const {
-        DCHECK(position == next_ || has(position));
+        CHECK(position == next_ || has(position));
         return position == next_ ? end_ : index_[position & indexMask_];
     }
 

@@ -162,7 +162,7 @@ void Core::State::settleSide(RiskShard& risk, const Instrument& instrument, Inst
         Balance& quote = ledger.balance(account, instrument.quote);
         quote.held -= released;
         quote.total -= value + fee;
-        DCHECK(quote.held >= 0 && quote.total >= quote.held);
+        CHECK(quote.held >= 0 && quote.total >= quote.held);
         ledger.balance(account, instrument.base).total += goods;
     }
     if (accounts[account].limitsInForce) {

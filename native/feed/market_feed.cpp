@@ -84,7 +84,7 @@ public:
     }
 
     void deliver(const Event& event) override {
-        DCHECK(begun_);
+        CHECK(begun_);
         if (!ended_) builder_.take(event);
     }
 

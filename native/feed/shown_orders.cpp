@@ -18,7 +18,7 @@ uint32_t ShownOrders::claim() {
 
 void ShownOrders::add(OrderId order, uint16_t locate, Side side, uint32_t price, int64_t visible,
                       uint64_t reference) {
-    DCHECK(last_ == 0 || reference > at(last_).reference);
+    CHECK(last_ == 0 || reference > at(last_).reference);
     const uint32_t slot = claim();
     at(slot) = ShownOrder{order, reference, visible, -1, price, 0, last_, locate, side, false};
     if (last_ != 0) {
@@ -28,13 +28,13 @@ void ShownOrders::add(OrderId order, uint16_t locate, Side side, uint32_t price,
     }
     last_ = slot;
     uint32_t& known = slots_.findOrAdd(order);
-    DCHECK(known == 0);
+    CHECK(known == 0);
     known = slot;
     parts_ += ShownOrder::partsOf(visible);
 }
 
 void ShownOrders::setVisible(ShownOrder& order, int64_t visible) {
-    DCHECK(visible > 0);
+    CHECK(visible > 0);
     freeze(order);
     parts_ = parts_ + ShownOrder::partsOf(visible) - ShownOrder::partsOf(order.visible);
     order.visible = visible;

@@ -1,18 +1,19 @@
 #include "load/cluster_load.h"
 
 #include <algorithm>
-#include <chrono>
 #include <deque>
 #include <mutex>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "pipeline/steady_clock.h"
 #include "replication/executor.h"
 #include "wire/command_codec.h"
 #include "wire/event_digest.h"
 
 namespace verbex::load {
 
+using pipeline::steadyNs;
 using replication::Answered;
 using replication::ClusterClient;
 using replication::EntriesFrame;
@@ -26,12 +27,6 @@ namespace {
 constexpr uint64_t kSetUpToken = uint64_t{1} << 62;
 constexpr int64_t kMiddle = 10'000;
 constexpr uint64_t kWaitNs = 500'000;
-
-uint64_t steadyNs() {
-    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                     std::chrono::steady_clock::now().time_since_epoch())
-                                     .count());
-}
 
 // The finaliser of MurmurHash3 (Austin Appleby): every bit of the number reaches every other.
 uint64_t mix(uint64_t number) {

@@ -2,20 +2,16 @@
 
 #include <pthread.h>
 
-#include <chrono>
+#include "pipeline/steady_clock.h"
 
 namespace verbex::node {
+
+using pipeline::steadyNs;
 
 namespace {
 
 // Two networks can't be slept on at once: one is, and the other is looked at so often.
 constexpr uint64_t kLookNs = 1'000'000;
-
-uint64_t steadyNs() {
-    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                     std::chrono::steady_clock::now().time_since_epoch())
-                                     .count());
-}
 
 Result<std::unique_ptr<transport::HostNetwork>> openNetwork(transport::NetworkOptions options) {
     options.ringBytes = std::max(options.ringBytes, 1u << 22);

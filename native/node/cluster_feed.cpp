@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <chrono>
 
+#include "pipeline/steady_clock.h"
 #include "wire/command_codec.h"
 #include "wire/log_facts.h"
 
 namespace verbex::node {
 
+using pipeline::steadyNs;
 using replication::Answered;
 using replication::MemberId;
 
@@ -22,12 +24,6 @@ constexpr uint64_t kEdgeMask = uint64_t{0xff} << kEdgeShift;
 constexpr uint64_t kGatewayBit = uint64_t{1} << 63;
 constexpr uint32_t kSubmissionMax = 512;  // commands
 constexpr uint64_t kSleepNs = 2'000'000;
-
-uint64_t steadyNs() {
-    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                     std::chrono::steady_clock::now().time_since_epoch())
-                                     .count());
-}
 
 }  // namespace
 

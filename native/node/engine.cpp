@@ -1,20 +1,16 @@
 #include "node/engine.h"
 
 #include <algorithm>
-#include <chrono>
 #include <future>
 
+#include "pipeline/steady_clock.h"
 #include "wire/command_codec.h"
 
 namespace verbex::node {
 
-namespace {
+using pipeline::steadyNs;
 
-uint64_t steadyNs() {
-    const auto since = std::chrono::steady_clock::now().time_since_epoch();
-    return static_cast<uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
-}
+namespace {
 
 // How long a shared thread sleeps for a reader of events before it looks again.
 constexpr uint64_t kCompanionWaitNs = 1'000'000;
@@ -168,7 +164,7 @@ void Engine::execute() {
         writer_.absorb();
         if (ticker_ != nullptr) ticker_->observe(command);
     }
-    DCHECK(core_->position() == batchLast_);
+    CHECK(core_->position() == batchLast_);
     taken_ += batchSize_;
     input_.free(taken_);
     count(counters_.commands, batchSize_);

@@ -31,7 +31,7 @@ bool EventRing::release(uint64_t count, uint32_t reader) {
 }
 
 uint32_t EventRing::publish(uint64_t written) {
-    DCHECK(written >= published_.load(std::memory_order_relaxed));
+    CHECK(written >= published_.load(std::memory_order_relaxed));
     if (written == published_.load(std::memory_order_relaxed)) return 0;
     published_.store(written, std::memory_order_release);
     uint32_t waiting = 0;

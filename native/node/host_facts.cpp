@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "base/json_string.h"
 #include "replication/floating_environment.h"
 
 namespace verbex::node {
@@ -15,15 +16,6 @@ std::string valueIn(const std::string& line) {
     const size_t colon = line.find(':');
     const size_t from = colon == std::string::npos ? colon : line.find_first_not_of(" \t", colon + 1);
     return from == std::string::npos ? "" : line.substr(from);
-}
-
-std::string quoted(const std::string& text) {
-    std::string out = "\"";
-    for (const char letter : text) {
-        if (letter == '"' || letter == '\\') out += '\\';
-        out += static_cast<unsigned char>(letter) < 0x20 ? ' ' : letter;
-    }
-    return out + "\"";
 }
 
 }  // namespace
@@ -48,8 +40,8 @@ std::string HostFacts::json() const {
     char environment[32];
     std::snprintf(environment, sizeof(environment), "0x%llx",
                   static_cast<unsigned long long>(floatingEnvironment));
-    return "{\"processor\":" + quoted(processor) + ",\"microcode\":" + quoted(microcode) +
-           ",\"kernel\":" + quoted(kernel) + ",\"host\":" + quoted(host) +
+    return "{\"processor\":" + jsonString(processor) + ",\"microcode\":" + jsonString(microcode) +
+           ",\"kernel\":" + jsonString(kernel) + ",\"host\":" + jsonString(host) +
            ",\"floatingEnvironment\":\"" + environment + "\"}";
 }
 

@@ -1,7 +1,6 @@
 #include "node/log_source.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <deque>
 #include <vector>
@@ -11,11 +10,14 @@
 #include "journal/recovery.h"
 #include "journal/segment.h"
 #include "journal/snapshots.h"
+#include "pipeline/steady_clock.h"
 #include "replication/cluster_client.h"
 #include "transport/host/host_network.h"
 #include "wire/command_codec.h"
 
 namespace verbex::node {
+
+using pipeline::steadyNs;
 
 namespace {
 
@@ -147,12 +149,6 @@ private:
 
 constexpr uint64_t kWaitNs = 1'000'000;
 constexpr uint32_t kRingBytes = 1u << 22;
-
-uint64_t steadyNs() {
-    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                     std::chrono::steady_clock::now().time_since_epoch())
-                                     .count());
-}
 
 class MemberSource final : public LogSource, private replication::ClusterClientEvents {
 public:

@@ -8,9 +8,11 @@
 #include <chrono>
 
 #include "node/divergence_report.h"
+#include "pipeline/steady_clock.h"
 
 namespace verbex::node {
 
+using pipeline::steadyNs;
 using replication::Member;
 using replication::MemberStatus;
 using replication::Moment;
@@ -20,12 +22,6 @@ namespace {
 
 constexpr uint64_t kStatusEveryNs = 5'000'000;
 constexpr int kSnapshotNiceness = 10;
-
-uint64_t steadyNs() {
-    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                     std::chrono::steady_clock::now().time_since_epoch())
-                                     .count());
-}
 
 Moment momentNow() {
     const auto wall = std::chrono::duration_cast<std::chrono::nanoseconds>(

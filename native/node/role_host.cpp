@@ -3,10 +3,11 @@
 
 #include <pthread.h>
 
-#include <chrono>
+#include "pipeline/steady_clock.h"
 
 namespace verbex::node {
 
+using pipeline::steadyNs;
 using transport::Link;
 
 namespace {
@@ -14,12 +15,6 @@ namespace {
 constexpr size_t kMessagesPerPoll = 256;
 constexpr uint64_t kStatusEveryNs = 5'000'000;
 constexpr uint64_t kWaitNs = 5'000'000;
-
-uint64_t steadyNs() {
-    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                     std::chrono::steady_clock::now().time_since_epoch())
-                                     .count());
-}
 
 }  // namespace
 

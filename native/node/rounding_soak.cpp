@@ -17,9 +17,12 @@
 #include <thread>
 #include <vector>
 
+#include "pipeline/steady_clock.h"
 #include "replication/floating_environment.h"
 
 namespace verbex::node {
+
+using pipeline::steadyNs;
 
 namespace {
 
@@ -103,12 +106,6 @@ void interrupt(uint64_t which, int signal) {
         }
         default: break;
     }
-}
-
-uint64_t steadyNs() {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
 class Worker {

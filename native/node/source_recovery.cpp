@@ -1,26 +1,22 @@
 #include "node/source_recovery.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 #include "journal/recovery.h"
 #include "journal/writer.h"
 #include "node/state_recovery.h"
+#include "pipeline/steady_clock.h"
 #include "wire/command_codec.h"
 
 namespace verbex::node {
+
+using pipeline::steadyNs;
 
 namespace {
 
 // The journal's directory until it is complete.
 constexpr const char* kPartName = "journal.recovering";
-
-uint64_t steadyNs() {
-    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                     std::chrono::steady_clock::now().time_since_epoch())
-                                     .count());
-}
 
 // What one source says against the other.
 class Comparison {

@@ -1,15 +1,17 @@
 #include "node/state_recovery.h"
 
 #include <algorithm>
-#include <chrono>
 #include <span>
 
 #include "journal/snapshots.h"
 #include "node/data_directory.h"
+#include "pipeline/steady_clock.h"
 #include "replication/member_state.h"
 #include "wire/command_codec.h"
 
 namespace verbex::node {
+
+using pipeline::steadyNs;
 
 namespace {
 
@@ -30,12 +32,6 @@ private:
     journal::SnapshotReader& reader_;
     Status failure_;
 };
-
-uint64_t steadyNs() {
-    const auto since = std::chrono::steady_clock::now().time_since_epoch();
-    return static_cast<uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
-}
 
 Failure failureOf(const journal::RecoveryReport& report) {
     Failure failure(report.status);

@@ -33,7 +33,7 @@ public:
     // For the owner, who knows what it has written, and for gauges.
     [[nodiscard]] uint64_t getRelaxed() const { return value_.load(std::memory_order_relaxed); }
     void set(uint64_t sequence) {
-        DCHECK(sequence >= getRelaxed() && "a cursor never goes back: give the cells' end");
+        CHECK(sequence >= getRelaxed() && "a cursor never goes back: give the cells' end");
         value_.store(sequence, std::memory_order_release);
     }
 

@@ -169,7 +169,7 @@ public:
     // The end of the released cells from `from` on, but no more than `most` of them.
     [[nodiscard]] uint64_t available(uint64_t from, uint64_t most = UINT64_MAX) const {
         const uint64_t end = published_.get();
-        DCHECK(from <= end && "look from the end of what you have taken");
+        CHECK(from <= end && "look from the end of what you have taken");
         return end - from <= most ? end : from + most;
     }
     // For a stage's barrier.
@@ -242,7 +242,7 @@ public:
     // Shows the stages the cells of one claim; they see them once all claims before are released.
     void release(const Claim& claim) {
         for (uint64_t sequence = claim.first; sequence != claim.end(); sequence++) {
-            DCHECK(lapOf(sequence) + 1 == lapWanted(sequence) && "release a claim once");
+            CHECK(lapOf(sequence) + 1 == lapWanted(sequence) && "release a claim once");
             std::atomic_ref(laps_[sequence & this->mask_])
                 .store(lapWanted(sequence), std::memory_order_release);
         }

@@ -2,21 +2,16 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <pthread.h>
 #include <sched.h>
 #include <utility>
 
+#include "pipeline/steady_clock.h"
+
 namespace verbex::pipeline {
 
 namespace {
-
-uint64_t steadyNs() {
-    const auto since = std::chrono::steady_clock::now().time_since_epoch();
-    return static_cast<uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
-}
 
 // One thread writes, others read.
 void increment(std::atomic<uint64_t>& counter) {

@@ -21,6 +21,7 @@
 #include <cstdint>
 
 #include "pipeline/doorbell.h"
+#include "pipeline/steady_clock.h"
 #include "pipeline/thread_plan.h"
 
 namespace verbex::pipeline {
@@ -54,13 +55,13 @@ public:
     template <typename Ready>
     void until(Doorbell& bell, uint64_t forNs, Ready&& ready) {
         if (look(ready)) return found();
-        const uint64_t started = nowNs();
+        const uint64_t started = steadyNs();
         const uint64_t boundNs = followsClock_ ? 0 : std::min(spinNs_, forNs);
         uint64_t spunNs = 0;
         while (spunNs < boundNs || spinNs_ == kSpinForEver) {
             if (yields_ || spunNs >= kYieldAfterNs) yield();
             if (look(ready)) return found();
-            spunNs = nowNs() - started;
+            spunNs = steadyNs() - started;
             if (spunNs >= forNs) break;
         }
         if (spunNs < forNs) {
@@ -85,7 +86,6 @@ private:
         return false;
     }
     void found() { followsClock_ = false; }
-    static uint64_t nowNs();
     static void yield();
 
     const uint64_t spinNs_;

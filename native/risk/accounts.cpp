@@ -17,7 +17,7 @@ Accounts::Accounts(uint32_t capacity, uint32_t shards)
 }
 
 AccountId Accounts::add(AccountId parent, const Name& name) {
-    DCHECK(!full() && exists(parent) && accounts_[parent].level < kAccountLevelMax);
+    CHECK(!full() && exists(parent) && accounts_[parent].level < kAccountLevelMax);
     const AccountId id = count_++;
     Account& account = accounts_[id];
     account = Account{};

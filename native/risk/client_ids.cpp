@@ -41,7 +41,7 @@ void ClientIds::insert(Slot slot) {
 
 uint32_t ClientIds::add(AccountId account, const ClientId& id, uint32_t fingerprint,
                         uint32_t hash) {
-    DCHECK(!full());
+    CHECK(!full());
     if (oldIndex_ != nullptr) moveSome();
     const uint32_t entry = ++used_;
     if (used_ > (mask_ + 1) / 8 * 5 && oldIndex_ == nullptr) {

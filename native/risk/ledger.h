@@ -67,7 +67,7 @@ public:
     void release(AccountId account, AssetId asset, Amount amount) {
         Balance& entry = balance(account, asset);
         entry.held -= amount;
-        DCHECK(entry.held >= 0);
+        CHECK(entry.held >= 0);
     }
 
     void warm(AccountId account, AssetId asset, InstrumentId instrument) const {

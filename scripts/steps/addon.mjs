@@ -1,9 +1,10 @@
 // Builds the Node-API addon from native/sources.txt.
 import { join } from 'node:path';
 import { bringUpToDate } from './compile.mjs';
-import { mustRun, root, StepFailed, say, seconds } from './console.mjs';
+import { mustRun, root, say, seconds } from './console.mjs';
+import { isOfAddon, mustFindCompiler, unitsOf } from './objects.mjs';
 import { readSources } from './sources.mjs';
-import { findCompiler, installCompiler, toolchain } from './toolchain.mjs';
+import { toolchain } from './toolchain.mjs';
 
 /** Loads the fresh addon once in a process of its own: a symbol left undefined shows here, not later. */
 async function tryLoad(output) {
@@ -16,18 +17,13 @@ export async function buildAddon(variantName) {
   const started = performance.now();
   const sources = readSources();
   // Without its entry point there is nothing that Node could load.
-  if (!sources.some((source) => source.startsWith('addon/'))) {
+  if (!sources.some(isOfAddon)) {
     return { did: 'no sources', file: undefined, compiled: 0 };
   }
-  const compiler = findCompiler();
-  if (compiler === undefined) throw new StepFailed(`no C++20 compiler found; run: ${installCompiler}`);
+  const compiler = mustFindCompiler();
   const tools = toolchain(variantName, compiler);
   const output = tools.variant.file;
-  const units = sources.map((source) => ({
-    source,
-    path: `native/${source}`,
-    object: `${tools.folder}/${source.replace(/\.cpp$/, '.o')}`,
-  }));
+  const units = unitsOf(sources, tools);
   const label = `addon (${variantName})`;
   const compiled = await bringUpToDate({ label, compiler, tools, units, output, tryOut: tryLoad });
   if (compiled === undefined) return { did: 'nothing', file: output, compiled: 0 };

@@ -1,5 +1,13 @@
 // Compiles sources into objects: each on its own, in parallel, only when it or a header it read has changed.
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { mustRun, root, run, StepFailed, say } from './console.mjs';
@@ -34,10 +42,23 @@ function isCurrent(object, stamps) {
   });
 }
 
+/** The header that all of `tools`' sources are compiled behind; GCC and clang find what was made of it by its name. */
+async function precompile(compiler, tools) {
+  const { from, to } = tools.precompiled;
+  const made = `${to}.gch`;
+  if (existsSync(join(root, made)) && readJson(`${made}.json`) === stamp(from)) return;
+  say(`  ${from}`);
+  mkdirSync(dirname(join(root, to)), { recursive: true });
+  copyFileSync(join(root, from), join(root, to));
+  await mustRun(compiler.path, [...tools.commonArgs, '-x', 'c++-header', to, '-o', made], { output: 'keep' });
+  writeFileSync(join(root, `${made}.json`), JSON.stringify(stamp(from)));
+}
+
 async function compile(compiler, tools, { source, path, object }) {
   const startedAt = Date.now();
   const dependencies = `${object}.d`;
-  const args = ['-MMD', '-MF', dependencies, '-c', path, '-o', object];
+  const before = tools.precompiled === undefined ? [] : ['-include', tools.precompiled.to];
+  const args = [...before, '-MMD', '-MF', dependencies, '-c', path, '-o', object];
   mkdirSync(dirname(join(root, object)), { recursive: true });
   const result = await run(compiler.path, [...tools.compileArgs(source), ...args], { output: 'keep' });
   if (result.code === 0) {
@@ -73,28 +94,40 @@ async function compileAll(compiler, tools, stale) {
 }
 
 /**
- * Brings `output` up to date with its units ({ source: as named in messages, path, object }).
+ * Compiles those of the units ({ source: as named in messages, path, object }) that have to be.
+ * @returns how many that were
+ */
+export async function compileStale({ label, compiler, tools, units }) {
+  const stamps = new Map();
+  const stale = units.filter(({ object }) => !isCurrent(object, stamps));
+  if (stale.length === 0) return 0;
+  say(`${label}: ${stale.length} of ${units.length} files to compile with ${compiler.path}`);
+  if (tools.precompiled !== undefined) await precompile(compiler, tools);
+  await compileAll(compiler, tools, stale);
+  return stale.length;
+}
+
+/**
+ * Brings `output` up to date with its units.
  * The link goes to a new file that is renamed into place, so that a process that has the old one open keeps it.
  * @returns how many files were compiled, undefined if nothing was to do
  */
 export async function bringUpToDate({ label, compiler, tools, units, output, tryOut }) {
-  const stamps = new Map();
-  const stale = units.filter(({ object }) => !isCurrent(object, stamps));
+  const compiled = await compileStale({ label, compiler, tools, units });
   const objects = units.map(({ object }) => object);
   const linkRecord = `${output}.json`;
   const linkInputs = () =>
     JSON.stringify([tools.linkArgs([], ''), objects.map((object) => [object, stamp(object)])]);
-  if (stale.length === 0) {
+  if (compiled === 0) {
     const known = readJson(linkRecord);
     if (known?.inputs === linkInputs() && known.output === stamp(output)) return undefined;
   }
-  say(`${label}: ${stale.length} of ${units.length} files to compile with ${compiler.path}`);
-  await compileAll(compiler, tools, stale);
+  say(`${label}: linking ${output}`);
   mkdirSync(dirname(join(root, output)), { recursive: true });
   const fresh = `${output}.new`;
   await mustRun(compiler.path, tools.linkArgs(objects, fresh), { output: 'keep' });
   if (!tools.sanitized) await tryOut?.(fresh);
   renameSync(join(root, fresh), join(root, output));
   writeFileSync(join(root, linkRecord), JSON.stringify({ inputs: linkInputs(), output: stamp(output) }));
-  return stale.length;
+  return compiled;
 }

@@ -32,6 +32,7 @@ export function findCompiler() {
   return undefined;
 }
 
+const precompiledHeader = 'native/base/precompiled.h';
 const released = ['-O3', '-DNDEBUG'];
 
 export const variants = {
@@ -56,12 +57,19 @@ export const variants = {
   },
 };
 
+/** Undefined before npm's packages are installed: the rooms' objects do not need them. */
 function packageVersion(name) {
-  return JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version;
+  const path = join(root, 'node_modules', name, 'package.json');
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).version : undefined;
+}
+
+function keyOf(facts) {
+  return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 12);
 }
 
 /**
  * Everything that decides what an object file looks like, and a folder for them that is another one whenever it changes.
+ * The addon room has one of its own: it alone is made of npm's headers too, so the native tests share all others without npm.
  *
  * Node-API's headers come from npm, so that the build is the same whether or not Node's own headers
  * lie beside the running executable, and needs neither a download nor make nor Python.
@@ -102,31 +110,36 @@ export function toolchain(variantName, compiler) {
     ...words(process.env.LDFLAGS),
   ];
   const compilerFile = statSync(compiler.path);
-  const key = createHash('sha256')
-    .update(
-      JSON.stringify([
-        [compiler.path, compiler.args, compilerFile.size, compilerFile.mtimeMs],
-        [compile, addonOnly, benchOnly, extra, variant.traced],
-        ['node-api-headers', 'node-addon-api'].map(packageVersion),
-        hasVerbsHeaders(),
-        process.arch,
-      ]),
-    )
-    .digest('hex')
-    .slice(0, 12);
+  const key = keyOf([
+    [compiler.path, compiler.args, compilerFile.size, compilerFile.mtimeMs],
+    [compile, benchOnly, extra, variant.traced],
+    hasVerbsHeaders(),
+    process.arch,
+  ]);
+  const addonKey = keyOf([addonOnly, ['node-api-headers', 'node-addon-api'].map(packageVersion)]);
+  const commonArgs = [...compiler.args, ...compile, ...extra];
+  const folder = `build/obj/${variant.objectsOf ?? variantName}-${key}`;
   return {
     variant,
-    folder: `build/obj/${variant.objectsOf ?? variantName}-${key}`,
+    folder,
+    objectOf(source) {
+      const place = source.startsWith('addon/') ? `${folder}/addon-${addonKey}` : folder;
+      return `${place}/${source.replace(/\.cpp$/, '.o')}`;
+    },
     sanitized: extra.some((flag) => flag.startsWith('-fsanitize=')),
+    commonArgs,
+    // Only here: every other build shows a source that does not name what it uses.
+    precompiled:
+      (variant.objectsOf ?? variantName) === 'release' && existsSync(join(root, precompiledHeader))
+        ? { from: precompiledHeader, to: `${folder}/precompiled.h` }
+        : undefined,
     compileArgs(source) {
       const room = source.slice(0, source.indexOf('/'));
       return [
-        ...compiler.args,
-        ...compile,
+        ...commonArgs,
         ...(room === 'addon' ? addonOnly : []),
         ...(room === 'bench' ? benchOnly : []),
         ...(variant.traced.includes(room) ? ['-fsanitize-coverage=trace-pc'] : []),
-        ...extra,
       ];
     },
     linkArgs(objects, output) {

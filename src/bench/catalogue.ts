@@ -155,6 +155,18 @@ export const catalogue: readonly BenchEntry[] = [
     cases: [],
   },
   {
+    name: 'roles',
+    sentence: 'Risk and matching as processes of their own take the orders of one process.',
+    picture: [
+      'client ──Submit──▶ sequencer ──Validate──▶ risk    ──Match──▶ matching     one process: a member alone, one core',
+      '   ◀──Events──                ◀──Decided──         ◀──Matched──',
+    ].join('\n'),
+    workload:
+      'One sequencer with 1 risk and 1 matching process, and with 2 of each, against one process, over tcp and shm. Every role is a thread with links between them as between processes; the client is one more, with --window orders in flight, each counted when the last event of its command is back. ofOneProcess compares with one process over the same transport in the same run. On fewer cores than roles it shows what the hops cost, not what the shards win. Cases take turns; a figure is the median of the runs.',
+    options: ['orders', 'window', 'runs', 'dir'],
+    cases: [],
+  },
+  {
     name: 'journal',
     sentence: "The journal's writer stores batches.",
     picture:

@@ -70,7 +70,7 @@ export const benchCommand: Command = {
       name: 'orders',
       value: 'N',
       range: [1, countMax],
-      help: 'snapshot: resting orders; cluster: orders a run',
+      help: 'snapshot: resting orders; cluster, roles: orders a run',
     },
     { name: 'lane', value: 'LANE', oneOf: lanes, help: 'api: only this lane' },
     { name: 'batches', value: 'N,N,…', help: 'api: sizes of the batches; default: 1,16,256,4096' },
@@ -96,7 +96,7 @@ export const benchCommand: Command = {
       name: 'window',
       value: 'N',
       range: [1, 32_768],
-      help: 'gateway: orders in flight on a connection, at most 1,024; cluster: orders in flight',
+      help: 'gateway: orders in flight on a connection, at most 1,024; cluster, roles: orders in flight',
     },
     { name: 'largest', value: 'N', range: [1, countMax], help: 'scale: the largest size; default: 1000000' },
     {

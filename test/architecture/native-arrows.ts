@@ -32,7 +32,7 @@ export const nativeArrows: Readonly<Record<string, readonly string[]>> = {
   gateway: ['base', 'wire', 'transport', 'session', 'bus'],
   feed: ['base', 'wire', 'transport', 'session'],
   // The other side: clients that drive a gateway or a cluster and keep a ledger.
-  load: ['base', 'wire', 'core', 'transport', 'session', 'gateway', 'replication'],
+  load: ['base', 'wire', 'core', 'pipeline', 'transport', 'session', 'gateway', 'replication'],
   // Runs everything below the node in simulated surroundings.
   sim: belowNode.filter((room) => room !== 'roles'),
   // Wires the real surroundings.

@@ -143,7 +143,7 @@ void encode(std::byte* to, const Message& message) {
     Writer writer{to + 1};
     *to = static_cast<std::byte>(Message::kType);
     const_cast<Message&>(message).each(writer);
-    DCHECK(writer.at == to + Message::kBytes);
+    CHECK(writer.at == to + Message::kBytes);
 }
 
 template <typename Message>

@@ -1,7 +1,8 @@
 #include "sim/cluster/site.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "sim/small_market.h"
 
 namespace verbex::sim {
 
@@ -18,43 +19,16 @@ constexpr uint64_t kBlockedNs = 4 * kSeconds;
 // With one member down the others have to answer everybody within this time.
 constexpr uint64_t kServedNs = 10 * kSeconds;
 
-Name nameOf(const std::string& text) {
-    Name name{};
-    std::memcpy(static_cast<void*>(&name), text.data(), std::min(text.size(), sizeof(name)));
-    return name;
-}
-
 }  // namespace
 
 std::vector<Command> market(uint32_t traders) {
-    std::vector<Command> commands;
-    const auto add = [&commands](CommandType type, const std::string& name) -> Command& {
-        Command& command = commands.emplace_back(Command{});
-        command.type = static_cast<uint8_t>(type);
-        command.id = nameOf(name);
-        return command;
-    };
-    add(CommandType::AddAsset, "BASE");
-    add(CommandType::AddAsset, "QUOTE");
-    Command& instrument = add(CommandType::AddInstrument, "STOCK");
-    instrument.flags = kCommandExtended;
-    instrument.base = 1;
-    instrument.quote = 2;
-    instrument.price = instrument.quantity = 100;
-    instrument.priceMin = instrument.quantityMin = 1;
-    instrument.priceMax = instrument.quantityMax = 1'000'000;
-    instrument.makerFee = -100;
-    instrument.takerFee = 700;
-    for (uint32_t i = 1; i <= traders; i++) {
-        add(CommandType::AddAccount, "U" + std::to_string(i));
-        for (AssetId asset = 1; asset <= 2; asset++) {
-            Command& deposit = add(CommandType::Deposit, "d" + std::to_string(asset));
-            deposit.account = i;
-            deposit.instrument = asset;
-            deposit.amount = Amount{1} << 40;
-        }
-    }
-    return commands;
+    SmallMarket market;
+    market.accounts = traders;
+    market.lotBase = market.lotQuote = 100;
+    market.makerFee = -100;
+    market.takerFee = 700;
+    market.deposit = Amount{1} << 40;
+    return smallMarket(market);
 }
 
 Site::Site(const SiteOptions& options, const ClusterPlan& plan, Timeline& timeline, Random& random,

@@ -34,7 +34,7 @@ Moved ByteStream::secure() {
 }
 
 ByteStream::Transfer ByteStream::read(std::span<std::byte> into) {
-    DCHECK(isSecured_ && isOpen());
+    CHECK(isSecured_ && isOpen());
     if (tls_ != nullptr) {
         const auto [result, bytes] = tls_->read(into);
         return {movedOf(result), bytes};
@@ -48,7 +48,7 @@ ByteStream::Transfer ByteStream::read(std::span<std::byte> into) {
 }
 
 ByteStream::Transfer ByteStream::write(std::span<const std::byte> from) {
-    DCHECK(isSecured_ && isOpen());
+    CHECK(isSecured_ && isOpen());
     if (tls_ != nullptr) {
         const auto [result, bytes] = tls_->write(from);
         return {movedOf(result), bytes};

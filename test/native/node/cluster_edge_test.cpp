@@ -4,6 +4,7 @@
 #include "cluster_world.h"
 #include "node/node.h"
 #include "node_fixture.h"
+#include "sim/small_market.h"
 #include "wire/command_codec.h"
 
 namespace verbex::node::cluster_world {
@@ -97,32 +98,10 @@ private:
 };
 
 std::vector<Command> market() {
-    std::vector<Command> commands;
-    const auto add = [&](CommandType type, const std::string& name) -> Command& {
-        Command& command = commands.emplace_back(Command{});
-        command.type = static_cast<uint8_t>(type);
-        command.id = text(name);
-        command.token = commands.size();
-        return command;
-    };
-    add(CommandType::AddAsset, "BASE");
-    add(CommandType::AddAsset, "QUOTE");
-    Command& instrument = add(CommandType::AddInstrument, "STOCK");
-    instrument.flags = kCommandExtended;
-    instrument.base = 1;
-    instrument.quote = 2;
-    instrument.price = instrument.quantity = 1;
-    instrument.priceMin = instrument.quantityMin = 1;
-    instrument.priceMax = instrument.quantityMax = 1'000'000;
-    for (uint32_t i = 1; i <= 2; i++) {
-        add(CommandType::AddAccount, "U" + std::to_string(i));
-        for (AssetId asset = 1; asset <= 2; asset++) {
-            Command& deposit = add(CommandType::Deposit, "d" + std::to_string(asset));
-            deposit.account = i;
-            deposit.instrument = asset;
-            deposit.amount = Amount{1} << 60;
-        }
-    }
+    sim::SmallMarket market;
+    market.accounts = 2;
+    std::vector<Command> commands = sim::smallMarket(market);
+    for (size_t i = 0; i < commands.size(); i++) commands[i].token = i + 1;
     return commands;
 }
 

@@ -17,6 +17,7 @@
 #include "journal/posix_storage.h"
 #include "node/file_control.h"
 #include "node/member_host.h"
+#include "pipeline/steady_clock.h"
 #include "replication/cluster_client.h"
 #include "wire/command_codec.h"
 #include "wire/event_digest.h"
@@ -24,12 +25,7 @@
 namespace verbex::node::cluster_world {
 
 using namespace replication;
-
-inline uint64_t steadyNs() {
-    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                     std::chrono::steady_clock::now().time_since_epoch())
-                                     .count());
-}
+using pipeline::steadyNs;
 
 inline constexpr auto kPatience = std::chrono::seconds(60);
 

@@ -16,6 +16,7 @@
 #include "node/node.h"
 #include "node_fixture.h"
 #include "session/soup_client.h"
+#include "sim/small_market.h"
 #include "wire/session_order_id.h"
 
 namespace verbex::node::gateway_host_test {
@@ -52,34 +53,11 @@ Command make(CommandType type) {
 }
 
 std::vector<Command> market() {
-    std::vector<Command> commands;
-    for (const char* asset : {"BTC", "USD"}) {
-        commands.push_back(make(CommandType::AddAsset));
-        commands.back().id = text(asset);
-    }
-    Command instrument = make(CommandType::AddInstrument);
-    instrument.flags = kCommandExtended;
-    instrument.id = text(kSymbol);
-    instrument.base = 1;
-    instrument.quote = 2;
-    instrument.price = instrument.quantity = 1;
-    instrument.priceMin = 1;
-    instrument.priceMax = 1'000'000;
-    instrument.quantityMin = 1;
-    instrument.quantityMax = 1'000'000;
-    commands.push_back(instrument);
-    for (uint32_t i = 1; i <= kUsers; i++) {
-        commands.push_back(make(CommandType::AddAccount));
-        commands.back().id = text(userName(i));
-        for (AssetId asset = 1; asset <= 2; asset++) {
-            commands.push_back(make(CommandType::Deposit));
-            commands.back().account = i;
-            commands.back().instrument = asset;
-            commands.back().id = text(asset == 1 ? "b" : "q");
-            commands.back().amount = Amount{1} << 60;
-        }
-    }
-    return commands;
+    sim::SmallMarket market;
+    market.accounts = kUsers;
+    market.symbol = kSymbol;
+    market.accountName = userName;
+    return sim::smallMarket(market);
 }
 
 class Server {

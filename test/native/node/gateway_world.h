@@ -11,6 +11,7 @@
 #include "node/event_replay.h"
 #include "node_fixture.h"
 #include "session/soup_client.h"
+#include "sim/small_market.h"
 #include "wire/session_order_id.h"
 
 namespace verbex::node::gateway_world {
@@ -23,32 +24,12 @@ inline constexpr auto kPatience = std::chrono::seconds(60);
 
 // Accounts 1 … users with plenty of both assets; behind them one, POOR, without any.
 inline std::vector<Command> market(uint32_t users) {
-    std::vector<Command> commands;
-    const auto add = [&](CommandType type, const std::string& name) -> Command& {
-        Command& command = commands.emplace_back(Command{});
-        command.type = static_cast<uint8_t>(type);
-        command.id = text(name);
-        return command;
-    };
-    add(CommandType::AddAsset, "BASE");
-    add(CommandType::AddAsset, "QUOTE");
-    Command& instrument = add(CommandType::AddInstrument, "STOCK");
-    instrument.flags = kCommandExtended;
-    instrument.base = 1;
-    instrument.quote = 2;
-    instrument.price = instrument.quantity = 1;
-    instrument.priceMin = instrument.quantityMin = 1;
-    instrument.priceMax = instrument.quantityMax = 1'000'000;
-    for (uint32_t i = 1; i <= users; i++) {
-        add(CommandType::AddAccount, "U" + std::to_string(i));
-        for (AssetId asset = 1; asset <= 2; asset++) {
-            Command& deposit = add(CommandType::Deposit, "d" + std::to_string(asset));
-            deposit.account = i;
-            deposit.instrument = asset;
-            deposit.amount = Amount{1} << 60;
-        }
-    }
-    add(CommandType::AddAccount, "POOR");
+    sim::SmallMarket market;
+    market.accounts = users;
+    std::vector<Command> commands = sim::smallMarket(market);
+    Command& poor = commands.emplace_back(Command{});
+    poor.type = static_cast<uint8_t>(CommandType::AddAccount);
+    poor.id = text("POOR");
     return commands;
 }
 

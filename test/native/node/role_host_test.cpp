@@ -18,6 +18,7 @@
 #include <filesystem>
 
 #include "journal/posix_storage.h"
+#include "pipeline/steady_clock.h"
 #include "replication/cluster_client.h"
 #include "replication/executor.h"
 #include "wire/command_codec.h"
@@ -33,12 +34,6 @@ constexpr uint32_t kMatching = 2;
 constexpr CoreLimits kLimits{
     .maxOrders = 1u << 16, .maxAccounts = 64, .maxInstruments = 16, .maxClientIds = 1u << 20};
 constexpr auto kGenerous = 120s;  // a loaded machine: only a standstill is a failure
-
-uint64_t nowNs() {
-    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                     std::chrono::steady_clock::now().time_since_epoch())
-                                     .count());
-}
 
 using Ports = std::vector<uint16_t>;
 
@@ -160,7 +155,7 @@ public:
     }
 
     void poll() {
-        (void)client_->poll(nowNs());
+        (void)client_->poll(pipeline::steadyNs());
         if (connected_ && !asked_ && !unsent_.empty()) {
             std::vector<std::byte> payload;
             const size_t count = std::min<size_t>(unsent_.size(), 64);
