@@ -90,8 +90,8 @@ void openRoles(const Case& shape, const Settings& settings, const std::string& d
     node::SequencerHostOptions options;
     options.sequencer.limits = limits(settings);
     options.sequencer.riskShards = options.sequencer.matchingShards = shape.shards;
-    options.sequencer.log.directory = dir + "/journal";
-    options.sequencer.log.journalId = {1, 1};
+    options.member.data = dir + "/sequencer";
+    options.member.journalId = {1, 1};
     options.network.node = "sequencer";
     options.network.transport = shape.transport;
     options.listen = {"127.0.0.1", 0};
@@ -108,7 +108,7 @@ void openRoles(const Case& shape, const Settings& settings, const std::string& d
             role.role.shard = shard;
             role.network.node = "role";
             role.network.transport = shape.transport;
-            role.sequencer = {"127.0.0.1", into.port};
+            role.sequencers = {{"127.0.0.1", into.port}};
             auto host = node::RoleHost::open(role);
             if (!host.isOk()) stopWith(host.status().toString());
             into.roles.push_back(host.take());

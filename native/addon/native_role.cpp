@@ -1,4 +1,4 @@
-// NativeRole: a process of a deployment in roles: the sequencer, a risk process or a matching process.
+// NativeRole: a process of a deployment in roles: a sequencer, a risk process or a matching process.
 //
 //   JS thread                        threads of the host
 //   open(), close() ─► libuv's pool ─► SequencerHost or RoleHost
@@ -83,15 +83,15 @@ void readOptions(const Arguments& arguments, napi_value object, RoleHandle& hand
         sequencer.limits = limits;
         sequencer.riskShards = risk;
         sequencer.matchingShards = matching;
-        sequencer.log.directory = arguments.textOf(object, "data", kTextBytesMax);
-        sequencer.log.segmentBytes = number("segmentBytes", journal::kSegmentBytesMin, 1ull << 40,
-                                            sequencer.log.segmentBytes);
-        sequencer.log.journalId = {number("journalIdLow", 0, (1ull << 53) - 1, 0),
-                                   number("journalIdHigh", 0, (1ull << 53) - 1, 0)};
-        sequencer.durable = arguments.flagOf(object, "durable", false);
+        options.member.data = arguments.textOf(object, "data", kTextBytesMax);
+        options.member.cluster = name;
+        options.member.segmentBytes = number("segmentBytes", journal::kSegmentBytesMin, 1ull << 40,
+                                             options.member.segmentBytes);
+        options.member.journalId = {number("journalIdLow", 0, (1ull << 53) - 1, 0),
+                                    number("journalIdHigh", 0, (1ull << 53) - 1, 0)};
+        options.member.replica.durable = arguments.flagOf(object, "durable", false);
         sequencer.silenceNs = ms("silenceMs", sequencer.silenceNs);
         sequencer.attachNs = ms("attachMs", sequencer.attachNs);
-        options.name = name;
         options.network = network;
         options.listen = address.take();
     } else {
@@ -103,7 +103,7 @@ void readOptions(const Arguments& arguments, napi_value object, RoleHandle& hand
         options.role.shard = shard;
         options.name = name;
         options.network = network;
-        options.sequencer = address.take();
+        options.sequencers = {address.take()};
     }
 }
 

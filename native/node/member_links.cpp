@@ -160,6 +160,12 @@ void MemberLinks::onAccepted(transport::ListenId, Link& link) {
         clients_[nextClient_++] = &link;
         return;
     }
+    if (with_.onOther) {
+        const NodeId id = nextClient_++;
+        clients_[id] = &link;
+        if (with_.onOther(id, service)) return;
+        clients_.erase(id);
+    }
     for (Peer& peer : peers_) {
         if (service != this->service(peer.place.id)) continue;
         tie(peer, link, false);
@@ -195,8 +201,9 @@ void MemberLinks::onOver(Link& link) {
     }
     for (auto at = clients_.begin(); at != clients_.end(); at++) {
         if (at->second != &link) continue;
-        with_.onClosed(at->first);
+        const NodeId id = at->first;
         clients_.erase(at);
+        with_.onClosed(id);  // who may close it as well
         break;
     }
     network_.drop(link);

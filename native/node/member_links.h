@@ -10,7 +10,7 @@
 // Thread safety: the member's thread.
 // Invariants:
 //   1. A frame is handed on only from a link whose peer has said, at set-up, which member of this cluster
-//      it is, or that it is a client.
+//      it is, or that it is a client, or one of whom the surroundings have said that it may.
 //   2. Clients' links belong to no epoch and are not fenced.
 // Requires: the network outlives it; poll() often.
 #pragma once
@@ -38,6 +38,8 @@ public:
         // A peer knows of a later epoch.
         std::function<void()> onStale;
         std::function<replication::Epoch()> epoch;
+        // Others that may attach here, by what they ask for; numbered like clients. Empty: nobody.
+        std::function<bool(replication::NodeId from, const std::string& service)> onOther;
     };
 
     MemberLinks(transport::Network& network, const std::string& cluster, replication::MemberId self,

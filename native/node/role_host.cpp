@@ -1,4 +1,4 @@
-// The roles that own accounts or books: dial the sequencer, and do as it says.
+// The roles that own accounts or books: dial the sequencers until one takes them, and do as it says.
 #include "node/role_host.h"
 
 #include <pthread.h>
@@ -29,12 +29,17 @@ public:
         network_.poll(nowNs, *this);
         if (link_ == nullptr && dialling_ == 0 && nowNs >= dialAt_) {
             dialAt_ = nowNs + options_.redialNs;
-            dialling_ = network_.connect(options_.sequencer,
+            dialling_ = network_.connect(options_.sequencers[at_++ % options_.sequencers.size()],
                                          std::string(kRoleService) + options_.name,
                                          replication::kClientEpoch, nowNs);
         }
         if (link_ == nullptr) return false;
         const bool received = link_->poll(*this, kMessagesPerPoll) != 0;
+        if (received) heardAt_ = nowNs;
+        if (nowNs - heardAt_ > options_.silentNs) {
+            trouble_ = "the sequencer says nothing";
+            leave_ = true;
+        }
         if (leave_) {
             leave_ = false;
             network_.drop(*link_);
@@ -59,6 +64,7 @@ private:
         if (id != dialling_) return link.close();
         dialling_ = 0;
         link_ = &link;
+        heardAt_ = now_;
         process_.attach();
     }
     void onRefused(transport::ConnectId id, const Status& why) override {
@@ -88,6 +94,8 @@ private:
     Link* link_ = nullptr;
     transport::ConnectId dialling_ = 0;
     uint64_t dialAt_ = 0;
+    size_t at_ = 0;  // whom it dials next
+    uint64_t heardAt_ = 0;
     uint64_t now_ = 0;
     bool leave_ = false;
     std::string trouble_;
@@ -96,6 +104,9 @@ private:
 RoleHost::RoleHost() = default;
 
 Result<std::unique_ptr<RoleHost>> RoleHost::open(const RoleHostOptions& options) {
+    if (options.sequencers.empty()) {
+        return Status(StatusCode::InvalidArgument, "a role has a sequencer to dial");
+    }
     std::unique_ptr<RoleHost> host(new RoleHost());
     host->options_ = options;
     transport::NetworkOptions network = options.network;

@@ -1,17 +1,18 @@
-// SequencerHost and RoleHost: the roles of native/roles on real machines: a thread, links, and the sequencer's disk.
+// SequencerHost and RoleHost: the roles of native/roles on real machines: a thread, links, and the sequencers' disks.
 //
 //    clients, edges ──dial──▶ ┌── SequencerHost ──┐ ◀──dial── RoleHost (risk 0…R−1), RoleHost (matching 0…M−1)
 //                             │ thread · disk     │           each a thread, in a process of its own or beside
-//                             └───────────────────┘
+//                             └────────▲──────────┘
+//                                      └── entries ──▶ SequencerHost, which takes over
 //
-// Purpose: gives roles::Sequencer and roles::RoleProcess time, frames and storage. The sequencer listens; roles
-// and clients dial it, over shm, verbs or tcp, as the network's options say.
+// Purpose: gives roles::SequencerMember and roles::RoleProcess time, frames and storage. The sequencers listen, and dial
+// each other; roles and clients dial them, over shm, verbs or tcp, as the network's options say.
 // Owner: the addon, a benchmark, a test.
 // Thread safety: everything but open() from any thread.
 // Invariants:
 //   1. A role is touched by its own thread only, but for the log's syncNow() and prepareNow().
-//   2. A role process that loses its link dials again, and begins anew.
-// Requires: storage outlives the host.
+//   2. A role process that loses its link, or hears nothing on it, dials the next sequencer, and begins anew.
+// Requires: storage and control store outlive the host.
 #pragma once
 
 #include <atomic>
@@ -24,11 +25,12 @@
 #include <thread>
 
 #include "journal/storage.h"
-#include "replication/wires.h"
+#include "node/file_control.h"
+#include "node/member_links.h"
+#include "replication/control_store.h"
 #include "roles/matching_process.h"
 #include "roles/risk_process.h"
-#include "roles/sequencer.h"
-#include "roles/sequencer_clients.h"
+#include "roles/sequencer_member.h"
 #include "transport/host/host_network.h"
 
 namespace verbex::node {
@@ -37,17 +39,22 @@ namespace verbex::node {
 inline constexpr std::string_view kRoleService = "role:";
 
 struct SequencerHostOptions {
-    roles::SequencerOptions sequencer;  // log.directory: of the journal
-    std::string name = "verbex";        // of the deployment; others are not let in
+    roles::SequencerOptions sequencer;
+    // Its folder, number, journal and timing as a member; cluster: the deployment's name, others are not let in.
+    replication::MemberOptions member;
+    std::vector<replication::MemberAddress> peers;  // all sequencers, this one too; empty: it is the only one
     transport::NetworkOptions network;
     transport::Address listen;
+    uint64_t letGoNs = 1'000'000'000;   // see roles::SequencerMemberOptions
     uint64_t syncEveryNs = 50'000'000;  // where events do not wait for it
 };
 
 class SequencerHost {
 public:
+    // Without a control store it keeps the record in its own folder: that is for one sequencer alone.
     static Result<std::unique_ptr<SequencerHost>> open(const SequencerHostOptions& options,
-                                                       journal::Storage& storage);
+                                                       journal::Storage& storage,
+                                                       replication::ControlStore* control = nullptr);
     ~SequencerHost();
     SequencerHost(const SequencerHost&) = delete;
     SequencerHost& operator=(const SequencerHost&) = delete;
@@ -59,8 +66,10 @@ public:
     Status close();
     // Ends the threads where they stand, as a crash would.
     void stop();
+    // The control store has answered.
+    void wake() { network_->wake(); }
     // Requires: stopped.
-    [[nodiscard]] replication::MemberLog& log() { return sequencer_->log(); }
+    [[nodiscard]] replication::MemberLog& log() { return sequencer_->member().log(); }
 
 private:
     class Links;
@@ -70,11 +79,10 @@ private:
     void kickDisk(uint64_t nowNs);
 
     SequencerHostOptions options_;
-    std::unique_ptr<journal::DirectoryLock> lock_;
+    std::unique_ptr<FileControl> ownControl_;
     std::unique_ptr<transport::HostNetwork> network_;
     std::unique_ptr<Links> links_;
-    std::unique_ptr<roles::Sequencer> sequencer_;
-    std::unique_ptr<roles::SequencerClients> clients_;
+    std::unique_ptr<roles::SequencerMember> sequencer_;
     uint16_t port_ = 0;
     std::thread thread_;
     std::thread disk_;
@@ -97,8 +105,9 @@ struct RoleHostOptions {
     roles::RoleProcessOptions role;
     std::string name = "verbex";
     transport::NetworkOptions network;
-    transport::Address sequencer;
+    std::vector<transport::Address> sequencers;  // one of them leads
     uint64_t redialNs = 20'000'000;
+    uint64_t silentNs = 10'000'000'000;  // a sequencer that says nothing for so long is left for the next
 };
 
 struct RoleStatus {

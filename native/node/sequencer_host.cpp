@@ -1,21 +1,18 @@
-// The sequencer on a real machine: its thread, its disk's thread, the links of roles and clients.
+// A sequencer on a real machine: its thread, its disk's thread, the links of roles, clients and other sequencers.
 #include <pthread.h>
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 #include "node/role_host.h"
 
 namespace verbex::node {
 
-using replication::kClientService;
-using replication::kFirstClient;
 using replication::NodeId;
-using transport::Link;
 
 namespace {
 
-constexpr size_t kMessagesPerPoll = 256;
 constexpr uint64_t kStatusEveryNs = 5'000'000;
 
 roles::RoleMoment momentNow() {
@@ -30,115 +27,76 @@ roles::RoleMoment momentNow() {
 
 }  // namespace
 
-// Every link has a number; roles and clients are told apart by what they asked for.
-class SequencerHost::Links final : public roles::RoleLinks,
-                                   public replication::Wires,
-                                   private transport::NetworkEvents,
-                                   private transport::Receiver {
+// Links of a member, of which some are roles': told apart by what they have asked for.
+class SequencerHost::Links final : public roles::RoleLinks {
 public:
-    Links(transport::Network& network, std::string name)
-        : network_(network), name_(std::move(name)) {}
+    Links(SequencerHost& host, transport::Network& network)
+        : host_(host),
+          service_(std::string(kRoleService) + host.options_.member.cluster),
+          links_(network, host.options_.member.cluster, host.options_.member.id, host.options_.peers,
+                 surroundings()) {}
 
-    void serve(roles::Sequencer& sequencer, roles::SequencerClients& clients) {
-        sequencer_ = &sequencer;
-        clients_ = &clients;
+    [[nodiscard]] MemberLinks& wires() { return links_; }
+    bool send(roles::LinkId to, std::span<const std::byte> frame) override {
+        return links_.send(to, frame);
     }
-    Status listen(const transport::Address& address) {
-        Result<transport::ListenId> listening = network_.listen(address, 0);
-        if (!listening.isOk()) return listening.status();
-        listener_ = listening.value();
-        return {};
-    }
-    [[nodiscard]] uint16_t port() const { return network_.boundAddress(listener_).port; }
-
-    bool poll(uint64_t nowNs) {
-        network_.poll(nowNs, *this);
-        size_t received = 0;
-        // A link may go while its messages are seen to.
-        for (auto at = links_.begin(); at != links_.end();) {
-            receiving_ = at->first;
-            received += at->second.link->poll(*this, kMessagesPerPoll);
-            at = links_.upper_bound(receiving_);
-        }
-        receiving_ = 0;
-        return received != 0;
-    }
-    void flush() {
-        for (auto& [id, tie] : links_) tie.link->flush();
-    }
-
-    bool send(uint32_t to, std::span<const std::byte> frame) override {
-        const auto found = links_.find(to);
-        if (found == links_.end()) return false;
-        transport::Message message;
-        message.kind = replication::kFrameMessage;
-        message.payload = frame;
-        return found->second.link->offer(message) == transport::Answer::Accepted;
-    }
-    void fence(uint64_t) override {}
-    void close(uint32_t id) override {
-        const auto found = links_.find(id);
-        if (found == links_.end()) return;
-        found->second.link->close();
-        links_.erase(found);
+    void close(roles::LinkId link) override {
+        roles_.erase(link);
+        links_.close(link);
     }
 
 private:
-    struct Tie {
-        Link* link = nullptr;
-        bool role = false;
-    };
-    void onAccepted(transport::ListenId, Link& link) override {
-        const std::string& service = link.info().service;
-        const bool role = service == std::string(kRoleService) + name_;
-        if (!role && service != std::string(kClientService) + name_) return link.close();
-        const uint32_t id = next_++;
-        links_[id] = {&link, role};
-        if (role) sequencer_->onAttached(id);
-    }
-    void onConnected(transport::ConnectId, Link& link) override { link.close(); }
-    void onRefused(transport::ConnectId, const Status&) override {}
-    void onOver(Link& link) override {
-        for (auto at = links_.begin(); at != links_.end(); at++) {
-            if (at->second.link != &link) continue;
-            const uint32_t id = at->first;
-            const bool role = at->second.role;
-            links_.erase(at);
-            if (role) {
-                sequencer_->onClosed(id);
+    MemberLinks::Surroundings surroundings() {
+        MemberLinks::Surroundings with;
+        with.onFrame = [this](NodeId from, std::span<const std::byte> frame) {
+            if (from < replication::kFirstClient) {
+                host_.sequencer_->onPeer(from, frame, momentNow());
+            } else if (roles_.contains(from)) {
+                host_.sequencer_->onRole(from, frame);
             } else {
-                clients_->onClosed(id);
+                host_.sequencer_->onClient(from, frame);
             }
-            break;
-        }
-        network_.drop(link);
-    }
-    void onMessage(const transport::Message& message) override {
-        const auto found = links_.find(receiving_);
-        if (found == links_.end() || message.kind != replication::kFrameMessage) return;
-        if (found->second.role) {
-            sequencer_->onFrame(receiving_, message.payload);
-        } else {
-            clients_->onFrame(receiving_, message.payload);
-        }
+        };
+        with.onClosed = [this](NodeId gone) {
+            if (roles_.erase(gone) != 0) {
+                host_.sequencer_->onRoleClosed(gone);
+            } else {
+                host_.sequencer_->onClientClosed(gone);
+            }
+        };
+        with.onStale = [this] { host_.sequencer_->member().replica().readSoon(); };
+        with.epoch = [this] { return host_.sequencer_->member().replica().linkEpoch(); };
+        with.onOther = [this](NodeId from, const std::string& service) {
+            if (service != service_) return false;
+            roles_.insert(from);
+            host_.sequencer_->onAttached(from);
+            return true;
+        };
+        return with;
     }
 
-    transport::Network& network_;
-    const std::string name_;
-    roles::Sequencer* sequencer_ = nullptr;
-    roles::SequencerClients* clients_ = nullptr;
-    transport::ListenId listener_ = 0;
-    std::map<uint32_t, Tie> links_;
-    uint32_t next_ = kFirstClient;
-    uint32_t receiving_ = 0;
+    SequencerHost& host_;
+    const std::string service_;
+    std::set<NodeId> roles_;
+    MemberLinks links_;
 };
 
 SequencerHost::SequencerHost() = default;
 
 Result<std::unique_ptr<SequencerHost>> SequencerHost::open(const SequencerHostOptions& options,
-                                                           journal::Storage& storage) {
+                                                           journal::Storage& storage,
+                                                           replication::ControlStore* control) {
     std::unique_ptr<SequencerHost> host(new SequencerHost());
-    host->options_ = options;
+    SequencerHostOptions& own = host->options_;
+    own = options;
+    if (own.member.replica.members.empty()) own.member.replica.members = {{own.member.id, false}};
+    if (control == nullptr) {
+        if (own.member.replica.members.size() != 1) {
+            return Status(StatusCode::InvalidArgument, "several sequencers need a control store");
+        }
+        host->ownControl_ = std::make_unique<FileControl>(own.member.data + "/control");
+        control = host->ownControl_.get();
+    }
     transport::NetworkOptions network = options.network;
     network.ringBytes = std::max(network.ringBytes, 1u << 22);
     network.payloadMax = std::max(network.payloadMax, replication::kFrameBytesMax);
@@ -146,24 +104,20 @@ Result<std::unique_ptr<SequencerHost>> SequencerHost::open(const SequencerHostOp
         transport::HostNetwork::open(std::move(network));
     if (!opened.isOk()) return opened.status();
     host->network_ = opened.take();
-    host->links_ = std::make_unique<Links>(*host->network_, options.name);
+    host->links_ = std::make_unique<Links>(*host, *host->network_);
     // First the port: whoever has it taken already leaves the data alone.
-    if (Status listening = host->links_->listen(options.listen); !listening.isOk()) {
+    if (Status listening = host->links_->wires().listen(options.listen); !listening.isOk()) {
         return listening;
     }
-    host->port_ = host->links_->port();
-    const std::string& directory = options.sequencer.log.directory;
-    if (Status made = storage.createDirectory(directory); !made.isOk()) return made;
-    Result<std::unique_ptr<journal::DirectoryLock>> lock = storage.lockDirectory(directory);
-    if (!lock.isOk()) return lock.status();
-    host->lock_ = lock.take();
-    Result<std::unique_ptr<roles::Sequencer>> sequencer = roles::Sequencer::open(
-        options.sequencer, storage, *host->lock_, *host->links_, momentNow());
+    host->port_ = host->links_->wires().address().port;
+    roles::SequencerMemberOptions member;
+    member.sequencer = own.sequencer;
+    member.member = own.member;
+    member.letGoNs = own.letGoNs;
+    Result<std::unique_ptr<roles::SequencerMember>> sequencer = roles::SequencerMember::open(
+        member, storage, *host->links_, host->links_->wires(), *control, momentNow());
     if (!sequencer.isOk()) return sequencer.status();
     host->sequencer_ = sequencer.take();
-    host->clients_ =
-        std::make_unique<roles::SequencerClients>(*host->sequencer_, *host->links_);
-    host->links_->serve(*host->sequencer_, *host->clients_);
     host->status_ = host->sequencer_->status();
     SequencerHost* const self = host.get();
     host->thread_ = std::thread([self] { self->run(); });
@@ -179,11 +133,11 @@ void SequencerHost::run() {
     uint64_t statusAt = 0;
     while (!stop_.load(std::memory_order_acquire)) {
         const roles::RoleMoment now = momentNow();
-        bool worked = links_->poll(now.steadyNs);
+        bool worked = links_->wires().poll(now.steadyNs);
         if (diskFailed_.load(std::memory_order_acquire)) sequencer_->fail(diskFailure_);
-        worked |= sequencer_->step(now);
-        worked |= clients_->step();
-        links_->flush();
+        // Later than what has just been heard.
+        worked |= sequencer_->step(momentNow());
+        links_->wires().flush();
         kickDisk(now.steadyNs);
         if (now.steadyNs - statusAt >= kStatusEveryNs) {
             statusAt = now.steadyNs;
@@ -199,10 +153,11 @@ void SequencerHost::run() {
 }
 
 void SequencerHost::kickDisk(uint64_t nowNs) {
+    replication::Member& member = sequencer_->member();
+    const bool waits = options_.member.replica.durable || member.replica().degraded();
     const bool sync =
-        sequencer_->log().syncWanted() &&
-        (options_.sequencer.durable || nowNs - syncedAt_ >= options_.syncEveryNs);
-    if (!sync && !sequencer_->log().prepareWanted()) return;
+        member.log().syncWanted() && (waits || nowNs - syncedAt_ >= options_.syncEveryNs);
+    if (!sync && !member.log().prepareWanted()) return;
     if (sync) syncedAt_ = nowNs;
     const std::lock_guard guard(diskMutex_);
     if (diskWanted_) return;
@@ -219,10 +174,11 @@ void SequencerHost::runDisk() {
         }
         diskWanted_ = false;
         lock.unlock();
-        Status status = sequencer_->log().syncNow();
+        replication::MemberLog& log = sequencer_->member().log();
+        Status status = log.syncNow();
         // No room for the next segment is no failure yet: the current one has its own.
-        if (status.isOk() && sequencer_->log().prepareWanted()) {
-            status = sequencer_->log().prepareNow();
+        if (status.isOk() && log.prepareWanted()) {
+            status = log.prepareNow();
             if (status.code() == StatusCode::NoSpace) status = {};
         }
         if (!status.isOk() && !diskFailed_.load(std::memory_order_relaxed)) {

@@ -8,7 +8,10 @@
 namespace verbex::replication {
 
 Executor::Executor(const ExecutorOptions& options, Outputs& outputs)
-    : options_(options), outputs_(&outputs), core_(std::make_unique<Core>(options.limits)) {}
+    : options_(options), outputs_(&outputs) {
+    CHECK(!options.logOnly || options.scrubNs == 0);
+    if (!options.logOnly) core_ = std::make_unique<Core>(options.limits);
+}
 
 Executor::Executor(const ExecutorOptions& options, Outputs& outputs, const ExecutorMark& mark,
                    std::unique_ptr<Core> core)
@@ -20,6 +23,7 @@ Executor::Executor(const ExecutorOptions& options, Outputs& outputs, const Execu
 void Executor::execute(const LogEntry& entry) {
     CHECK(entry.header.first == position_ + 1);
     outputs_->beginBatch(entry.header);
+    if (options_.logOnly) return note(entry);
     if (!decodeBatch(entry.payload, entry.header.count, commands_)) {
         // No leader makes such an entry, but whoever wrote it, every member must do the same with it:
         // commands without a type, which the core rejects.
@@ -50,6 +54,25 @@ void Executor::execute(const LogEntry& entry) {
     outputs_->endBatch(chain_.value(), ofEvents);
 }
 
+// What stands in the log, and nothing of what it does.
+void Executor::note(const LogEntry& entry) {
+    if (decodeBatch(entry.payload, entry.header.count, commands_)) {
+        for (const Command& command : commands_) {
+            if (CommandType(command.type) != CommandType::AdvanceTime) continue;
+            time_ = std::max(time_, command.expiry);
+        }
+    }
+    Event& noted = outputs_->claim();
+    noted = Event{};
+    noted.position = entry.header.last();
+    noted.orderId = entry.header.epoch;
+    noted.quantity = entry.header.count;
+    noted.price = entry.header.payloadCrc;
+    outputs_->fresh([this](const Event* first, size_t count) { chain_.add(first, count); });
+    position_ = entry.header.last();
+    outputs_->endBatch(chain_.value(), chain_.value());
+}
+
 // Where the log's time has passed a multiple of scrubNs, the state itself is part of the result.
 void Executor::scrub() {
     if (options_.scrubNs == 0) return;
@@ -69,6 +92,8 @@ void Executor::fold(uint64_t lo, uint64_t hi) {
     chain_.add(&folded, 1);
 }
 
-bool Executor::damageState(uint64_t seed) { return core_->damage(seed); }
+bool Executor::damageState(uint64_t seed) {
+    return core_ != nullptr && core_->damage(seed);
+}
 
 }  // namespace verbex::replication

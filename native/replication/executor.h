@@ -3,6 +3,8 @@
 // Purpose: executes entries as they are stored, before they are committed: outputs stay in here until then.
 // The chain folds every event in order; whenever the log's time passes a multiple of scrubNs, the hash
 // of the whole state is folded in too, so that damage which no event has shown is found there (the scrub).
+// Where another one executes (native/roles), an executor keeps account of the log only: each entry is an event that
+// names it, so that members compare logs as they compare results.
 // Owner: Member.
 // Thread safety: none.
 // Invariants:
@@ -25,6 +27,7 @@ namespace verbex::replication {
 struct ExecutorOptions {
     CoreLimits limits;
     uint64_t scrubNs = 5'000'000'000;  // of the log's time; 0: never
+    bool logOnly = false;              // no core: an event for each entry, which names it
     Mutant mutant = Mutant::None;
 };
 
@@ -53,8 +56,9 @@ public:
     [[nodiscard]] Position position() const { return position_; }
     [[nodiscard]] Digest128 result() const { return chain_.value(); }
     [[nodiscard]] uint64_t scrubs() const { return scrubs_; }
+    // Not where there is none: logOnly.
     [[nodiscard]] const Core& core() const { return *core_; }
-    [[nodiscard]] uint64_t time() const { return core_->time(); }
+    [[nodiscard]] uint64_t time() const { return core_ != nullptr ? core_->time() : time_; }
 
     // ---- for tests: a memory cell or a rounding bit that flips
     // Something in the state changes that no command has changed; false: there is nothing yet.
@@ -63,6 +67,7 @@ public:
     void damageResult() { damageResult_ = true; }
 
 private:
+    void note(const LogEntry& entry);
     void scrub();
     void fold(uint64_t lo, uint64_t hi);
 
@@ -71,6 +76,7 @@ private:
     std::unique_ptr<Core> core_;
     EventDigest chain_;
     Position position_ = 0;
+    uint64_t time_ = 0;  // logOnly: what the log has said last
     uint64_t scrubbedAt_ = 0;
     uint64_t scrubs_ = 0;
     bool damageResult_ = false;

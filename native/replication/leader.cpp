@@ -64,7 +64,7 @@ void Replica::lead() {
 Answered Replica::submit(std::span<const std::byte> commands, uint32_t count, uint32_t& taken) {
     taken = 0;
     if (role_ == Role::Halted || known_.site == Site::Fenced) return Answered::Halted;
-    if (role_ != Role::Leader) return Answered::NotLeader;
+    if (role_ != Role::Leader || options_.executor.logOnly) return Answered::NotLeader;
     if (known_.site == Site::Standby) return Answered::Standby;
     if (known_.sync.size() < options_.minSync) return Answered::Halted;
     const bool closing = changing_.has_value() && changing_->site != Site::Active;
@@ -101,6 +101,7 @@ Answered Replica::ingest(const EntryHeader& header, std::span<const std::byte> p
 }
 
 bool Replica::makeEntries() {
+    if (options_.executor.logOnly) return false;  // see append()
     if (yieldTo_ != 0 && now_.steadyNs > yieldUntil_) yieldTo_ = 0;
     const uint64_t time = with_.executor->time();
     const uint64_t passed = now_.wallNs > time ? now_.wallNs - time : 0;
@@ -116,6 +117,28 @@ bool Replica::makeEntries() {
     return true;
 }
 
+bool Replica::append(std::span<const std::byte> payload, uint32_t count, EntryHeader& header) {
+    if (role_ != Role::Leader || known_.site != Site::Active || count == 0) return false;
+    CHECK(options_.executor.logOnly && payload.size() <= kBatchBytesMax);
+    header = EntryHeader{};
+    header.epoch = term_;
+    header.first = with_.log.last() + 1;
+    header.count = count;
+    header.payloadBytes = static_cast<uint32_t>(payload.size());
+    header.payloadCrc = crc32c(payload.data(), payload.size());
+    return appendEntry(header, payload);
+}
+
+bool Replica::hearsQuorum(uint64_t withinNs) const {
+    size_t heard = 0;
+    for (const SyncMember& member : known_.sync) {
+        const auto found = progress_.find(member.id);
+        heard += member.id == facts_.id ||
+                 (found != progress_.end() && found->second.heardAt + withinNs >= now_.steadyNs);
+    }
+    return heard >= known_.quorum();
+}
+
 // One entry of what waits, with the time ahead of it where it has moved on.
 bool Replica::makeEntry(bool isStart) {
     EntryHeader header;
@@ -129,7 +152,8 @@ bool Replica::makeEntry(bool isStart) {
     if (ticks) {
         Command tick{};
         tick.type = static_cast<uint8_t>(CommandType::AdvanceTime);
-        tick.expiry = std::max(time, now_.wallNs);
+        // Where the log is made elsewhere, so is its time: then the entry that starts an epoch changes nothing.
+        tick.expiry = options_.executor.logOnly ? time : std::max(time, now_.wallNs);
         tick.token = isStart ? term_ : 0;
         payload.resize(tick.size());
         encodeCommand(tick, payload.data());

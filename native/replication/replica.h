@@ -103,6 +103,14 @@ public:
     bool step(Moment now);
     [[nodiscard]] uint64_t nextTimer() const;
 
+    // ---- who makes the entries, where the executor keeps account of the log only
+    // Behind the log's end, in this term; `header`: what it became. False: this member does not lead.
+    bool append(std::span<const std::byte> payload, uint32_t count, EntryHeader& header);
+    // What this member leads, or has reserved; 0: nothing.
+    [[nodiscard]] Epoch term() const { return term_; }
+    // Whether as many of the sync set as a commit needs have been heard within so long, itself among them.
+    [[nodiscard]] bool hearsQuorum(uint64_t withinNs) const;
+
     // ---- clients
     // A bridge's: the entry behind the log's end is taken, one that is here already is passed over. Where
     // this member leads a standby site.

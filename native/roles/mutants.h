@@ -13,7 +13,11 @@ enum class RoleMutant : uint8_t {
     MatchOutOfOrder = 4,       // a command is matched before those ahead of it are decided
     RefusalNotJournaled = 5,   // the log does not say which commands the lost process left undecided
     HazardIgnored = 6,         // a decision that looks at the book does not wait for those ahead
+    ReleaseBeforeReplicated = 7,  // events leave when the leading sequencer has their entry, whoever else has it
+    StaleSequencer = 8,        // who no longer leads keeps its sequencer, and whoever is attached to it
+    MarkerForgotten = 9,       // a new leader releases what the last one had refused, and writes no marker
 };
-inline constexpr uint8_t kRoleMutantMax = 6;
+inline constexpr uint8_t kRoleMutantMax = 6;  // without a pair
+inline constexpr uint8_t kPairMutantMax = 9;
 
 }  // namespace verbex::roles

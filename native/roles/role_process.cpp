@@ -17,10 +17,8 @@ void RoleProcess::attach() {
         kept_ = std::move(part_);
     }
     part_.reset();
-    rebuild_ = std::make_unique<Rebuild>(options_.limits, options_.riskShards,
-                                         options_.matchingShards);
+    rebuild_.reset();
     position_ = 0;
-    rebuilds_++;
     onAttach();
     HelloBody hello;
     hello.kind = static_cast<uint32_t>(kind_);
@@ -47,7 +45,8 @@ Status RoleProcess::dispatch(const RoleMessage& message) {
             channel_->put(MessageKind::Pong, message.position);
             return {};
         case MessageKind::Rebuild:
-            if (rebuild_ == nullptr || !rebuild(message)) break;
+            // A whole core is made for a sequencer that sends its log, not for one that may end the link at once.
+            if (part_ != nullptr || !rebuild(message)) break;
             channel_->put(MessageKind::Rebuilt, rebuild_->position());
             return {};
         case MessageKind::Join:
@@ -65,6 +64,11 @@ bool RoleProcess::rebuild(const RoleMessage& message) {
     PayloadReader reader(message.payload);
     uint32_t count = 0;
     if (!reader.get(count) || !decodeBatch(reader.rest(), count, commands_)) return false;
+    if (rebuild_ == nullptr) {
+        rebuild_ = std::make_unique<Rebuild>(options_.limits, options_.riskShards,
+                                             options_.matchingShards);
+        rebuilds_++;
+    }
     if (message.position != rebuild_->position() + 1) return false;
     for (const Command& command : commands_) rebuild_->replay(command);
     return true;

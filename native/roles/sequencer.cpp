@@ -2,23 +2,21 @@
 
 #include <algorithm>
 
-#include "base/crc32c.h"
 #include "wire/command_codec.h"
 
 namespace verbex::roles {
 
 using replication::EntryHeader;
-using replication::LogEntry;
 
 namespace {
 
-constexpr uint64_t kEpoch = 1;
 constexpr size_t kSpareMax = 8192;
 
 }  // namespace
 
-Sequencer::Sequencer(const SequencerOptions& options, RoleLinks& links)
-    : options_(options), links_(links), outputs_(options.outputEvents) {
+Sequencer::Sequencer(const SequencerOptions& options, std::unique_ptr<CorePart> whole,
+                     SequencerLog& log, RoleLinks& links, RoleMoment now)
+    : options_(options), log_(log), links_(links), now_(now), outputs_(options.outputEvents) {
     CHECK(options.riskShards >= 1 && options.riskShards <= CoreShards::kMax);
     CHECK(options.matchingShards >= 1 && options.matchingShards <= CoreShards::kMax);
     risk_.resize(options.riskShards);
@@ -28,79 +26,11 @@ Sequencer::Sequencer(const SequencerOptions& options, RoleLinks& links)
         matching_[i].kind = PartKind::Matching;
         matching_[i].shard = i;
     }
+    replay_.part = std::move(whole);
+    outputs_.recovering(true);
 }
 
 Sequencer::~Sequencer() = default;
-
-Result<std::unique_ptr<Sequencer>> Sequencer::open(const SequencerOptions& options,
-                                                   journal::Storage& storage,
-                                                   const journal::DirectoryLock& lock,
-                                                   RoleLinks& links, RoleMoment now) {
-    std::unique_ptr<Sequencer> sequencer(new Sequencer(options, links));
-    sequencer->now_ = now;
-    sequencer->openedAt_ = now.steadyNs;
-    if (Status status = sequencer->recover(storage, lock); !status.isOk()) return status;
-    return sequencer;
-}
-
-// The whole log again, by a whole core; then only the centre is kept. The others do the same when they attach.
-Status Sequencer::recover(journal::Storage& storage, const journal::DirectoryLock& lock) {
-    auto part = std::make_unique<CorePart>(options_.limits, options_.riskShards,
-                                           options_.matchingShards);
-    Position unmarked = 0;  // the first refusal that no marker explains yet
-    Position boundary = 0;  // where the entry ahead of it ends
-    auto opened = replication::MemberLog::open(
-        storage, lock, options_.log, [&](const LogEntry& entry) -> Status {
-            if (!decodeBatch(entry.payload, entry.header.count, commands_)) {
-                return Status(StatusCode::JournalDamaged, "an entry of the log holds no commands");
-            }
-            for (size_t i = 0; i < commands_.size(); i++) {
-                const Command& command = commands_[i];
-                if ((command.type & kCommandRefused) != 0 && unmarked == 0) {
-                    unmarked = entry.header.first + i;
-                    boundary = entry.header.first - 1;
-                }
-                if (CommandType(command.type) == CommandType::SetAvailability &&
-                    command.side == 1) {
-                    unmarked = 0;
-                }
-            }
-            return {};
-        });
-    if (!opened.isOk()) return opened.status();
-    log_ = opened.take();
-    // The end came between a refusal and its marker: nothing from there on has been released.
-    if (unmarked != 0) {
-        if (Status status = log_->truncate(boundary); !status.isOk()) return status;
-    }
-    outputs_.recovering(true);
-    const Status replayed =
-        log_->last() == 0 ? Status() : log_->readRange(1, log_->last(), [&](const LogEntry& entry) -> Status {
-            CHECK(decodeBatch(entry.payload, entry.header.count, commands_));
-            outputs_.beginBatch(entry.header);
-            for (const Command& command : commands_) part->replay(command, outputs_);
-            outputs_.fresh([this](const Event* first, size_t count) { chain_.add(first, count); });
-            outputs_.endBatch(chain_.value(), chain_.value());
-            outputs_.release(entry.header.last());
-            return {};
-        });
-    outputs_.recovering(false);
-    outputs_.setCompletion(nullptr, nullptr);  // from here on only what is complete is written
-    if (!replayed.isOk()) return replayed;
-    sequenced_ = decided_ = journaled_ = dispatched_ = settled_ = released_ = log_->last();
-    const uint32_t declared = part->core().riskProcesses();
-    if (released_ != 0 && declared != options_.riskShards) {
-        return Status(StatusCode::Refused,
-                      "this log was made with " + std::to_string(declared) +
-                          " risk processes, not " + std::to_string(options_.riskShards));
-    }
-    for (Seat& seat : risk_) seat.ids = part->rememberedIds(seat.shard);
-    part->become(PartKind::Centre, 0);
-    centre_ = std::move(part);
-    // The log begins by saying how many risk processes there are: rules depend on it.
-    if (released_ == 0) mark(0, false, 1);
-    return {};
-}
 
 // ---- time
 
@@ -108,6 +38,7 @@ bool Sequencer::step(RoleMoment now) {
     now_ = now;
     nextTimer_ = now.steadyNs + options_.pingNs;
     if (!failure_.isOk()) return false;
+    if (!ready()) return replay();
     bool worked = attend();
     worked |= tick();
     worked |= intake();
@@ -153,7 +84,7 @@ bool Sequencer::offer(const Command& command) {
 bool Sequencer::serving() const { return waitsFor().empty(); }
 
 bool Sequencer::idle() const {
-    return pending_.empty() && markers_.empty() && released_ == sequenced_ &&
+    return ready() && pending_.empty() && markers_.empty() && outputs_.released() == sequenced_ &&
            alone_.stage == Alone::Stage::None;
 }
 
@@ -224,42 +155,36 @@ void Sequencer::place(const Command& command, bool whole) {
 
 // ---- the log
 
-Position Sequencer::stored() const {
-    return options_.durable ? log_->durable() : log_->written();
-}
-
 bool Sequencer::journal() {
     if (journaled_ == decided_) return false;
     while (journaled_ != decided_) {
-        EntryHeader header;
-        header.epoch = kEpoch;
-        header.first = journaled_ + 1;
+        const Position first = journaled_ + 1;
+        uint32_t count = 0;
         payload_.clear();
-        while (journaled_ != decided_ && header.count < options_.batchMax &&
+        while (journaled_ != decided_ && count < options_.batchMax &&
                payload_.size() + kCommandBytesMax <= replication::kBatchBytesMax) {
             Command command = cell(journaled_ + 1).command;
             if (options_.mutant == RoleMutant::RefusalNotJournaled) {
                 command.type &= static_cast<uint8_t>(~kCommandRefused);
             }
             encodeBatch(std::span(&command, 1), payload_);
-            header.count++;
+            count++;
             journaled_++;
         }
-        header.payloadBytes = static_cast<uint32_t>(payload_.size());
-        header.payloadCrc = crc32c(payload_.data(), payload_.size());
-        if (Status status = log_->append(header, payload_); !status.isOk()) {
-            fail(status);
+        EntryHeader header;
+        if (!log_.append(payload_, count, header)) {
+            fail(Status(StatusCode::Closed, "the log is no longer this sequencer's"));
             return true;
         }
+        CHECK(header.first == first);
         entries_.push_back(header);
     }
-    if (Status status = log_->write(); !status.isOk()) fail(status);
     return true;
 }
 
 bool Sequencer::release() {
     bool worked = false;
-    const Position upTo = stored();
+    const Position upTo = log_.stored();
     if (gateMarker_ != 0 && upTo >= gateMarker_) gateFrom_ = gateMarker_ = 0;
     while (!entries_.empty()) {
         const EntryHeader& entry = entries_.front();
@@ -279,20 +204,17 @@ bool Sequencer::release() {
             released_ = at;
         }
         outputs_.endBatch(chain, chain);
-        outputs_.release(released_);
         entries_.pop_front();
         worked = true;
     }
+    // Also what was in the log before, and waited for a marker.
+    const bool gated = gateFrom_ != 0 && options_.mutant != RoleMutant::PublishBeforeMarker;
+    if (!gated || released_ < gateFrom_) outputs_.release(released_);
     return worked;
 }
 
 void Sequencer::fail(const Status& why) {
     if (failure_.isOk()) failure_ = why;
-}
-
-Status Sequencer::close() {
-    if (!failure_.isOk()) return failure_;
-    return log_->close();
 }
 
 SequencerStatus Sequencer::status() const {
@@ -303,7 +225,7 @@ SequencerStatus Sequencer::status() const {
     status.decided = decided_;
     status.journaled = journaled_;
     status.settled = settled_;
-    status.released = released_;
+    status.released = outputs_.released();
     status.resultHash = chain_.value();
     status.hazards = hazards_;
     status.alone = alones_;

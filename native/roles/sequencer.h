@@ -5,19 +5,19 @@
 //              │              └─▶ in the log ───────────────────────────────────────────────▲              │
 //              └──────────────────────────────────────────────────────────────────────────────────────────┘
 //
-// Purpose: the dispatcher and the store of an exchange in roles. It holds what belongs to no account and no
-// book (CorePart::Centre), drives the stages of core.h by frames, and folds the same chain of result hashes as
-// replication::Executor does over the same log.
-// Owner: node/role_host.h, or a test.
-// Thread safety: none, but log().syncNow() and prepareNow(), which another thread may call.
+// Purpose: the dispatcher of an exchange in roles. It holds what belongs to no account and no book
+// (CorePart::Centre), drives the stages of core.h by frames, and folds the same chain of result hashes as
+// replication::Executor does over the same log. It begins with the log that it finds: a step replays some of it.
+// Owner: SequencerMember, for as long as that member leads.
+// Thread safety: none.
 // Invariants:
 //   1. Every cursor above moves over positions without gaps; each is behind the one to its left.
 //   2. A command enters the log when it is decided, with what was decided where that is not the core's own
 //      doing (kCommandRefused); its events are released when it is stored, and where a risk process was lost,
-//      when the marker that says so is stored too.
+//      when the marker that says so is stored too: also where the one before it did not come to write that marker.
 //   3. After a loss nothing that comes from the lost link is used.
 //   4. Commands that run alone find nothing ahead of them under way, and nothing behind them begun.
-// Requires: storage and links outlive it; step() often, and at nextTimer() at the latest.
+// Requires: log and links outlive it, and all that is in the log at the beginning is stored; step() often, and at nextTimer() at the latest.
 #pragma once
 
 #include <cstdint>
@@ -52,14 +52,26 @@ protected:
     ~RoleLinks() = default;
 };
 
+// Where what is decided goes, and where it is read again.
+class SequencerLog {
+public:
+    // Behind the log's end; `header`: the entry that it has become. False: it is no longer this sequencer's log.
+    virtual bool append(std::span<const std::byte> payload, uint32_t count,
+                        replication::EntryHeader& header) = 0;
+    // Up to here nothing is lost whoever is.
+    [[nodiscard]] virtual Position stored() const = 0;
+    [[nodiscard]] virtual replication::MemberLog& entries() = 0;
+
+protected:
+    ~SequencerLog() = default;
+};
+
 struct SequencerOptions {
     CoreLimits limits;
     uint32_t riskShards = 1;      // 1 to 16
     uint32_t matchingShards = 1;  // 1 to 16
-    replication::MemberLogOptions log;
     uint32_t window = 4096;       // commands under way
     uint32_t batchMax = 1024;     // commands in an entry of the log
-    bool durable = false;         // events wait until their entry is on disk
     uint64_t pingNs = 100'000'000;
     uint64_t silenceNs = 2'000'000'000;  // a role that says nothing for so long is lost
     uint64_t attachNs = 10'000'000'000;  // at the start: risk processes are waited for so long
@@ -95,21 +107,29 @@ struct SequencerStatus {
     uint64_t alone = 0;
     uint64_t refused = 0;    // under way when their risk process was lost
     std::vector<SeatStatus> seats;
+
+    // ---- what the member says whose log it is
+    bool leads = false;
+    bool follows = false;    // another one
+    replication::Epoch epoch = 0;
+    replication::MemberId leader = 0;             // as the record says; 0: nobody yet
+    std::vector<replication::MemberId> sync;      // who must have an entry before its events leave
 };
 
 class Sequencer {
 public:
-    // Recovers the log. Errors: what recovery says; Refused where the log was made for another number of risk
-    // processes.
-    static Result<std::unique_ptr<Sequencer>> open(const SequencerOptions& options,
-                                                   journal::Storage& storage,
-                                                   const journal::DirectoryLock& lock,
-                                                   RoleLinks& links, RoleMoment now);
+    // `whole`: a core that has replayed nothing; to make one takes its time.
+    Sequencer(const SequencerOptions& options, std::unique_ptr<CorePart> whole, SequencerLog& log,
+              RoleLinks& links, RoleMoment now);
     ~Sequencer();
     Sequencer(const Sequencer&) = delete;
     Sequencer& operator=(const Sequencer&) = delete;
 
-    // ---- roles
+    // The log is replayed: it may take part. What is wrong with the log failure() says: Refused where it was made
+    // for another number of risk processes.
+    [[nodiscard]] bool ready() const { return centre_ != nullptr; }
+
+    // ---- roles. Requires: ready().
     void onAttached(LinkId link);
     void onFrame(LinkId link, std::span<const std::byte> frame);
     void onClosed(LinkId link);
@@ -123,7 +143,7 @@ public:
 
     // ---- whoever wants events
     [[nodiscard]] replication::Outputs& outputs() { return outputs_; }
-    [[nodiscard]] replication::MemberLog& log() { return *log_; }
+    [[nodiscard]] replication::MemberLog& log() { return log_.entries(); }
     [[nodiscard]] Position last() const { return sequenced_; }
 
     [[nodiscard]] SequencerStatus status() const;
@@ -131,11 +151,9 @@ public:
     [[nodiscard]] bool serving() const;
     // Everything that was offered is released.
     [[nodiscard]] bool idle() const;
-    // The disk has failed: nothing is released any more.
+    // The log takes nothing more: nothing is released any more.
     [[nodiscard]] const Status& failure() const { return failure_; }
     void fail(const Status& why);
-    // Stored and noted; then nothing but destruction may follow.
-    Status close();
 
 private:
     enum class Phase : uint8_t { Sent, Hazard, Decided };
@@ -198,8 +216,23 @@ private:
         BookLook look;
     };
 
-    Sequencer(const SequencerOptions& options, RoleLinks& links);
-    Status recover(journal::Storage& storage, const journal::DirectoryLock& lock);
+    // ---- sequencer_replay.cpp
+    // What the log says of a command that was refused, until it says which risk process was lost.
+    struct Unexplained {
+        Position at = 0;
+        Position boundary = 0;  // where the entry ahead of it ends
+        uint32_t shards = 0;    // a bit for each that may have been the lost one
+    };
+    struct Replay {
+        std::unique_ptr<CorePart> part;
+        Position at = 0;
+        bool others = false;  // there is more in it than its time
+        std::vector<Unexplained> unexplained;
+    };
+    bool replay();
+    void replayEntry(const replication::LogEntry& entry);
+    void explain(const Command& command, Position at, Position boundary);
+    void begin();
 
     // ---- sequencer.cpp
     bool intake();
@@ -210,7 +243,6 @@ private:
     bool tick();
     bool journal();
     bool release();
-    [[nodiscard]] Position stored() const;
 
     // ---- sequencer_orders.cpp
     bool decide();
@@ -262,14 +294,15 @@ private:
     bool flush();
 
     const SequencerOptions options_;
+    SequencerLog& log_;
     RoleLinks& links_;
     RoleMoment now_;
     uint64_t openedAt_ = 0;
     uint64_t nextTimer_ = 0;
     Status failure_;
 
+    Replay replay_;
     std::unique_ptr<CorePart> centre_;
-    std::unique_ptr<replication::MemberLog> log_;
     replication::Outputs outputs_;
     EventDigest chain_;  // of all that is settled
 
@@ -282,7 +315,7 @@ private:
     Position journaled_ = 0;
     Position dispatched_ = 0;
     Position settled_ = 0;
-    Position released_ = 0;
+    Position released_ = 0;  // where the window begins; what is held back from before it, outputs_ knows
     std::deque<replication::EntryHeader> entries_;  // in the log, not released
     Position gateFrom_ = 0;    // events from here on wait for a marker; 0: none do
     Position gateMarker_ = 0;  // that marker; 0: it has no position yet

@@ -26,14 +26,6 @@ constexpr uint32_t kEventsPerFrame = 1024;
 static_assert(sizeof(EventsFrame) + kEventsPerFrame * sizeof(Event) <=
               replication::kFrameBytesMax);
 
-template <typename Frame>
-Frame headed() {
-    Frame frame;
-    frame.header.from = SequencerClients::kMember;
-    frame.header.epoch = SequencerClients::kEpoch;
-    return frame;
-}
-
 }  // namespace
 
 void SequencerClients::onFrame(NodeId client, std::span<const std::byte> frame) {
@@ -61,7 +53,7 @@ void SequencerClients::submit(NodeId client, const SubmitFrame& frame,
                               std::span<const std::byte> payload) {
     auto answer = headed<SubmittedFrame>();
     answer.sequence = frame.sequence;
-    answer.leader = kMember;
+    answer.leader = member_;
     const bool entry = (frame.header.flags & replication::kSubmitEntry) != 0;
     if (!sequencer_.failure().isOk()) {
         answer.answer = Answered::Halted;
@@ -99,7 +91,7 @@ void SequencerClients::refuse(NodeId client, Answered why, Position resume) {
     auto frame = headed<RefusedFrame>();
     frame.resume = resume;
     frame.why = why;
-    frame.leader = kMember;
+    frame.leader = member_;
     (void)wires_.send(client, buffer_.make(frame));
 }
 

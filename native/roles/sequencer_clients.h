@@ -1,9 +1,9 @@
 // SequencerClients: submissions and subscriptions of clients, edges and bridges, in the frames of a cluster's members.
 //
 // Purpose: whoever attaches to a cluster (replication/cluster_client.h) attaches to a sequencer the same way:
-// it submits, and follows events or entries from a position that it names. The sequencer is member 1, epoch 1.
+// it submits, and follows events or entries from a position that it names.
 // Exactly once is the core's: what nobody knows the fate of is sent again under the same client id.
-// Owner: node/role_host.h, or a test.
+// Owner: SequencerMember, as long as the sequencer.
 // Thread safety: the sequencer's thread.
 // Invariants:
 //   1. Only released batches leave, each whole, in order, without gaps.
@@ -25,11 +25,9 @@ namespace verbex::roles {
 
 class SequencerClients {
 public:
-    static constexpr replication::MemberId kMember = 1;
-    static constexpr uint64_t kEpoch = 1;
-
-    SequencerClients(Sequencer& sequencer, replication::Wires& wires)
-        : sequencer_(sequencer), wires_(wires) {}
+    SequencerClients(Sequencer& sequencer, replication::Wires& wires, replication::MemberId member,
+                     replication::Epoch epoch)
+        : sequencer_(sequencer), wires_(wires), member_(member), epoch_(epoch) {}
 
     void onFrame(replication::NodeId client, std::span<const std::byte> frame);
     void onClosed(replication::NodeId client) { subscribers_.erase(client); }
@@ -56,8 +54,18 @@ private:
     bool sendEntry(replication::NodeId client, Subscriber& subscriber, bool& ended);
     bool greet(replication::NodeId client, const Subscriber& subscriber);
 
+    template <typename Frame>
+    [[nodiscard]] Frame headed() const {
+        Frame frame;
+        frame.header.from = member_;
+        frame.header.epoch = epoch_;
+        return frame;
+    }
+
     Sequencer& sequencer_;
     replication::Wires& wires_;
+    const replication::MemberId member_;
+    const replication::Epoch epoch_;
     replication::FrameBuffer buffer_;
     std::vector<Command> commands_;
     std::vector<Event> chosen_;

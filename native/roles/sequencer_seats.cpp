@@ -23,6 +23,7 @@ bool Sequencer::away(uint32_t shard) const {
 }
 
 std::string Sequencer::waitsFor() const {
+    if (!ready()) return "its log, replayed up to " + std::to_string(replay_.at);
     for (const Seat& seat : matching_) {
         if (!seat.live) return "matching process " + std::to_string(seat.shard);
     }
@@ -246,7 +247,7 @@ bool Sequencer::sendLog(Seat& seat, Position to) {
     LogEntry entry;
     const Position first = seat.sent + 1;
     if (first > to) return false;
-    if (Status status = log_->read(first, entry); !status.isOk()) {
+    if (Status status = log_.entries().read(first, entry); !status.isOk()) {
         fail(status.within("the log for a process that is rebuilt"));
         return false;
     }

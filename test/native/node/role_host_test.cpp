@@ -1,10 +1,13 @@
 // The roles as real processes: a sequencer here, risk and matching as children over tcp or shm, a client in a
 // cluster's frames. A risk process is killed under load: its orders are rejected, the others trade, it comes back,
-// and one core that is fed the log says the same, byte for byte.
+// and one core that is fed the log says the same, byte for byte. And a pair of sequencers, of which the leading one is
+// killed.
 #include "node/role_host.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,7 +35,9 @@ constexpr uint32_t kMatching = 2;
 constexpr CoreLimits kLimits{
     .maxOrders = 1u << 16, .maxAccounts = 64, .maxInstruments = 16, .maxClientIds = 1u << 20};
 
-RoleHostOptions roleOptions(PartKind kind, uint32_t shard, uint16_t port, TransportWish wish) {
+using Ports = std::vector<uint16_t>;
+
+RoleHostOptions roleOptions(PartKind kind, uint32_t shard, const Ports& ports, TransportWish wish) {
     RoleHostOptions options;
     options.kind = kind;
     options.role.limits = kLimits;
@@ -41,27 +46,84 @@ RoleHostOptions roleOptions(PartKind kind, uint32_t shard, uint16_t port, Transp
     options.role.shard = shard;
     options.network.node = "role";
     options.network.transport = wish;
-    options.sequencer = {"127.0.0.1", port};
+    for (const uint16_t port : ports) options.sequencers.push_back({"127.0.0.1", port});
     return options;
+}
+
+// Sequencer `index` of as many as there are ports. Generous: a loaded machine is no reason to take over.
+SequencerHostOptions sequencerOptions(const std::string& directory, uint32_t index, const Ports& ports,
+                                      TransportWish wish) {
+    SequencerHostOptions options;
+    options.sequencer.limits = kLimits;
+    options.sequencer.riskShards = kRisk;
+    options.sequencer.matchingShards = kMatching;
+    options.sequencer.silenceNs = 20'000'000'000;  // a killed process is known by its link
+    options.sequencer.attachNs = 60'000'000'000;
+    options.letGoNs = 15'000'000'000;
+    options.member.id = index + 1;
+    options.member.data = directory + "/sequencer-" + std::to_string(index);
+    options.member.boot = "this test";
+    options.member.segmentBytes = 4u << 20;
+    options.member.replica.suspectNs = 3'000'000'000;
+    options.member.replica.staggerNs = 500'000'000;
+    options.member.replica.silentNs = 4'000'000'000;
+    for (uint32_t i = 0; ports.size() > 1 && i < ports.size(); i++) {
+        options.peers.push_back({i + 1, {"127.0.0.1", ports[i]}});
+        options.member.replica.members.push_back({i + 1, false});
+    }
+    options.network.node = "sequencer-" + std::to_string(index);
+    options.network.transport = wish;
+    options.listen = {"127.0.0.1", ports[index]};
+    return options;
+}
+
+// Nobody has it now; it is asked for by name soon.
+uint16_t freePort() {
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    EXPECT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    ::close(socket);
+    return ntohs(address.sin_port);
 }
 
 // A role in a process of its own: this very program, told by its surroundings what to be.
 TEST(RoleHostChild, Runs) {
     const char* said = std::getenv("VERBEX_ROLE_CHILD");
     if (said == nullptr) GTEST_SKIP() << "only as a child of the tests below";
-    unsigned kind = 0, shard = 0, port = 0, wish = 0;
-    ASSERT_EQ(std::sscanf(said, "%u:%u:%u:%u", &kind, &shard, &port, &wish), 4);
-    auto host = RoleHost::open(roleOptions(PartKind(kind), shard, static_cast<uint16_t>(port),
-                                           TransportWish(wish)));
-    ASSERT_TRUE(host.isOk()) << host.status().toString();
+    unsigned kind = 0, shard = 0, wish = 0, first = 0, second = 0;
+    char directory[256] = "";
+    ASSERT_EQ(std::sscanf(said, "%u:%u:%u:%u:%u:%255s", &kind, &shard, &wish, &first, &second, directory),
+              6);
+    Ports ports{static_cast<uint16_t>(first)};
+    if (second != 0) ports.push_back(static_cast<uint16_t>(second));
+    journal::PosixStorage storage;
+    FileControl control(std::string(directory) + "/control");
+    std::unique_ptr<SequencerHost> sequencer;
+    std::unique_ptr<RoleHost> role;
+    if (PartKind(kind) == PartKind::Centre) {
+        auto host = SequencerHost::open(
+            sequencerOptions(directory, shard, ports, TransportWish(wish)), storage, &control);
+        ASSERT_TRUE(host.isOk()) << host.status().toString();
+        sequencer = host.take();
+    } else {
+        auto host = RoleHost::open(roleOptions(PartKind(kind), shard, ports, TransportWish(wish)));
+        ASSERT_TRUE(host.isOk()) << host.status().toString();
+        role = host.take();
+    }
     // Until the test that has started it ends it, or has gone itself.
     while (getppid() != 1) std::this_thread::sleep_for(50ms);
 }
 
-pid_t spawn(PartKind kind, uint32_t shard, uint16_t port, TransportWish wish) {
-    char said[64];
-    std::snprintf(said, sizeof(said), "VERBEX_ROLE_CHILD=%u:%u:%u:%u", static_cast<unsigned>(kind),
-                  shard, port, static_cast<unsigned>(wish));
+pid_t spawn(PartKind kind, uint32_t shard, const Ports& ports, TransportWish wish,
+            const std::string& directory) {
+    char said[400];
+    std::snprintf(said, sizeof(said), "VERBEX_ROLE_CHILD=%u:%u:%u:%u:%u:%s",
+                  static_cast<unsigned>(kind), shard, static_cast<unsigned>(wish), ports[0],
+                  ports.size() > 1 ? ports[1] : 0, directory.c_str());
     const pid_t child = fork();
     if (child != 0) return child;
     char program[] = "/proc/self/exe";
@@ -75,7 +137,7 @@ pid_t spawn(PartKind kind, uint32_t shard, uint16_t port, TransportWish wish) {
 
 class Client final : public replication::ClusterClientEvents {
 public:
-    Client(uint16_t port, TransportWish wish) {
+    Client(const Ports& ports, TransportWish wish) {
         transport::NetworkOptions options;
         options.node = "client";
         options.transport = wish;
@@ -84,7 +146,9 @@ public:
         network_ = transport::HostNetwork::open(options).take();
         replication::ClusterClientOptions client;
         client.cluster = "verbex";
-        client.members = {{1, {"127.0.0.1", port}}};
+        for (uint32_t i = 0; i < ports.size(); i++) {
+            client.members.push_back({i + 1, {"127.0.0.1", ports[i]}});
+        }
         client.silentNs = 60'000'000'000;
         client_ = std::make_unique<replication::ClusterClient>(*network_, client, *this);
         client_->subscribeEvents(1);
@@ -221,7 +285,13 @@ protected:
                      ("verbex-roles-" + std::to_string(getpid()));
         std::filesystem::remove_all(directory_);
         std::filesystem::create_directories(directory_);
+    }
+    void openOne() {
+        ports_ = {freePort()};
         openSequencer(0);
+        startAll();
+    }
+    void startAll() {
         for (uint32_t i = 0; i < kRisk; i++) start(PartKind::Risk, i);
         for (uint32_t i = 0; i < kMatching; i++) start(PartKind::Matching, i);
     }
@@ -231,24 +301,16 @@ protected:
         std::filesystem::remove_all(directory_);
     }
 
-    void openSequencer(uint16_t port) {
-        SequencerHostOptions options;
-        options.sequencer.limits = kLimits;
-        options.sequencer.riskShards = kRisk;
-        options.sequencer.matchingShards = kMatching;
-        options.sequencer.log.directory = directory_ / "journal";
-        options.sequencer.log.segmentBytes = 4u << 20;
-        options.sequencer.silenceNs = 20'000'000'000;  // a killed process is known by its link
-        options.sequencer.attachNs = 60'000'000'000;
-        options.network.node = "sequencer";
-        options.network.transport = GetParam();
-        options.listen = {"127.0.0.1", port};
-        auto opened = SequencerHost::open(options, storage_);
+    void openSequencer(uint32_t index) {
+        // One alone has its own.
+        if (ports_.size() > 1) control_ = std::make_unique<FileControl>(directory_ / "control");
+        auto opened = SequencerHost::open(sequencerOptions(directory_, index, ports_, GetParam()),
+                                          storage_, control_.get());
         ASSERT_TRUE(opened.isOk()) << opened.status().toString();
         host_ = opened.take();
     }
     void start(PartKind kind, uint32_t shard) {
-        children_[{kind, shard}] = spawn(kind, shard, host_->port(), GetParam());
+        children_[{kind, shard}] = spawn(kind, shard, ports_, GetParam(), directory_);
     }
     void kill(PartKind kind, uint32_t shard) {
         pid_t& child = children_[{kind, shard}];
@@ -297,13 +359,16 @@ protected:
 
     std::filesystem::path directory_;
     journal::PosixStorage storage_;
+    Ports ports_;
+    std::unique_ptr<FileControl> control_;
     std::unique_ptr<SequencerHost> host_;
     std::map<std::pair<PartKind, uint32_t>, pid_t> children_;
     roles::SequencerStatus status_;
 };
 
 TEST_P(RoleProcesses, ARiskProcessIsKilledUnderLoadAndComesBack) {
-    Client client(host_->port(), GetParam());
+    openOne();
+    Client client(ports_, GetParam());
     setUp(client);
     Orders orders;
     const auto load = [&](auto done) {
@@ -349,8 +414,8 @@ TEST_P(RoleProcesses, ARiskProcessIsKilledUnderLoadAndComesBack) {
 }
 
 TEST_P(RoleProcesses, TheSequencerStartsAgainFromItsJournal) {
-    const uint16_t port = host_->port();
-    auto client = std::make_unique<Client>(port, GetParam());
+    openOne();
+    auto client = std::make_unique<Client>(ports_, GetParam());
     setUp(*client);
     Orders orders;
     for (uint32_t i = 0; i < 2000; i++) client->want(orders.next());
@@ -360,8 +425,8 @@ TEST_P(RoleProcesses, TheSequencerStartsAgainFromItsJournal) {
     client.reset();
     host_->stop();
     host_.reset();
-    openSequencer(port);
-    client = std::make_unique<Client>(port, GetParam());
+    openSequencer(0);
+    client = std::make_unique<Client>(ports_, GetParam());
     for (uint32_t i = 0; i < 500; i++) client->want(orders.next());
     ASSERT_TRUE(client->pollUntil([&] {
         status_ = host_->status();
@@ -371,6 +436,63 @@ TEST_P(RoleProcesses, TheSequencerStartsAgainFromItsJournal) {
     })) << status_.waitsFor;
     ASSERT_EQ(std::memcmp(before.data(), client->events().data(), seen * sizeof(Event)), 0);
     compare(*client);
+}
+
+// The one that leads is a process of its own: it is killed under load, the one here takes over, and it comes back.
+TEST_P(RoleProcesses, TheLeadingSequencerOfAPairIsKilledUnderLoad) {
+    ports_ = {freePort(), freePort()};
+    start(PartKind::Centre, 0);
+    startAll();
+    Client client(ports_, GetParam());
+    setUp(client);
+    ASSERT_TRUE(client.pollUntil([&] { return client.done() > 0; }));  // it leads
+    openSequencer(1);
+    const auto inSync = [&] {
+        status_ = host_->status();
+        return status_.sync.size() == 2;
+    };
+    ASSERT_TRUE(client.pollUntil(inSync));
+    EXPECT_FALSE(status_.leads);
+    Orders orders;
+    const auto load = [&](auto done) {
+        return client.pollUntil([&] {
+            while (client.unsent() < 256) client.want(orders.next());
+            return done();
+        });
+    };
+    const auto accepted = [&](size_t from) {
+        return std::min(client.count(EventType::Accepted, 0, 0, from),
+                        client.count(EventType::Accepted, 0, 1, from));
+    };
+    ASSERT_TRUE(load([&] { return accepted(0) > 500; }));
+
+    const auto killedAt = std::chrono::steady_clock::now();
+    kill(PartKind::Centre, 0);
+    size_t from = client.events().size();
+    // What was released before may still be on its way.
+    ASSERT_TRUE(load([&] { return host_->status().serving; }));
+    from = client.events().size();
+    ASSERT_TRUE(load([&] { return accepted(from) > 0; }));
+    GTEST_LOG_(INFO) << "orders are accepted again after "
+                     << std::chrono::duration_cast<std::chrono::milliseconds>(
+                            std::chrono::steady_clock::now() - killedAt)
+                            .count()
+                     << " ms";
+    EXPECT_TRUE(host_->status().leads);
+    ASSERT_TRUE(load([&] { return accepted(from) > 300; }));
+
+    // It comes back, and has to have what is released from then on.
+    start(PartKind::Centre, 0);
+    ASSERT_TRUE(load(inSync));
+    from = client.events().size();
+    ASSERT_TRUE(load([&] { return accepted(from) > 300; }));
+    ASSERT_TRUE(client.pollUntil([&] { return client.unsent() == 0; }));
+    ASSERT_TRUE(client.pollUntil([&] {
+        status_ = host_->status();
+        return status_.leads && status_.sequenced == status_.released &&
+               client.done() == status_.released;
+    }));
+    compare(client);
 }
 
 INSTANTIATE_TEST_SUITE_P(Over, RoleProcesses,

@@ -14,6 +14,7 @@ constexpr size_t kWireFrames = 64;
 constexpr uint32_t kFirms = 6;
 constexpr uint32_t kInstruments = 3;
 constexpr char kDirectory[] = "/data";
+constexpr uint64_t kLetGoNs = 1000 * kStepNs;
 
 }  // namespace
 
@@ -91,6 +92,10 @@ World::World(const WorldOptions& options)
         places_.back().process = make(i);
         places_.back().backAt = now_ + below(50) * kStepNs;
     }
+    for (size_t i = 0; i < options.sequencers; i++) {
+        nodes_.push_back(std::make_unique<Node>(*this, i));
+        (void)store_.add();
+    }
 }
 
 World::~World() = default;
@@ -109,33 +114,84 @@ std::unique_ptr<RoleProcess> World::make(size_t place) const {
     return std::make_unique<MatchingProcess>(options);
 }
 
-std::string World::openSequencer() {
-    SequencerOptions options;
-    options.limits = options_.limits;
-    options.riskShards = options_.riskShards;
-    options.matchingShards = options_.matchingShards;
-    options.log.directory = kDirectory;
-    options.log.segmentBytes = 256u << 10;
-    options.window = 1 + below(300);
-    options.batchMax = 1 + below(64);
-    options.silenceNs = kSilenceNs;
-    options.attachNs = 5000 * kStepNs;
-    options.pingNs = 100 * kStepNs;
-    options.mutant = options_.mutant;
-    auto lock = disk_.lockDirectory(kDirectory);
-    if (!lock.isOk()) return lock.status().toString();
-    lock_ = lock.take();
-    auto opened = Sequencer::open(options, disk_, *lock_, *this, {now_, now_});
+std::string World::openSequencer(Node& node) {
+    SequencerMemberOptions options;
+    SequencerOptions& sequencer = options.sequencer;
+    sequencer.limits = options_.limits;
+    sequencer.riskShards = options_.riskShards;
+    sequencer.matchingShards = options_.matchingShards;
+    sequencer.window = 1 + below(300);
+    sequencer.batchMax = 1 + below(64);
+    sequencer.silenceNs = kSilenceNs;
+    sequencer.attachNs = 5000 * kStepNs;
+    sequencer.pingNs = 100 * kStepNs;
+    sequencer.mutant = options_.mutant;
+    options.letGoNs = kLetGoNs;
+    replication::MemberOptions& member = options.member;
+    member.id = static_cast<replication::MemberId>(node.index + 1);
+    member.data = kDirectory;
+    member.boot = "the machine never starts again";
+    member.segmentBytes = 256u << 10;
+    replication::ReplicaOptions& replica = member.replica;
+    for (const auto& each : nodes_) {
+        replica.members.push_back({static_cast<replication::MemberId>(each->index + 1), false});
+    }
+    replica.hotWanted = static_cast<uint32_t>(nodes_.size());
+    replica.heartbeatNs = 20 * kStepNs;
+    replica.suspectNs = 250 * kStepNs;
+    replica.staggerNs = 100 * kStepNs;
+    replica.silentNs = 300 * kStepNs;
+    replica.controlNs = 200 * kStepNs;
+    auto opened =
+        SequencerMember::open(options, node.disk, node, node, store_.of(node.index), {now_, now_});
     if (!opened.isOk()) return opened.status().toString();
-    sequencer_ = opened.take();
+    node.member = opened.take();
     return {};
 }
 
-bool World::send(LinkId to, std::span<const std::byte> frame) {
+Sequencer* World::sequencerOf(Node& node) {
+    return node.member == nullptr ? nullptr : node.member->sequencer();
+}
+
+Sequencer* World::leading() {
+    Sequencer* found = nullptr;
+    for (const auto& node : nodes_) {
+        Sequencer* const sequencer = sequencerOf(*node);
+        if (sequencer == nullptr) continue;
+        if (found != nullptr) return nullptr;
+        found = sequencer;
+    }
+    return found;
+}
+
+bool World::sendRole(LinkId to, std::span<const std::byte> frame) {
     const auto found = wires_.find(to);
     if (found == wires_.end() || found->second.down.size() >= kWireFrames) return false;
     found->second.down.emplace_back(frame.begin(), frame.end());
     return true;
+}
+
+bool World::sendPeer(size_t from, size_t to, std::span<const std::byte> frame) {
+    std::deque<PeerFrame>& queue = peers_[{from, to}];
+    if (to >= nodes_.size() || queue.size() >= kWireFrames) return false;
+    const uint64_t ahead = queue.empty() ? 0 : queue.back().at;
+    queue.push_back({std::max(ahead, now_ + below(8) * kStepNs), {frame.begin(), frame.end()}});
+    return true;
+}
+
+void World::deliverPeers() {
+    for (auto& [way, queue] : peers_) {
+        Node& from = *nodes_[way.first];
+        Node& to = *nodes_[way.second];
+        const bool gone = from.cutPeers || to.cutPeers || to.member == nullptr;
+        while (!queue.empty() && (gone || queue.front().at <= now_)) {
+            const PeerFrame frame = std::move(queue.front());
+            queue.pop_front();
+            if (gone) continue;
+            to.member->onPeer(static_cast<replication::MemberId>(from.index + 1), frame.bytes,
+                              {now_, now_});
+        }
+    }
 }
 
 void World::close(LinkId link) {
@@ -145,11 +201,15 @@ void World::close(LinkId link) {
 
 void World::connect(size_t place) {
     Place& at = places_[place];
+    at.backAt = now_ + (1 + below(20)) * kStepNs;
+    Node& node = *nodes_[at.next++ % nodes_.size()];
+    if (node.member == nullptr || node.cutRoles) return;
     at.backAt = 0;
     at.link = nextLink_++;
     wires_[at.link].place = place;
+    wires_[at.link].node = node.index;
     at.process->attach();
-    sequencer_->onAttached(at.link);
+    node.member->onAttached(at.link);
 }
 
 // The process is gone with all it knew; another one comes in its place some time later.
@@ -166,9 +226,57 @@ void World::kill(size_t place) {
     seen_.losses++;
 }
 
+// Its process is gone, and every link with it.
+void World::killSequencer(Node& node) {
+    if (node.member == nullptr) return;
+    if (const Sequencer* const sequencer = sequencerOf(node)) {
+        seen_.refused += sequencer->status().refused;
+    }
+    node.member.reset();
+    node.counted = nullptr;
+    store_.endOf(node.index);
+    std::erase_if(wires_, [&node](const auto& wire) { return wire.second.node == node.index; });
+    for (Place& at : places_) {
+        if (at.link == 0 || wires_.contains(at.link)) continue;
+        at.link = 0;
+        at.backAt = now_ + (1 + below(200)) * kStepNs;
+    }
+    for (auto& [way, queue] : peers_) {
+        if (way.first == node.index || way.second == node.index) queue.clear();
+    }
+    node.disk.restart(sim::RestartMode::ProcessCrash, random_());
+    node.backAt = now_ + (1 + below(nodes_.size() == 1 ? 2 : 2000)) * kStepNs;
+    seen_.restarts++;
+}
+
+// Whom it does not reach, it does not know of.
+void World::cut(Node& node) {
+    if (node.member == nullptr || node.healAt != 0) return;
+    const uint32_t what = 1 + below(7);
+    node.cutPeers = (what & 1) != 0;
+    store_.of(node.index).cut = (what & 2) != 0;
+    node.cutRoles = (what & 4) != 0;
+    node.healAt = now_ + (1 + below(3000)) * kStepNs;
+    seen_.cuts++;
+    if (!node.cutRoles) return;
+    for (auto& [link, wire] : wires_) {
+        if (wire.node != node.index || places_[wire.place].link != link) continue;
+        wire.cut = true;
+        wire.down.clear();
+        while (!wire.up.empty() && below(3) == 0) wire.up.pop_back();
+        places_[wire.place].link = 0;
+        places_[wire.place].backAt = now_ + (1 + below(400)) * kStepNs;
+    }
+}
+
+void World::heal(Node& node) {
+    node.healAt = 0;
+    node.cutPeers = node.cutRoles = store_.of(node.index).cut = false;
+}
+
 void World::fault() {
     const uint32_t risk = options_.riskShards;
-    switch (below(4)) {
+    switch (below(5)) {
         case 0:
             if (options_.killRisk) kill(below(risk));
             break;
@@ -183,21 +291,20 @@ void World::fault() {
                 seen_.losses++;
             }
             break;
-        default:
-            if (!options_.killSequencer) break;
-            sequencer_.reset();
-            lock_.reset();
-            wires_.clear();
-            disk_.restart(sim::RestartMode::ProcessCrash, random_());
-            markersTo_ = 0;
-            markers_.clear();
-            for (Place& at : places_) {
-                at.link = 0;
-                at.backAt = now_ + (1 + below(200)) * kStepNs;
-            }
-            seen_.restarts++;
-            if (std::string failed = openSequencer(); !failed.empty()) wrong_ = failed;
+        case 3: {
+            if (!options_.cutSequencer) break;
+            cut(*nodes_[below(static_cast<uint32_t>(nodes_.size()))]);
             break;
+        }
+        default: {
+            if (!options_.killSequencer) break;
+            Node* chosen = nodes_[below(static_cast<uint32_t>(nodes_.size()))].get();
+            for (const auto& node : nodes_) {
+                if (sequencerOf(*node) != nullptr && below(2) == 0) chosen = node.get();
+            }
+            killSequencer(*chosen);
+            break;
+        }
     }
 }
 
@@ -205,7 +312,7 @@ void World::deliverUp(Wire& wire, LinkId link) {
     if (wire.held || wire.up.empty()) return;
     const std::vector<std::byte> frame = std::move(wire.up.front());
     wire.up.pop_front();
-    sequencer_->onFrame(link, frame);
+    nodes_[wire.node]->member->onRole(link, frame);
 }
 
 void World::deliverDown(Wire& wire, LinkId link) {
@@ -220,16 +327,38 @@ void World::deliverDown(Wire& wire, LinkId link) {
     }
 }
 
-void World::stepSequencer() {
-    while (offered_ < options_.commands && below(3) != 0) {
-        if (!next_) next_ = market_.next();
-        if (!sequencer_->offer(*next_)) break;
-        next_.reset();
-        offered_++;
+void World::stepNode(Node& node) {
+    if (Sequencer* const sequencer = sequencerOf(node)) {
+        while (offered_ < options_.commands && below(3) != 0) {
+            if (!next_) next_ = market_.next();
+            if (!sequencer->offer(*next_)) break;
+            next_.reset();
+            offered_++;
+        }
     }
-    (void)sequencer_->step({now_, now_});
-    if (!sequencer_->failure().isOk()) wrong_ = sequencer_->failure().toString();
-    collect();
+    const Sequencer* const before = sequencerOf(node);
+    const uint64_t refused = before == nullptr ? 0 : before->status().refused;
+    (void)node.member->step({now_, now_});
+    replication::MemberLog& log = node.member->member().log();
+    if (nodes_.size() > 1 && log.syncWanted() && below(20) == 0) {
+        if (const Status status = log.syncNow(); !status.isOk()) wrong_ = status.toString();
+    }
+    if (node.member->member().failed()) wrong_ = node.member->member().failure().toString();
+    if (!node.member->member().replica().halted().empty()) {
+        wrong_ = "sequencer " + std::to_string(node.index) + " is halted: " +
+                 node.member->member().replica().halted();
+    }
+    Sequencer* const sequencer = sequencerOf(node);
+    if (before != nullptr && sequencer != before) seen_.refused += refused;
+    if (sequencer == nullptr) return;
+    if (node.counted != sequencer || before == nullptr) {
+        node.counted = sequencer;
+        node.markersTo = 0;
+        node.markers.clear();
+        seen_.takeovers++;
+        if (sequencer->outputs().released() < sequencer->last()) seen_.forsaken++;
+    }
+    collect(node, *sequencer);
 }
 
 void World::stepOnce() {
@@ -237,13 +366,26 @@ void World::stepOnce() {
     for (size_t i = 0; i < places_.size(); i++) {
         if (places_[i].backAt != 0 && now_ >= places_[i].backAt) connect(i);
     }
-    const bool faults = options_.killRisk || options_.killMatching || options_.killSequencer ||
+    for (const auto& node : nodes_) {
+        if (node->healAt != 0 && now_ >= node->healAt) heal(*node);
+        if (node->backAt == 0 || now_ < node->backAt) continue;
+        node->backAt = 0;
+        wrong_ = openSequencer(*node);
+        if (!wrong_.empty()) return;
+    }
+    store_.step();
+    deliverPeers();
+    const bool faults = options_.cutSequencer || options_.killRisk || options_.killMatching || options_.killSequencer ||
                         options_.stallRisk;
     if (faults && offered_ < options_.commands && below(options_.killEvery) == 0) {
         fault();
         if (!wrong_.empty()) return;
     }
-    if (below(3) == 0) stepSequencer();
+    for (const auto& node : nodes_) {
+        if (node->member == nullptr || below(3) != 0) continue;
+        stepNode(*node);
+        if (!wrong_.empty()) return;
+    }
     if (wires_.empty()) return;
     auto chosen = wires_.begin();
     std::advance(chosen, below(static_cast<uint32_t>(wires_.size())));
@@ -268,50 +410,102 @@ void World::stepOnce() {
     if (wire.closed && (wire.up.empty() || below(4) == 0)) {
         if (connected) {
             at.link = 0;
-            at.backAt = now_ + (1 + below(400)) * kStepNs;
+            at.backAt = now_ + (1 + below(nodes_.size() == 1 ? 400 : 40)) * kStepNs;
         }
         wires_.erase(link);
     } else if (wire.cut && wire.up.empty()) {
+        const size_t node = wire.node;
         wires_.erase(link);
-        sequencer_->onClosed(link);
+        nodes_[node]->member->onRoleClosed(link);
+    }
+}
+
+// ---- the control store
+
+Store::View& Store::add() {
+    views_.push_back(std::make_unique<View>(*this, views_.size()));
+    return *views_.back();
+}
+
+bool Store::View::poll(replication::ControlAnswer& answer) {
+    if (answers.empty()) return false;
+    answer = std::move(answers.front());
+    answers.pop_front();
+    return true;
+}
+
+void Store::ask(Asked asked) {
+    asked.at = world_.now_ + world_.below(30) * kStepNs;
+    asked_.push_back(std::move(asked));
+}
+
+void Store::endOf(size_t node) {
+    for (Asked& asked : asked_) {
+        if (asked.node == node) asked.node = SIZE_MAX;
+    }
+    views_[node]->answers.clear();
+}
+
+void Store::step() {
+    using Kind = replication::ControlAnswer::Kind;
+    for (size_t i = 0; i < asked_.size();) {
+        if (asked_[i].at > world_.now_) {
+            i++;
+            continue;
+        }
+        const Asked asked = std::move(asked_[i]);
+        asked_.erase(asked_.begin() + static_cast<ptrdiff_t>(i));
+        View* const view = asked.node == SIZE_MAX ? nullptr : views_[asked.node].get();
+        if (view != nullptr && view->cut && world_.below(4) != 0) continue;  // lost on its way
+        replication::ControlAnswer answer;
+        answer.request = asked.request;
+        answer.kind = !asked.swap                             ? Kind::Read
+                      : asked.expected == record_.revision ? Kind::Swapped
+                                                           : Kind::Conflict;
+        if (answer.kind == Kind::Swapped) {
+            record_ = {record_.revision + 1, asked.text};
+            for (const auto& other : views_) {
+                if (other->cut || other.get() == view || world_.below(4) == 0) continue;
+                other->answers.push_back({Kind::Changed, 0, record_});
+            }
+        }
+        answer.record = record_;
+        if (view == nullptr || view->cut) continue;  // the answer is lost
+        view->answers.push_back(std::move(answer));
     }
 }
 
 // ---- what is released
 
-void World::readMarkers() {
-    const Position written = sequencer_->log().written();
-    if (markersTo_ == written) return;
+void World::readMarkers(Node& node) {
+    replication::MemberLog& log = node.member->member().log();
+    const Position written = log.written();
+    if (node.markersTo == written) return;
     std::vector<Command> commands;
-    const Status status = sequencer_->log().readRange(
-        markersTo_ + 1, written, [&](const replication::LogEntry& entry) -> Status {
+    const Status status = log.readRange(
+        node.markersTo + 1, written, [&](const replication::LogEntry& entry) -> Status {
             if (!decodeBatch(entry.payload, entry.header.count, commands)) return {};
             for (const Command& command : commands) {
                 if (CommandType(command.type) == CommandType::SetAvailability) {
-                    markers_.push_back(command);
+                    node.markers.push_back(command);
                 }
             }
             return {};
         });
     if (!status.isOk()) wrong_ = "reading the log: " + status.toString();
-    markersTo_ = written;
+    node.markersTo = written;
 }
 
-void World::collect() {
-    replication::Outputs& outputs = sequencer_->outputs();
-    if (outputs.released() < collected_) {
-        wrong_ = "released " + std::to_string(collected_) + ", but the log ends at " +
-                 std::to_string(outputs.released());
-        return;
-    }
+void World::collect(Node& node, Sequencer& sequencer) {
+    replication::Outputs& outputs = sequencer.outputs();
     while (collected_ < outputs.released() && wrong_.empty()) {
         const replication::OutputBatch* batch = outputs.find(collected_ + 1);
         if (batch == nullptr) {
             wrong_ = "nothing is kept at " + std::to_string(collected_ + 1);
             return;
         }
-        if (sequencer_->log().written() < batch->entry.last()) wrong_ = "released before stored";
-        for (const auto& piece : batch->pieces) {
+        if (sequencer.log().written() < batch->entry.last()) wrong_ = "released before stored";
+    for (const auto& piece : batch->pieces) {
             for (uint32_t i = 0; i < piece.count; i++) {
                 const Event& event = piece.events[i];
                 if (event.position <= collected_) continue;
@@ -321,9 +515,9 @@ void World::collect() {
                     continue;
                 }
                 seen_.unavailable++;
-                readMarkers();
+                readMarkers(node);
                 bool said = false;
-                for (const Command& marker : markers_) {
+                for (const Command& marker : node.markers) {
                     said |= marker.side == 1 &&
                             static_cast<Position>(marker.quantity) <= event.position;
                 }
@@ -338,32 +532,68 @@ void World::collect() {
 }
 
 std::string World::settleDown() {
-    for (uint32_t i = 0; i < 2'000'000; i++) {
+    for (uint32_t i = 0; i < 200'000; i++) {
         if (!wrong_.empty()) return wrong_;
         stepOnce();
-        bool all = sequencer_->idle() && offered_ == options_.commands && collected_ == sequencer_->last();
-        for (const SeatStatus& seat : sequencer_->status().seats) all = all && seat.live;
+        if (offered_ < options_.commands) continue;
+        Sequencer* const sequencer = leading();
+        bool all = sequencer != nullptr && sequencer->idle() && sequencer->serving() &&
+                   collected_ == sequencer->last();
+        for (const auto& node : nodes_) {
+            all = all && node->member != nullptr && node->healAt == 0 &&
+                  node->member->member().outputs().released() == collected_;
+        }
+        if (!all) continue;
+        for (const SeatStatus& seat : sequencer->status().seats) all = all && seat.live;
         for (const Place& at : places_) all = all && at.link != 0 && at.process->joined();
-        if (!all || !sequencer_->serving()) continue;
+        if (!all) continue;
         // What is on its way to the parts.
         bool quiet = true;
         for (auto& [link, wire] : wires_) quiet = quiet && wire.down.empty() && wire.up.empty();
         if (quiet) {
-            (void)sequencer_->step({now_, now_});
+            (void)sequencer->step({now_, now_});
             for (auto& [link, wire] : wires_) quiet = quiet && wire.down.empty();
-            if (quiet && sequencer_->idle()) return {};
+            if (quiet && sequencer->idle()) return {};
         }
     }
-    const SequencerStatus status = sequencer_->status();
-    return "no end: waits for '" + status.waitsFor + "', sequenced " +
-           std::to_string(status.sequenced) + ", decided " + std::to_string(status.decided) +
-           ", settled " + std::to_string(status.settled) + ", released " +
-           std::to_string(status.released);
+    std::string text = "no end: offered " + std::to_string(offered_);
+    for (const auto& node : nodes_) {
+        if (node->member == nullptr) continue;
+        const SequencerStatus status = node->member->status();
+        text += "; sequencer " + std::to_string(node->index) + " waits for '" + status.waitsFor +
+                "', epoch " + std::to_string(status.epoch) + ", sequenced " +
+                std::to_string(status.sequenced) + ", decided " + std::to_string(status.decided) +
+                ", settled " + std::to_string(status.settled) + ", released " +
+                std::to_string(status.released);
+        const replication::MemberStatus member = node->member->member().status();
+        text += ", log " + std::to_string(member.position) + ", committed " +
+                std::to_string(member.commit) + ", in sync";
+        for (const replication::MemberId id : status.sync) text += " " + std::to_string(id);
+        for (const auto& peer : member.peers) {
+            text += ", " + std::to_string(peer.id) + " has " + std::to_string(peer.acknowledged) +
+                    " and agrees to " + std::to_string(peer.matched);
+        }
+    }
+    return text;
+}
+
+// Every sequencer has the same log, and has been told that all of it is committed.
+std::string World::compareNodes() {
+    for (const auto& node : nodes_) {
+        replication::Member& first = nodes_[0]->member->member();
+        replication::Member& member = node->member->member();
+        if (member.log().last() != first.log().last() ||
+            member.executor().result() != first.executor().result()) {
+            return "sequencer " + std::to_string(node->index) + " has another log";
+        }
+    }
+    return {};
 }
 
 std::string World::compare() {
-    const SequencerStatus status = sequencer_->status();
-    seen_.refused = status.refused;
+    Sequencer* const sequencer = leading();
+    const SequencerStatus status = sequencer->status();
+    seen_.refused += status.refused;
     seen_.hazards = status.hazards;
     seen_.positions = status.settled;
     replication::Outputs outputs(1u << 30);
@@ -375,7 +605,7 @@ std::string World::compare() {
     replication::Outputs nowhere(1);
     nowhere.recovering(true);
     std::vector<Command> commands;
-    const Status read = sequencer_->log().readRange(
+    const Status read = sequencer->log().readRange(
         1, status.settled, [&](const replication::LogEntry& entry) -> Status {
             executor.execute(entry);
             outputs.release(entry.header.last());
@@ -416,7 +646,7 @@ std::string World::compare() {
         }
         if (EventType(event.type) == EventType::Trade) {
             seen_.trades++;
-            if ((away >> sequencer_->centre().shardOf(event.account2) & 1) != 0) {
+            if ((away >> sequencer->centre().shardOf(event.account2) & 1) != 0) {
                 seen_.tradesOfLost++;
             }
         }
@@ -424,7 +654,7 @@ std::string World::compare() {
     if (released_.size() != expected.size()) return "more was released than one core says";
     if (executor.result() != status.resultHash) return "another result hash";
     if (executor.core().hash() != whole.core().hash()) return "a core in parts has another state";
-    if (whole.share(PartKind::Centre, 0) != sequencer_->centre().share(PartKind::Centre, 0)) {
+    if (whole.share(PartKind::Centre, 0) != sequencer->centre().share(PartKind::Centre, 0)) {
         return "the centre has another state";
     }
     for (const Place& at : places_) {
@@ -435,11 +665,13 @@ std::string World::compare() {
                    std::to_string(at.process->shard()) + " has another state";
         }
     }
-    return {};
+    return compareNodes();
 }
 
 std::string World::run() {
-    if (std::string failed = openSequencer(); !failed.empty()) return failed;
+    for (const auto& node : nodes_) {
+        if (std::string failed = openSequencer(*node); !failed.empty()) return failed;
+    }
     if (std::string failed = settleDown(); !failed.empty()) return failed;
     return compare();
 }

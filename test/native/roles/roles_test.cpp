@@ -39,6 +39,8 @@ TEST(Roles, AnyNumberOfShardsSaysWhatOneCoreSays) {
 struct Losses {
     const char* name;
     bool killRisk, stallRisk, killMatching, killSequencer;
+    uint32_t sequencers = 1;
+    bool cutSequencer = false;
 };
 
 class RolesLost : public testing::TestWithParam<Losses> {};
@@ -55,17 +57,29 @@ TEST_P(RolesLost, TheLogStillExplainsEveryEvent) {
         options.stallRisk = losses.stallRisk;
         options.killMatching = losses.killMatching;
         options.killSequencer = losses.killSequencer;
+        options.cutSequencer = losses.cutSequencer;
+        options.sequencers = losses.sequencers;
+        if (losses.sequencers > 1) options.killEvery = 500;
         World world(options);
         const std::string wrong = world.run();
         ASSERT_EQ(wrong, "") << "seed " << seed;
         all.losses += world.seen().losses;
         all.restarts += world.seen().restarts;
+        all.cuts += world.seen().cuts;
+        all.takeovers += world.seen().takeovers;
+        all.forsaken += world.seen().forsaken;
         all.unavailable += world.seen().unavailable;
         all.refused += world.seen().refused;
         all.tradesOfLost += world.seen().tradesOfLost;
     }
     if (losses.killRisk || losses.killMatching || losses.stallRisk) { EXPECT_GT(all.losses, 10u); }
     if (losses.killSequencer) { EXPECT_GT(all.restarts, 5u); }
+    if (losses.cutSequencer) { EXPECT_GT(all.cuts, 5u); }
+    if (losses.sequencers > 1) {
+        EXPECT_GT(all.takeovers, seeds(30) + 5);
+        GTEST_LOG_(INFO) << all.takeovers << " took over, " << all.forsaken
+                         << " of them with a marker to write";
+    }
     if (losses.killRisk || losses.stallRisk) {
         EXPECT_GT(all.unavailable, 100u);
         EXPECT_GT(all.refused, 3u);       // under way when its process was lost
@@ -79,7 +93,11 @@ INSTANTIATE_TEST_SUITE_P(
                     Losses{"SilentRisk", false, true, false, false},
                     Losses{"Matching", false, false, true, false},
                     Losses{"Sequencer", false, false, false, true},
-                    Losses{"Everything", true, true, true, true}),
+                    Losses{"Everything", true, true, true, true},
+                    Losses{"OneOfAPair", false, false, false, true, 2},
+                    Losses{"CutPair", false, false, false, false, 2, true},
+                    Losses{"EverythingOfAPair", true, true, true, true, 2, true},
+                    Losses{"EverythingOfThree", true, true, true, true, 3, true}),
     [](const testing::TestParamInfo<Losses>& info) { return std::string(info.param.name); });
 
 TEST(Roles, FullTablesAnswerAsOneCoreDoes) {
@@ -108,6 +126,27 @@ TEST(Roles, BrokenRulesAreNoticed) {
             options.mutant = RoleMutant(number);
             options.killRisk = options.mutant != RoleMutant::DeadDecisionUsed;
             options.stallRisk = options.mutant == RoleMutant::DeadDecisionUsed;
+            World world(options);
+            how = world.run();
+            noticed = !how.empty();
+        }
+        EXPECT_TRUE(noticed) << "rule " << int{number};
+        if (noticed) { GTEST_LOG_(INFO) << "rule " << int{number} << ": " << how; }
+    }
+}
+
+TEST(Roles, BrokenRulesOfAPairAreNoticed) {
+    for (uint8_t number = kRoleMutantMax + 1; number <= kPairMutantMax; number++) {
+        bool noticed = false;
+        std::string how;
+        for (uint64_t seed = 1; seed <= 200 && !noticed; seed++) {
+            WorldOptions options;
+            options.seed = seed;
+            options.sequencers = 2;
+            options.mutant = RoleMutant(number);
+            options.killSequencer = options.cutSequencer = true;
+            options.killRisk = options.mutant == RoleMutant::MarkerForgotten;
+            options.killEvery = 300;
             World world(options);
             how = world.run();
             noticed = !how.empty();
