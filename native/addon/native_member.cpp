@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "addon/addon.h"
+#include "addon/control_requests.h"
 #include "addon/deliveries.h"
 #include "addon/member_list.h"
 #include "base/json_string.h"
@@ -29,7 +30,6 @@ namespace verbex::addon {
 namespace {
 
 constexpr size_t kTextBytesMax = 4096;
-constexpr size_t kRecordBytesMax = 1u << 16;
 constexpr uint64_t kNsPerMs = 1'000'000;
 constexpr uint64_t kMillisecondsMax = 600'000;
 
@@ -172,38 +172,16 @@ napi_value open(const Arguments& arguments) {
 }
 
 napi_value takeControlRequests(const Arguments& arguments) {
-    const napi_env env = arguments.env();
     MemberHandle& handle = handleOf(arguments);
-    napi_value list;
-    check(env, napi_create_array(env, &list));
-    if (handle.bridge == nullptr) return list;
-    uint32_t count = 0;
-    for (const node::ControlRequest& request : handle.bridge->take()) {
-        napi_value object;
-        check(env, napi_create_object(env, &object));
-        setProperty(env, object, "request", makeBigint(env, request.request));
-        setProperty(env, object, "kind", makeText(env, request.swap ? "swap" : "read"));
-        setProperty(env, object, "expected", makeBigint(env, request.expected));
-        setProperty(env, object, "text", makeText(env, request.text));
-        check(env, napi_set_element(env, list, count++, object));
-    }
-    return list;
+    if (handle.bridge != nullptr) return takeRequests(arguments.env(), *handle.bridge);
+    napi_value none;
+    check(arguments.env(), napi_create_array(arguments.env(), &none));
+    return none;
 }
 
-// answerControl(request, kind, revision, text)
 napi_value answerControl(const Arguments& arguments) {
     MemberHandle& handle = handleOf(arguments);
-    ControlAnswer answer;
-    answer.request = arguments.bigint(0, "request");
-    const std::string kind = arguments.text(1, "kind", 16);
-    if (kind == "read") answer.kind = ControlAnswer::Kind::Read;
-    else if (kind == "swapped") answer.kind = ControlAnswer::Kind::Swapped;
-    else if (kind == "conflict") answer.kind = ControlAnswer::Kind::Conflict;
-    else if (kind == "changed") answer.kind = ControlAnswer::Kind::Changed;
-    else if (kind == "unknown") answer.kind = ControlAnswer::Kind::Unknown;
-    else throwArgument("kind must be read, swapped, conflict, unknown or changed");
-    answer.record.revision = arguments.bigint(2, "revision");
-    answer.record.text = arguments.text(3, "text", kRecordBytesMax);
+    ControlAnswer answer = controlAnswerIn(arguments);
     if (handle.bridge != nullptr) handle.bridge->answer(std::move(answer));
     return nullptr;
 }

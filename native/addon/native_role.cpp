@@ -11,9 +11,11 @@
 #include <system_error>
 
 #include "addon/addon.h"
+#include "addon/control_requests.h"
 #include "addon/member_list.h"
 #include "base/json_string.h"
 #include "journal/posix_storage.h"
+#include "node/control_bridge.h"
 #include "node/role_host.h"
 
 namespace verbex::addon {
@@ -30,6 +32,8 @@ struct RoleHandle {
     node::SequencerHostOptions sequencerOptions;
     node::RoleHostOptions roleOptions;
     journal::PosixStorage storage;
+    std::unique_ptr<node::ControlBridge> bridge;  // of several sequencers, where JavaScript has the store
+    std::unique_ptr<node::FileControl> file;      // of several, where it is a folder
     std::mutex mutex;  // hosts: opened and closed on libuv's threads
     std::unique_ptr<node::SequencerHost> sequencer;
     std::unique_ptr<node::RoleHost> role;
@@ -67,15 +71,17 @@ void readOptions(const Arguments& arguments, napi_value object, RoleHandle& hand
     const CoreLimits limits = withDefaults(limitsOf(arguments, object));
     const auto risk = static_cast<uint32_t>(number("risk", 1, kShardsMax, 1));
     const auto matching = static_cast<uint32_t>(number("matching", 1, kShardsMax, 1));
-    const uint32_t shards = kind == "risk" ? risk : matching;
+    const uint32_t shards = kind == "risk"       ? risk
+                            : kind == "matching" ? matching
+                                                 : replication::kMembersMax;
     const auto shard = static_cast<uint32_t>(number("shard", 0, shards - 1, 0));
     transport::NetworkOptions network;
-    network.node = handle.isSequencer ? kind : kind + "-" + std::to_string(shard);
+    network.node = kind + "-" + std::to_string(shard);
     network.transport = transportIn(arguments.textOf(object, "transport", 8, "auto"));
     network.key = keyIn(arguments.textOf(object, "key", 1024, ""));
-    Result<transport::Address> address =
-        transport::Address::parse(arguments.textOf(object, "sequencer", 300));
-    if (!address.isOk()) throwArgument("sequencer: " + address.status().message());
+    const std::vector<replication::MemberAddress> sequencers =
+        membersIn(arguments.textOf(object, "sequencers", kMemberListBytesMax));
+    if (sequencers.empty()) throwArgument("sequencers names none");
 
     if (handle.isSequencer) {
         node::SequencerHostOptions& options = handle.sequencerOptions;
@@ -92,8 +98,31 @@ void readOptions(const Arguments& arguments, napi_value object, RoleHandle& hand
         options.member.replica.durable = arguments.flagOf(object, "durable", false);
         sequencer.silenceNs = ms("silenceMs", sequencer.silenceNs);
         sequencer.attachNs = ms("attachMs", sequencer.attachNs);
+        if (shard >= sequencers.size()) throwArgument("there is no sequencer of this number");
+        replication::ReplicaOptions& replica = options.member.replica;
+        replica.suspectNs = ms("suspectMs", replica.suspectNs);
+        replica.staggerNs = replica.suspectNs / 2;
+        replica.silentNs = replica.suspectNs / 4 * 5;
+        replica.hotWanted = static_cast<uint32_t>(sequencers.size());
+        for (const replication::MemberAddress& each : sequencers) {
+            replica.members.push_back({each.id, false});
+        }
+        options.member.id = sequencers[shard].id;
+        options.member.boot = arguments.textOf(object, "boot", 64, "");
+        if (sequencers.size() > 1) {
+            options.peers = sequencers;
+            const std::string folder = arguments.textOf(object, "controlDirectory", kTextBytesMax, "");
+            if (folder.empty()) {
+                handle.bridge = std::make_unique<node::ControlBridge>([] {}, [&handle] {
+                    const std::lock_guard guard(handle.mutex);
+                    if (handle.sequencer != nullptr) handle.sequencer->wake();
+                });
+            } else {
+                handle.file = std::make_unique<node::FileControl>(folder);
+            }
+        }
         options.network = network;
-        options.listen = address.take();
+        options.listen = sequencers[shard].address;
     } else {
         node::RoleHostOptions& options = handle.roleOptions;
         options.kind = kind == "risk" ? PartKind::Risk : PartKind::Matching;
@@ -103,7 +132,7 @@ void readOptions(const Arguments& arguments, napi_value object, RoleHandle& hand
         options.role.shard = shard;
         options.name = name;
         options.network = network;
-        options.sequencers = {address.take()};
+        for (const auto& each : sequencers) options.sequencers.push_back(each.address);
     }
 }
 
@@ -134,7 +163,9 @@ napi_value open(const Arguments& arguments) {
         uint16_t port = 0;
         try {
             if (handle->isSequencer) {
-                auto host = node::SequencerHost::open(handle->sequencerOptions, handle->storage);
+                replication::ControlStore* control = handle->file.get();
+                if (control == nullptr) control = handle->bridge.get();
+                auto host = node::SequencerHost::open(handle->sequencerOptions, handle->storage, control);
                 if (!host.isOk()) return {node::Failure(host.status()), {}};
                 port = host.value()->port();
                 const std::lock_guard guard(handle->mutex);
@@ -159,8 +190,13 @@ std::string statusText(const roles::SequencerStatus& status) {
     const auto number = [&out](const char* name, uint64_t value) {
         out << ",\"" << name << "\":\"" << value << "\"";
     };
-    out << "{\"role\":\"sequencer\",\"serving\":" << flag(status.serving)
+    out << "{\"role\":\"sequencer\",\"leads\":" << flag(status.leads)
+        << ",\"follows\":" << flag(status.follows) << ",\"leader\":" << status.leader
+        << ",\"sync\":[";
+    for (size_t i = 0; i < status.sync.size(); i++) out << (i == 0 ? "" : ",") << status.sync[i];
+    out << "],\"serving\":" << flag(status.serving)
         << ",\"waitsFor\":" << jsonString(status.waitsFor);
+    number("epoch", status.epoch);
     number("sequenced", status.sequenced);
     number("decided", status.decided);
     number("journaled", status.journaled);
@@ -204,6 +240,23 @@ napi_value status(const Arguments& arguments) {
     return makeText(arguments.env(), statusText(handle.roleOptions, handle.role->status()));
 }
 
+// Of several sequencers whose control store is not a folder. They are asked for in turn: a change of who leads may wait
+// for some milliseconds more.
+napi_value takeControlRequests(const Arguments& arguments) {
+    RoleHandle& handle = *arguments.unwrap<RoleObject>().handle;
+    if (handle.bridge != nullptr) return takeRequests(arguments.env(), *handle.bridge);
+    napi_value none;
+    check(arguments.env(), napi_create_array(arguments.env(), &none));
+    return none;
+}
+
+napi_value answerControl(const Arguments& arguments) {
+    RoleHandle& handle = *arguments.unwrap<RoleObject>().handle;
+    replication::ControlAnswer answer = controlAnswerIn(arguments);
+    if (handle.bridge != nullptr) handle.bridge->answer(std::move(answer));
+    return nullptr;
+}
+
 napi_value close(const Arguments& arguments) {
     const std::shared_ptr<RoleHandle> handle = arguments.unwrap<RoleObject>().handle;
     if (handle->hooked) {
@@ -228,6 +281,8 @@ void defineNativeRole(napi_env env, napi_value exports) {
     const napi_value made = defineClass(env, RoleObject::kClassName, entry<construct>,
                                         {{"open", entry<open>},
                                          {"status", entry<status>},
+                                         {"takeControlRequests", entry<takeControlRequests>},
+                                         {"answerControl", entry<answerControl>},
                                          {"close", entry<close>}});
     setProperty(env, exports, RoleObject::kClassName, made);
 }

@@ -23,7 +23,7 @@ const roleCommand: Command = {
       value: 'N',
       range: [0, shardsMax - 1],
       fallback: '0',
-      help: 'which of the risk or matching processes this one is',
+      help: 'which of the sequencers, risk or matching processes this one is',
     },
   ],
   notes: [
@@ -31,6 +31,7 @@ const roleCommand: Command = {
   ],
   examples: [
     ['verbex role sequencer --config /etc/verbex/roles.json', 'the sequencer, here'],
+    ['verbex role sequencer --shard 1 --config /etc/verbex/roles.json', 'the second of a pair'],
     ['verbex role risk --shard 1 --config /etc/verbex/roles.json', 'the second risk process'],
   ],
   async run(given, output) {
@@ -80,6 +81,13 @@ const upCommand: Command = {
   summary: 'bring up a sequencer, risk and matching processes on this machine',
   options: [
     dirOption,
+    {
+      name: 'sequencers',
+      value: 'N',
+      range: [1, 5],
+      fallback: '1',
+      help: 'sequencers; with two, one takes over',
+    },
     { name: 'risk', value: 'N', range: [1, shardsMax], fallback: '2', help: 'risk processes' },
     { name: 'matching', value: 'N', range: [1, shardsMax], fallback: '2', help: 'matching processes' },
     {
@@ -104,6 +112,7 @@ const upCommand: Command = {
   ],
   examples: [
     ['verbex roles up --risk 2 --matching 2', 'five processes, until Ctrl-C'],
+    ['verbex roles up --sequencers 2', 'a dispatcher pair: `roles kill ./roles sequencer`, and orders go on'],
     ['verbex roles up --rate 500 --seconds 10', 'the same under orders, then what became of them'],
   ],
   async run(given, output) {
@@ -112,6 +121,7 @@ const upCommand: Command = {
     const fresh = !LocalRoles.exists(dir);
     const roles = fresh
       ? await LocalRoles.make(dir, {
+          sequencers: given.integer('sequencers') ?? 1,
           risk: given.integer('risk') ?? 2,
           matching: given.integer('matching') ?? 2,
           transport: given.need('transport') as 'auto' | 'tcp' | 'shm' | 'verbs',
@@ -206,10 +216,10 @@ const statusCommand: Command = {
   async run(given, output) {
     const { LocalRoles } = await import('../cluster/local-roles.ts');
     const roles = LocalRoles.open(given.positionals[0] ?? '');
-    const { name, risk, matching, transport } = roles.description;
+    const { name, sequencers, risk, matching, transport } = roles.description;
     const views = roles.look();
     output.answer(
-      { name, folder: roles.folder, risk, matching, transport, roles: views },
+      { name, folder: roles.folder, sequencers: sequencers.length, risk, matching, transport, roles: views },
       await rolesTable(views),
     );
     return 0;
@@ -219,7 +229,7 @@ const statusCommand: Command = {
 const killCommand: Command = {
   name: 'roles kill',
   summary: 'kill a process of a deployment in roles with SIGKILL, as a crash would',
-  positionals: [dirPositional, { name: 'ROLE', help: '`sequencer`, `risk:1`, `matching:0`' }],
+  positionals: [dirPositional, { name: 'ROLE', help: '`sequencer`, `sequencer:1`, `risk:1`, `matching:0`' }],
   examples: [['verbex roles kill ./roles risk:1', 'the second risk process; `roles up` starts it again']],
   async run(given, output) {
     const { LocalRoles } = await import('../cluster/local-roles.ts');

@@ -171,7 +171,7 @@ export function given<T extends object>(object: { [Key in keyof T]: T[Key] | und
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T;
 }
 
-function parseControl(value: unknown, at: (path: string) => string): ControlDescription {
+export function parseControl(value: unknown, at: (path: string) => string): ControlDescription {
   const fields = new Fields('control', value);
   const kind = oneOf('control.kind', fields.take('kind') as 'file' | 'etcd', ['file', 'etcd']);
   if (kind === 'file') {

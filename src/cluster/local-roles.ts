@@ -1,7 +1,8 @@
 // LocalRoles: a deployment in roles on this machine, each role a process, in one folder:
 //
-//   roles.json                         what it is; the sequencer's port was free when it was made
-//   sequencer/ .pid .status .log       the journal, its process, what it says of itself, what it said
+//   roles.json                         what it is; the sequencers' ports were free when it was made
+//   sequencer/ .pid .status .log       its folder, its process, what it says of itself, what it said
+//   sequencer-1/ …  control/           a second one, and where they agree on who leads
 //   risk-0.pid …, matching-0.pid …     the same of the others
 //
 // Whoever has the folder can look, kill and start; processes that others started are never signalled.
@@ -13,9 +14,8 @@ import { ClusterError } from '../errors/errors.ts';
 import type { LimitsDescription } from './description.ts';
 import { freePorts } from './free-ports.ts';
 import { memberProgram } from './local-cluster.ts';
-import { addressOf } from './member-process.ts';
 import { markOf, type ProcessState, readMark, signalTo, stateOf, writeMark } from './process-mark.ts';
-import { lastStatus, type RoleStatus } from './role-process.ts';
+import { lastStatus, type RoleStatus, type SequencerStatus, sequencersText } from './role-process.ts';
 import {
   filesOf,
   nameOf,
@@ -30,6 +30,8 @@ const stopMsMax = 20_000;
 const lookMs = 20;
 
 export interface NewRoles {
+  /** Default: 1. */
+  readonly sequencers?: number;
   readonly risk: number;
   readonly matching: number;
   readonly transport: RolesDescription['transport'];
@@ -70,10 +72,12 @@ export class LocalRoles {
   static async make(folder: string, made: NewRoles): Promise<LocalRoles> {
     const path = resolve(folder);
     mkdirSync(path, { recursive: true });
-    const [port] = await freePorts(1);
-    const { risk, matching, transport, limits } = made;
+    const { sequencers = 1, risk, matching, transport, limits } = made;
+    const ports = await freePorts(sequencers);
     const description = {
-      ...{ name: 'verbex', data: '.', sequencer: { host: '127.0.0.1', port } },
+      ...{ name: 'verbex', data: '.' },
+      sequencers: ports.map((port) => ({ host: '127.0.0.1', port })),
+      ...(sequencers > 1 && { control: { kind: 'file', path: 'control' } }),
       ...{ risk, matching, transport },
       ...(limits !== undefined && { limits }),
     };
@@ -82,9 +86,9 @@ export class LocalRoles {
     return new LocalRoles(path);
   }
 
-  /** As clients of a cluster take it: the sequencer is its one member. */
+  /** As clients of a cluster take them: the sequencers are its members. */
   get membersText(): string {
-    return `1\t${addressOf(this.description.host, this.description.port)}`;
+    return sequencersText(this.description);
   }
 
   /** Every process that does not run; answers which. */
@@ -134,16 +138,33 @@ export class LocalRoles {
     });
   }
 
-  /** Whether the sequencer says that it takes commands and that everybody takes part. */
-  get whole(): boolean {
-    const status = this.look()[0]?.status;
-    return status?.role === 'sequencer' && status.serving && status.seats.every(({ live }) => live);
+  /** What the sequencer that leads says of itself. Undefined: none of them does. */
+  get leading(): { readonly place: RolePlace; readonly status: SequencerStatus } | undefined {
+    for (const place of placesOf(this.description)) {
+      if (place.role !== 'sequencer' || this.processOf(place).state === 'gone') continue;
+      const status = lastStatus(this.description, place);
+      if (status?.role === 'sequencer' && status.leads) return { place, status };
+    }
+    return undefined;
   }
 
-  /** Risk and matching, then the sequencer; what does not end is killed. */
+  /** Whether a sequencer leads and takes commands, has the others with it, and everybody takes part. */
+  get whole(): boolean {
+    const { status } = this.leading ?? {};
+    if (status === undefined || !status.serving) return false;
+    return (
+      status.sync.length === this.description.sequencers.length && status.seats.every(({ live }) => live)
+    );
+  }
+
+  /** Risk and matching, then the sequencers, the one that leads last; what does not end is killed. */
   async stop(): Promise<void> {
-    const [sequencer, ...rest] = placesOf(this.description);
-    for (const places of [rest, [sequencer!]]) {
+    const all = placesOf(this.description);
+    const leads = this.leading?.place.shard;
+    const sequencers = all.filter(({ role }) => role === 'sequencer');
+    const rest = all.filter(({ role }) => role !== 'sequencer');
+    const last = sequencers.filter(({ shard }) => shard === leads);
+    for (const places of [rest, sequencers.filter(({ shard }) => shard !== leads), last]) {
       for (const place of places) this.signal(place, 'SIGTERM');
       const lives = (): RolePlace[] => places.filter((place) => this.processOf(place).state !== 'gone');
       for (const until = performance.now() + stopMsMax; lives().length > 0; await sleep(lookMs)) {

@@ -4,7 +4,10 @@ import { type ClusterDescription, secretOf } from './description.ts';
 import { EtcdControlStore } from './etcd-control-store.ts';
 import { FileControlStore } from './file-control-store.ts';
 
-export async function openControlStore({ name, control }: ClusterDescription): Promise<ControlStore> {
+export async function openControlStore({
+  name,
+  control,
+}: Pick<ClusterDescription, 'name' | 'control'>): Promise<ControlStore> {
   if (control.kind === 'file') return await FileControlStore.open(control.path);
   const { endpoints, timeoutMs, user, passwordFile, authorityFile, certificateFile, certificateKeyFile } =
     control;

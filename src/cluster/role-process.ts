@@ -3,11 +3,16 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { ClusterError, fromNative } from '../errors/errors.ts';
 import type { NativeRole, NativeRoleConstructor, NativeRoleOptions } from '../native/cluster-types.ts';
+import { ControlPump } from './control-pump.ts';
+import type { ControlStore } from './control-store.ts';
 import { addressOf, keyOf } from './member-process.ts';
-import { markOf, readMark, removeMark, stateOf, writeMark } from './process-mark.ts';
+import { openControlStore } from './open-control-store.ts';
+import { bootId, markOf, readMark, removeMark, stateOf, writeMark } from './process-mark.ts';
 import { filesOf, nameOf, type RolePlace, type RolesDescription } from './roles-description.ts';
 
 const lookMs = 100;
+/** Between two looks for what a sequencer wants of the control store. */
+const controlMs = 5;
 
 export interface SeatStatus {
   readonly role: 'risk' | 'matching';
@@ -21,6 +26,14 @@ export interface SeatStatus {
 /** What the sequencer says of itself; 64-bit numbers are texts of digits. */
 export interface SequencerStatus {
   readonly role: 'sequencer';
+  /** Of several sequencers: this one leads, or follows the one that does. */
+  readonly leads: boolean;
+  readonly follows: boolean;
+  /** By its number from 1 on, as the record says; 0: nobody yet. */
+  readonly leader: number;
+  /** Who has every entry before its events leave. */
+  readonly sync: readonly number[];
+  readonly epoch: string;
   readonly serving: boolean;
   readonly waitsFor: string;
   readonly sequenced: string;
@@ -42,6 +55,11 @@ export interface ShardStatus {
 
 export type RoleStatus = SequencerStatus | ShardStatus;
 
+/** As clients of a cluster take them too: a line a sequencer. */
+export function sequencersText({ sequencers }: RolesDescription): string {
+  return sequencers.map(({ host, port }, index) => `${index + 1}\t${addressOf(host, port)}`).join('\n');
+}
+
 export function roleOptions(description: RolesDescription, place: RolePlace): NativeRoleOptions {
   const key = keyOf(description);
   // Within what a number holds exactly.
@@ -49,7 +67,7 @@ export function roleOptions(description: RolesDescription, place: RolePlace): Na
   return {
     ...place,
     name: description.name,
-    sequencer: addressOf(description.host, description.port),
+    sequencers: sequencersText(description),
     risk: description.risk,
     matching: description.matching,
     transport: description.transport,
@@ -58,6 +76,8 @@ export function roleOptions(description: RolesDescription, place: RolePlace): Na
     ...(place.role === 'sequencer' && {
       data: filesOf(description, place),
       durable: description.ack === 'durable',
+      boot: bootId(),
+      ...(description.control?.kind === 'file' && { controlDirectory: description.control.path }),
       ...description.timing,
       journalIdLow: half(),
       journalIdHigh: half(),
@@ -78,6 +98,7 @@ export function lastStatus(description: RolesDescription, place: RolePlace): Rol
 /** One line, without what changes with every command. */
 export function sentenceOf(status: RoleStatus): string {
   if (status.role === 'sequencer') {
+    if (status.follows) return `follows ${nameOf({ role: 'sequencer', shard: status.leader - 1 })}`;
     const away = status.seats.filter(({ live }) => !live).map(nameOf);
     const waits = status.waitsFor === '' ? 'takes commands' : `waits for ${status.waitsFor}`;
     return `${waits}${away.length === 0 ? '' : `; away: ${away.join(', ')}`}`;
@@ -92,11 +113,22 @@ export class RoleProcess {
   readonly #place: RolePlace;
   readonly #log: (sentence: string) => void;
   readonly #role: NativeRole;
+  readonly #store: ControlStore | undefined;
+  readonly #pump: ControlPump | undefined;
+  #pumping: NodeJS.Timeout | undefined;
   #looking: NodeJS.Timeout | undefined;
   #written = '';
   #said = '';
 
-  private constructor(role: NativeRole, place: RolePlace, files: string, log: (sentence: string) => void) {
+  private constructor(
+    role: NativeRole,
+    place: RolePlace,
+    files: string,
+    log: (sentence: string) => void,
+    store: ControlStore | undefined,
+  ) {
+    this.#store = store;
+    this.#pump = store === undefined ? undefined : new ControlPump(role, store, log);
     this.#role = role;
     this.#place = place;
     this.#files = files;
@@ -115,16 +147,25 @@ export class RoleProcess {
     if (other !== undefined && other.pid !== process.pid && stateOf(other) !== 'gone')
       throw new ClusterError('MEMBER_RUNNING', `${nameOf(place)} runs already, as process ${other.pid}`);
     mkdirSync(description.data, { recursive: true });
+    // A folder is the engine's to read; one sequencer alone has nobody to agree with. A cluster of the same name has another record.
+    const asks = place.role === 'sequencer' && description.sequencers.length > 1;
+    const elsewhere = asks && description.control?.kind === 'etcd';
+    const store = elsewhere
+      ? await openControlStore({ name: `${description.name}.roles`, control: description.control })
+      : undefined;
     try {
       const role = new Role(roleOptions(description, place));
       writeMark(`${files}.pid`, markOf(process.pid)!);
       await role.open();
-      const running = new RoleProcess(role, place, files, log);
+      const running = new RoleProcess(role, place, files, log, store);
+      running.#pump?.start();
+      if (running.#pump !== undefined) running.#pumping = setInterval(() => running.#pump?.take(), controlMs);
       running.#look();
       running.#looking = setInterval(() => running.#look(), lookMs);
       return running;
     } catch (error) {
       removeMark(`${files}.pid`);
+      await store?.close();
       throw fromNative(error);
     }
   }
@@ -136,9 +177,12 @@ export class RoleProcess {
   /** The sequencer: everything stored. */
   async close(): Promise<void> {
     clearInterval(this.#looking);
+    clearInterval(this.#pumping);
+    this.#pump?.stop();
     try {
       await this.#role.close();
     } finally {
+      await this.#store?.close();
       rmSync(`${this.#files}.status`, { force: true });
       removeMark(`${this.#files}.pid`);
     }

@@ -156,17 +156,23 @@ export interface NativeRoleOptions {
   readonly role: 'sequencer' | 'risk' | 'matching';
   /** Of the deployment; others are not let in. */
   readonly name: string;
-  /** "host:port": the sequencer listens there, the others dial it. */
-  readonly sequencer: string;
+  /** A line a sequencer, with a tab: id, "host:port". It listens there, the others dial it. */
+  readonly sequencers: string;
   /** How many risk and matching processes there are, 1 to 16 each. */
   readonly risk: number;
   readonly matching: number;
-  /** Of a risk or matching process, from 0. */
+  /** Its number among those of its role, from 0. */
   readonly shard?: number;
   readonly transport?: 'auto' | 'tcp' | 'shm' | 'verbs';
   readonly key?: string;
-  /** From here on the sequencer's alone: the folder of its journal. */
+  /** From here on a sequencer's alone: its folder. */
   readonly data?: string;
+  /** Names this start of the machine. */
+  readonly boot?: string;
+  /** Of several: the folder that is their control store; without it requests wait to be taken. */
+  readonly controlDirectory?: string;
+  /** Of several: who is not heard for so long is suspected. */
+  readonly suspectMs?: number;
   readonly segmentBytes?: number;
   /** Events wait until their entry is on disk. */
   readonly durable?: boolean;
@@ -188,7 +194,9 @@ export interface NativeRole {
   open(): Promise<number>;
   /** JSON; 64-bit numbers are strings of digits. */
   status(): string;
-  /** The sequencer: everything stored. */
+  takeControlRequests(): ControlRequest[];
+  answerControl(request: bigint, kind: ControlAnswerKind, revision: bigint, text: string): void;
+  /** A sequencer: everything stored. */
   close(): Promise<string>;
 }
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { LocalRoles, type RoleView } from '../../src/cluster/local-roles.ts';
-import { parseRoles, placeNamed } from '../../src/cluster/roles-description.ts';
+import { nameOf, parseRoles, placeNamed } from '../../src/cluster/roles-description.ts';
 import { VerbexError } from '../../src/errors/errors.ts';
 import { root } from '../architecture/files.ts';
 import { verbex } from '../cli/command-line.ts';
@@ -15,27 +15,99 @@ const program = process.env.VERBEX_CLI ?? join(root, 'dist', 'cli', 'main.js');
 const built = existsSync(program);
 const generousMs = 60_000;
 
-const folder = mkdtempSync(join(tmpdir(), 'verbex-roles-'));
-let up: ChildProcess | undefined;
+const folders: string[] = [];
+const ups: ChildProcess[] = [];
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'verbex-roles-'));
+  folders.push(folder);
+  return folder;
+}
 const killAll = (): void => {
-  up?.kill('SIGKILL');
-  if (LocalRoles.exists(folder)) LocalRoles.open(folder).killAll();
+  for (const up of ups) up.kill('SIGKILL');
+  for (const folder of folders) if (LocalRoles.exists(folder)) LocalRoles.open(folder).killAll();
 };
 process.once('exit', killAll);
 afterAll(() => {
   killAll();
-  rmSync(folder, { recursive: true, force: true });
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
+
+const poll = async (what: () => boolean): Promise<void> => {
+  await expect.poll(what, { timeout: generousMs, interval: 20 }).toBe(true);
+};
+
+/** A deployment that the command line has brought up, whole. */
+async function bringUp(
+  options: readonly string[],
+): Promise<{ up: ChildProcess; roles: LocalRoles; said: () => string }> {
+  const folder = newFolder();
+  const up = spawn(
+    process.execPath,
+    [program, 'roles', 'up', '--dir', folder, '--transport', 'tcp', ...options],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  ups.push(up);
+  let said = '';
+  for (const stream of [up.stdout!, up.stderr!]) {
+    stream.on('data', (bytes: Buffer) => {
+      said += bytes.toString();
+    });
+  }
+  await poll(() => LocalRoles.exists(folder));
+  const roles = LocalRoles.open(folder);
+  await poll(() => roles.whole);
+  return { up, roles, said: () => said };
+}
+
+/** Orders that a ledger is kept of. */
+async function startLoad(roles: LocalRoles): Promise<{ answered: () => number; end: () => Promise<void> }> {
+  const { NativeClusterLoad } = await import('../../src/native/binding.ts');
+  const load = new NativeClusterLoad({
+    ...{ members: roles.membersText, cluster: 'verbex', transport: 'tcp' },
+    ...{ ordersPerSecond: 200, window: 64 },
+  });
+  const running = load.run();
+  const answered = (): number => (JSON.parse(load.progress()) as { acknowledged: number }).acknowledged;
+  await poll(() => answered() > 200);
+  return {
+    answered,
+    end: async () => {
+      load.stop();
+      expect(JSON.parse(await running)).toMatchObject({ unanswered: 0, acceptedTwice: 0, tradesTwice: 0 });
+      expect(JSON.parse(await load.verify())).toMatchObject({ acknowledgedLost: 0, appliedTwice: 0 });
+    },
+  };
+}
 
 const whole = (): Record<string, unknown> => ({
   ...{ name: 'verbex', data: '.', risk: 2, matching: 3 },
   sequencer: { host: '127.0.0.1', port: 9200 },
 });
 
+const pairOf = [
+  { host: '127.0.0.1', port: 9200 },
+  { host: '127.0.0.1', port: 9201 },
+] as const;
+function pair(changed: Record<string, unknown>): Record<string, unknown> {
+  const { sequencer: _, ...others } = whole();
+  return { ...others, sequencers: pairOf, control: { kind: 'file', path: 'control' }, ...changed };
+}
+
 describe('roles.json', () => {
+  test('takes several sequencers, and a control store for them', () => {
+    expect(parseRoles(pair({}), '/etc/verbex')).toMatchObject({
+      sequencers: pairOf,
+      control: { kind: 'file', path: '/etc/verbex/control' },
+    });
+    expect(placeNamed(parseRoles(pair({}), '/'), 'sequencer:1')).toEqual({ role: 'sequencer', shard: 1 });
+  });
+
   test('fills in what is left out, and counts paths from its folder', () => {
     expect(parseRoles({ ...whole(), keyFile: 'key' }, '/etc/verbex')).toEqual({
-      ...{ name: 'verbex', data: '/etc/verbex', host: '127.0.0.1', port: 9200, risk: 2, matching: 3 },
+      ...{ name: 'verbex', data: '/etc/verbex', risk: 2, matching: 3 },
+      sequencers: [{ host: '127.0.0.1', port: 9200 }],
       ...{ transport: 'auto', ack: 'memory', keyFile: '/etc/verbex/key', timing: {}, limits: {} },
     });
   });
@@ -46,6 +118,13 @@ describe('roles.json', () => {
     [{ ...whole(), transport: 'udp' }, 'transport: expected auto or tcp or shm or verbs'],
     [{ ...whole(), sequencer: { host: '127.0.0.1', port: 0 } }, 'sequencer.port: expected an integer'],
     [{ ...whole(), limits: { maxOrder: 1 } }, 'limits.maxOrder: there is no such field'],
+    [pair({ sequencers: [] }), 'sequencers: expected 1 to 5 of them'],
+    [pair({ control: undefined }), 'control: expected a control store, since there are several sequencers'],
+    [pair({ sequencers: [pairOf[0], pairOf[0]] }), 'sequencers[1].port: expected another address'],
+    [
+      pair({ sequencers: [pairOf[0], { host: '10.0.0.2', port: 9200 }] }),
+      'control.kind: expected etcd, since the sequencers have several hosts',
+    ],
   ])('refuses %j', (value, message) => {
     expect(() => parseRoles(value, '/')).toThrow(VerbexError);
     expect(() => parseRoles(value, '/')).toThrow(message);
@@ -62,43 +141,15 @@ describe('roles.json', () => {
 
 describe.runIf(built)('roles as processes (skipped without dist/: npm run build)', () => {
   test('up, orders, kill -9 of a risk process, its return, orders', { timeout: 300_000 }, async () => {
-    up = spawn(
-      process.execPath,
-      [
-        ...[program, 'roles', 'up', '--dir', folder, '--risk', '2', '--matching', '2'],
-        ...['--transport', 'tcp'],
-      ],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    );
-    let said = '';
-    for (const stream of [up.stdout!, up.stderr!]) {
-      stream.on('data', (bytes: Buffer) => {
-        said += bytes.toString();
-      });
-    }
-    const poll = async (what: () => boolean): Promise<void> => {
-      await expect.poll(what, { timeout: generousMs, interval: 20 }).toBe(true);
-    };
-    await poll(() => LocalRoles.exists(folder));
-    const roles = LocalRoles.open(folder);
-    await poll(() => roles.whole);
-
-    const { NativeClusterLoad } = await import('../../src/native/binding.ts');
-    const load = new NativeClusterLoad({
-      ...{ members: roles.membersText, cluster: 'verbex', transport: 'tcp' },
-      ...{ ordersPerSecond: 200, window: 64 },
-    });
-    const running = load.run();
-    const answered = (): number => (JSON.parse(load.progress()) as { acknowledged: number }).acknowledged;
-    await poll(() => answered() > 200);
-
+    const { up, roles, said } = await bringUp(['--risk', '2', '--matching', '2']);
+    const { folder } = roles;
+    const load = await startLoad(roles);
     const { pid: before } = roles.processOf({ role: 'risk', shard: 1 });
     const killed = await verbex(['roles', 'kill', folder, 'risk:1', '--json']);
     expect(killed.code, killed.err).toBe(0);
     expect(killed.json).toEqual({ role: 'risk:1', pid: before });
     await poll(() => {
-      const [sequencer] = roles.look();
-      const seats = sequencer?.status?.role === 'sequencer' ? sequencer.status.seats : [];
+      const seats = roles.leading?.status.seats ?? [];
       const seat = seats.find(({ role, shard }) => role === 'risk' && shard === 1);
       return seat?.live === true && seat.losses !== '0';
     });
@@ -110,15 +161,37 @@ describe.runIf(built)('roles as processes (skipped without dist/: npm run build)
     expect(views.every(({ process }) => process === 'running')).toBe(true);
     expect(views[2]?.pid).not.toBe(before);
 
-    const then = answered();
-    await poll(() => answered() > then + 200);
-    load.stop();
-    expect(JSON.parse(await running)).toMatchObject({ unanswered: 0, acceptedTwice: 0, tradesTwice: 0 });
-    expect(JSON.parse(await load.verify())).toMatchObject({ acknowledgedLost: 0, appliedTwice: 0 });
+    const then = load.answered();
+    await poll(() => load.answered() > then + 200);
+    await load.end();
 
     const ended = once(up, 'exit');
     up.kill('SIGTERM');
-    expect(await ended, said).toEqual([0, null]);
+    expect(await ended, said()).toEqual([0, null]);
     expect(roles.look().map(({ process }) => process)).toEqual(Array(5).fill('gone'));
+  });
+
+  test('a dispatcher pair: the sequencer that leads is killed, the other one takes over, nothing is lost', {
+    timeout: 300_000,
+  }, async () => {
+    const { up, roles, said } = await bringUp(['--sequencers', '2', '--risk', '1', '--matching', '1']);
+    const load = await startLoad(roles);
+    const first = roles.leading!;
+    expect(first.status.sync).toHaveLength(2);
+    const killed = await verbex(['roles', 'kill', roles.folder, nameOf(first.place), '--json']);
+    expect(killed.code, killed.err).toBe(0);
+    await poll(() => roles.leading !== undefined && roles.leading.place.shard !== first.place.shard);
+    const then = load.answered();
+    await poll(() => load.answered() > then + 200);
+    // `roles up` starts it again, and it follows.
+    await poll(() => roles.whole && roles.leading?.status.leader === 2 - first.place.shard);
+    const [one, other] = roles.look();
+    expect(
+      [one!.status, other!.status].filter((each) => each?.role === 'sequencer' && each.follows),
+    ).toHaveLength(1);
+    await load.end();
+    const ended = once(up, 'exit');
+    up.kill('SIGTERM');
+    expect(await ended, said()).toEqual([0, null]);
   });
 });
