@@ -1,14 +1,14 @@
 /** `verbex drill partitions`: the wires of a cluster of its own are cut, in network namespaces, under a client that keeps a ledger. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PartitionResult } from '../cluster/partition-drill.ts';
 import type { Command } from './command.ts';
+import { onCluster } from './drill-cluster.ts';
 import { facts, grouped, table } from './output.ts';
 import { Progress } from './progress.ts';
 
 const countMax = 2 ** 32 - 1;
-const leaderMsMax = 30_000;
 
 export const drillPartitionsCommand: Command = {
   name: 'drill partitions',
@@ -51,20 +51,8 @@ export const drillPartitionsCommand: Command = {
       ...{ replicas, warm: 0, transport: 'tcp', control: 'etcd', places: placesOf(places, replicas) },
       ack: given.need('ack') as 'memory' | 'durable',
     });
-    output.say(`seed ${seed}, in ${folder}`);
-    const stopping = new AbortController();
-    const stop = (): void => stopping.abort();
-    const killAll = (): void => {
-      cluster.killAll();
-      places.close();
-    };
-    process.once('SIGINT', stop);
-    process.once('SIGTERM', stop);
-    process.once('exit', killAll);
-    let clean = false;
-    try {
-      await cluster.start();
-      await cluster.settle(leaderMsMax);
+    const around = { cluster, seed, keep: given.has('keep'), afterwards: () => places.close() };
+    return await onCluster(around, output, async (stopping) => {
       const progress = new Progress(output, 'acknowledged');
       let done = 0;
       const plan = { cuts, seed, ordersPerSecond: given.integer('rate') ?? 0 };
@@ -72,21 +60,12 @@ export const drillPartitionsCommand: Command = {
         done += 1;
         progress.show(done / cuts, acknowledged);
       });
-      const result = await drill.run(stopping.signal);
+      const result = await drill.run(stopping);
       progress.end();
-      const { acknowledgedLost, duplicateFills, leadersTwice, membersApart } = result;
-      clean = acknowledgedLost + duplicateFills + leadersTwice + membersApart === 0;
       output.answer({ ...result }, shown(result));
-      return clean ? 0 : 1;
-    } finally {
-      process.off('SIGINT', stop);
-      process.off('SIGTERM', stop);
-      process.off('exit', killAll);
-      if (clean) await cluster.stop();
-      killAll();
-      if (clean && !given.has('keep')) rmSync(folder, { recursive: true, force: true });
-      else output.say(`the cluster’s folder: ${folder}`);
-    }
+      const { acknowledgedLost, duplicateFills, leadersTwice, membersApart } = result;
+      return acknowledgedLost + duplicateFills + leadersTwice + membersApart === 0;
+    });
   },
 };
 

@@ -9,7 +9,7 @@ import { benchCommand } from './bench.ts';
 import { clusterCommands } from './cluster.ts';
 import { type Command, Given, helpOf, saysYes, UsageError } from './command.ts';
 import { doctorCommand } from './doctor.ts';
-import { drillFailoverCommand } from './drill.ts';
+import { drillFailoverCommand } from './drill-failover.ts';
 import { drillPartitionsCommand } from './drill-partitions.ts';
 import { explainCommand } from './explain.ts';
 import { gatewayAuditCommand } from './gateway-audit.ts';

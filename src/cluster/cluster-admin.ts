@@ -7,6 +7,7 @@ import { type ClusterDescription, memberOf, secretOf } from './description.ts';
 import { leaderOf, type MemberStatus } from './member-status.ts';
 
 const lookMs = 20;
+const refusedMsMax = 3000;
 
 export class ClusterAdmin {
   readonly description: ClusterDescription;
@@ -57,11 +58,22 @@ export class ClusterAdmin {
     throw new ClusterError('NO_LEADER', `nobody leads ${this.description.name} at the moment`);
   }
 
-  /** To whoever leads; answers who that was. Throws NO_LEADER. */
+  /**
+   * To whoever leads; answers who that was. A word that is refused is said again for a while: another change of the record, or a takeover, may
+   * be under way. Throws NO_LEADER, and OPERATOR_REFUSED with the last reason.
+   */
   async tellLeader(word: OperatorWord, about: number): Promise<number> {
     memberOf(this.description, about);
-    const leader = await this.someLeader();
-    await this.tell(leader, word, about);
-    return leader;
+    for (const until = performance.now() + refusedMsMax; ; await sleep(lookMs)) {
+      const leader = await this.someLeader();
+      try {
+        await this.tell(leader, word, about);
+        return leader;
+      } catch (error) {
+        const { code, details } = error as ClusterError;
+        const mayPass = code === 'OPERATOR_REFUSED' && details?.reason === 'REFUSED';
+        if (!mayPass || performance.now() > until) throw error;
+      }
+    }
   }
 }

@@ -2,8 +2,10 @@
 import { request } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { AdminClient, AdminServer } from '../../src/cluster/admin.ts';
+import { ClusterAdmin } from '../../src/cluster/cluster-admin.ts';
 import { ControlPump } from '../../src/cluster/control-pump.ts';
 import type { ControlRecord, ControlStore, ReadAnswer, SwapAnswer } from '../../src/cluster/control-store.ts';
+import { parseDescription } from '../../src/cluster/description.ts';
 import type { ControlRequest } from '../../src/native/cluster-types.ts';
 
 class HeldStore implements ControlStore {
@@ -132,6 +134,27 @@ describe('the admin port', () => {
     await expect(client.operator('dance' as 'evict', 0)).rejects.toMatchObject({ code: 'OPERATOR_REFUSED' });
     await admin.close();
     await expect(client.status()).rejects.toMatchObject({ code: 'MEMBER_UNREACHABLE' });
+  });
+
+  test('a word that is refused is said again to whoever leads, unless it cannot be right', async () => {
+    const refusals = ['REFUSED', 'REFUSED'];
+    const server = await AdminServer.listen({
+      ...{ host: '127.0.0.1', port: 0, token: undefined },
+      status: () => '{"id":1,"role":"leader","epoch":"1"}',
+      operator: async () => {
+        const code = refusals.shift();
+        if (code !== undefined) throw Object.assign(new Error('another change is under way'), { code });
+      },
+    });
+    const member = { id: 1, host: '127.0.0.1', port: 9, adminPort: server.port, data: 'one' };
+    const control = { kind: 'file', path: 'control' };
+    const admin = new ClusterAdmin(parseDescription({ name: 'one', control, members: [member] }, '/'));
+    expect(await admin.tellLeader('readmit', 1)).toBe(1);
+    expect(refusals).toEqual([]);
+    refusals.push('NOT_FOUND', 'REFUSED');
+    await expect(admin.tellLeader('readmit', 1)).rejects.toMatchObject({ details: { reason: 'NOT_FOUND' } });
+    expect(refusals).toEqual(['REFUSED']);
+    await server.close();
   });
 
   test('without a token only who asks under a loopback address, and no page of a browser', async () => {

@@ -1,14 +1,14 @@
 /** `verbex drill failover`: members of a cluster of its own killed and paused at random, under a client that keeps a ledger. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DrillFault, DrillResult } from '../cluster/failover-drill.ts';
 import type { Command } from './command.ts';
+import { onCluster } from './drill-cluster.ts';
 import { facts, grouped, table } from './output.ts';
 import { Progress } from './progress.ts';
 
 const countMax = 2 ** 32 - 1;
-const leaderMsMax = 30_000;
 /** Lengths of time in the histogram, ms; the last column is what lies above. */
 const bounds = [50, 100, 200, 300, 500, 1000, 2000];
 
@@ -62,17 +62,8 @@ export const drillFailoverCommand: Command = {
       transport: given.need('transport') as 'auto',
       ...(control !== undefined && { control }),
     });
-    output.say(`seed ${seed}, in ${folder}`);
-    const stopping = new AbortController();
-    const stop = (): void => stopping.abort();
-    const killAll = (): void => cluster.killAll();
-    process.once('SIGINT', stop);
-    process.once('SIGTERM', stop);
-    process.once('exit', killAll);
-    let clean = false;
-    try {
-      await cluster.start();
-      await cluster.settle(leaderMsMax);
+    const around = { cluster, seed, keep: given.has('keep') };
+    return await onCluster(around, output, async (stopping) => {
       const progress = new Progress(output, 'acknowledged');
       let done = 0;
       const onFault = (fault: DrillFault, acknowledged: number): void => {
@@ -80,21 +71,12 @@ export const drillFailoverCommand: Command = {
         progress.show(done / kills, acknowledged);
       };
       const plan = { kills, pauses: given.has('pauses'), seed, ordersPerSecond: given.integer('rate') ?? 0 };
-      const result = await new FailoverDrill(NativeClusterLoad, cluster, plan, onFault).run(stopping.signal);
+      const result = await new FailoverDrill(NativeClusterLoad, cluster, plan, onFault).run(stopping);
       progress.end();
       const { faults, ...figures } = result;
-      clean = result.acknowledgedLost === 0 && result.duplicateFills === 0;
       output.answer({ ...figures, gapsMs: histogramOf(faults) }, shown(result));
-      return clean ? 0 : 1;
-    } finally {
-      process.off('SIGINT', stop);
-      process.off('SIGTERM', stop);
-      process.off('exit', killAll);
-      if (clean) await cluster.stop();
-      else cluster.killAll();
-      if (clean && !given.has('keep')) rmSync(folder, { recursive: true, force: true });
-      else output.say(`the cluster’s folder: ${folder}`);
-    }
+      return result.acknowledgedLost === 0 && result.duplicateFills === 0;
+    });
   },
 };
 
