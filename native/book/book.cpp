@@ -42,7 +42,6 @@ Event& Book::emitOrder(EventType type, const Order& order, const CommandContext&
 
 bool Book::enter(OrderSlot slot, int64_t minQuantity, Event& head, const CommandContext& context) {
     Order& order = slab_[slot];
-    CHECK(order.visible == 0);
     const bool meets = reaches(order.sell(), order.price);
     if (!meets && !order.immediate() && minQuantity == 0) {
         rest(slot);
