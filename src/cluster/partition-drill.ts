@@ -5,11 +5,10 @@
 // While it is cut whoever still reaches a majority goes on; when it is mended everybody does. Never do two members lead one epoch; nothing
 // that was acknowledged is lost, nothing is done twice; in the end all members have one log and one result.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ClusterError } from '../errors/errors.ts';
 import type { NativeClusterLoadConstructor } from '../native/cluster-types.ts';
 import { type DrillLedger, DrillLoad, type Percentiles, percentilesOf, randomFrom } from './drill-load.ts';
 import type { LocalCluster } from './local-cluster.ts';
-import { leaderOf, type MemberStatus } from './member-status.ts';
+import type { MemberStatus } from './member-status.ts';
 import { Places } from './places.ts';
 
 const healMsMax = 60_000;
@@ -211,7 +210,7 @@ export class PartitionDrill {
         cuts.push(cut);
         this.#onCut(cut, this.#load.acknowledged);
       }
-      await this.#heal();
+      await this.#cluster.settle(healMsMax);
     } finally {
       this.#load.stop();
     }
@@ -241,7 +240,9 @@ export class PartitionDrill {
   }
 
   async #cut(shape: Shape): Promise<Cut> {
-    const leader = await this.#heal();
+    // A cut that comes while members still take over from the last one is another fault than the shape says: without its control store a
+    // takeover that is under way can only wait.
+    const leader = await this.#cluster.settle(healMsMax);
     const members = this.#cluster.ids;
     const at = members.indexOf(leader);
     const others = members.map((_, index) => members[(at + 1 + index) % members.length]!).slice(0, -1);
@@ -298,26 +299,6 @@ export class PartitionDrill {
       this.#led.set(epoch, by.add(id));
     }
     return statuses;
-  }
-
-  /** All members answer, and as many as wanted are hot; answers who leads. */
-  async #heal(): Promise<number> {
-    const { replicas } = this.#cluster.description;
-    let statuses: readonly MemberStatus[] = [];
-    for (const until = performance.now() + healMsMax; performance.now() < until; await sleep(lookMs)) {
-      statuses = await this.#look();
-      const halted = statuses.find((status) => status.halted !== '');
-      if (halted !== undefined)
-        throw new ClusterError(
-          'DRILL_STOPPED',
-          `member ${halted.id} takes no part any more: ${halted.halted}`,
-        );
-      const leader = leaderOf(statuses);
-      if (statuses.length === this.#cluster.ids.length && leader !== undefined)
-        if (leader.sync.length >= replicas) return leader.id;
-    }
-    const said = statuses.map(({ id, role, epoch }) => `member ${id} is ${role} of epoch ${epoch}`);
-    throw new ClusterError('DRILL_STOPPED', `not whole again after ${healMsMax} ms: ${said.join(', ')}`);
   }
 
   /** Once nothing comes any more. Positions go on with the clock, so they are compared where they are equal. */
