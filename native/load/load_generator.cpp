@@ -72,7 +72,13 @@ private:
         uint32_t firstCounted = 0;
         uint64_t back = 0;       // when to connect again; 0: not lost
         bool waits = false;      // for the answer about the next reference
-        bool known = false;      // was logged in once
+        bool known = false;      // was logged in, and has read what its session held already
+        // The number of the answer that said which reference is the next; 0: not yet. Such an answer is a
+        // message of its session like all others, and a session may hold older ones, with references that
+        // are used: so the first login asks for nothing that was before, and a second one reads that.
+        uint64_t historyTo = 0;
+        uint64_t heardFrom = 0;   // the first message that came
+        bool readsAgain = false;  // the second login is due
         bool dirty = false;
         std::vector<uint64_t> planned;  // by reference
         uint32_t own[kOwnOrders] = {};
@@ -84,8 +90,7 @@ private:
         for (size_t i = 0; i < clients_.size(); i++) {
             clients_[i].soup = std::make_unique<session::SoupClient>(*loop_, *this, i);
             clients_[i].planned.resize(kInFlight);
-            const Status status = clients_[i].soup->connect(
-                options_.server, options_.users[i].name, options_.users[i].password);
+            const Status status = login(i, nullptr, 0);
             if (!status.isOk()) return status;
             // Not all in one go: the server's backlog is finite.
             if (i % 64 == 63) (void)loop_->poll();
@@ -99,9 +104,21 @@ private:
                                                         " sessions could not log in");
             }
             (void)loop_->sleep(1'000'000, [] { return false; });
+            for (size_t i = 0; i < clients_.size(); i++) {
+                if (!clients_[i].readsAgain) continue;
+                clients_[i].readsAgain = false;
+                const session::SessionName name = clients_[i].soup->session();
+                if (Status status = login(i, &name, 1); !status.isOk()) return status;
+            }
             flush();
         }
         return {};
+    }
+
+    Status login(size_t at, const session::SessionName* session, uint64_t nextSequence) {
+        const LoadUser& user = options_.users[at];
+        return clients_[at].soup->connect(options_.server, user.name, user.password, session,
+                                          nextSequence);
     }
 
     void stallSome() {
@@ -223,17 +240,17 @@ private:
             if (client.back == 0 || client.back > now) continue;
             client.back = now + 10 * kTickNs;
             const session::SessionName name = client.soup->session();
-            (void)client.soup->connect(options_.server, options_.users[i].name,
-                                       options_.users[i].password, &name,
-                                       client.soup->nextSequence());
+            (void)login(i, &name, client.soup->nextSequence());
         }
     }
 
     // ---- answers
 
-    void loggedIn(uint64_t at, const session::SessionName&, uint64_t) override {
+    void loggedIn(uint64_t at, const session::SessionName&, uint64_t nextSequence) override {
         Client& client = clients_[at];
         client.back = 0;
+        if (!client.known) client.heardFrom = nextSequence;
+        if (!client.known && client.historyTo != 0) return;  // it knows its references already
         // Which reference is the next: the server knows, whoever used this session before.
         std::byte bytes[ouch::kBytes<ouch::AccountQuery>];
         (void)ouch::begin<ouch::AccountQuery>(bytes);
@@ -244,16 +261,22 @@ private:
 
     void message(uint64_t at, uint64_t sequence, std::span<const std::byte> payload) override {
         const ouch::Message message = ouch::readOutbound(payload);
+        Client& client = clients_[at];
+        if (message.type == ouch::AccountQueryResponse::kType && client.waits) {
+            takePlace(client, message.as<ouch::AccountQueryResponse>().nextUserRefNum, sequence);
+        }
+        // All that comes now comes again, with what was before.
+        if (!client.known && client.heardFrom != 1) return;
         LedgerRow& row = result_.ledger[at];
         row.sequence = sequence;
         switch (message.type) {
             case ouch::Accepted::kType:
                 row.accepted++;
-                answer(clients_[at], message.as<ouch::Accepted>().userRefNum, true);
+                answer(client, message.as<ouch::Accepted>().userRefNum, true);
                 break;
             case ouch::Rejected::kType:
                 row.rejected++;
-                answer(clients_[at], message.as<ouch::Rejected>().userRefNum, false);
+                answer(client, message.as<ouch::Rejected>().userRefNum, false);
                 break;
             case ouch::Canceled::kType: row.canceled++; break;
             case ouch::Executed::kType:
@@ -262,25 +285,24 @@ private:
                 if (counting_) result_.executions++;
                 owner_.executions_.fetch_add(1, std::memory_order_relaxed);
                 break;
-            case ouch::AccountQueryResponse::kType: {
-                Client& client = clients_[at];
-                if (!client.waits) break;
-                const uint32_t next = message.as<ouch::AccountQueryResponse>().nextUserRefNum;
-                if (client.nextReference < next) {
-                    client.nextReference = next;
-                    client.answered = next - 1;
-                    client.firstCounted = next;
-                }
-                client.waits = false;
-                if (!client.known) {
-                    client.known = true;
-                    ready_++;
-                    owner_.loggedIn_.fetch_add(1, std::memory_order_relaxed);
-                }
-                break;
-            }
             default: break;
         }
+        if (client.known || client.historyTo == 0 || sequence < client.historyTo) return;
+        client.known = true;
+        ready_++;
+        owner_.loggedIn_.fetch_add(1, std::memory_order_relaxed);
+    }
+
+    void takePlace(Client& client, uint32_t nextReference, uint64_t sequence) {
+        client.waits = false;
+        if (client.nextReference < nextReference) {
+            client.nextReference = nextReference;
+            client.answered = nextReference - 1;
+            client.firstCounted = nextReference;
+        }
+        if (client.known) return;
+        client.historyTo = sequence;
+        client.readsAgain = client.heardFrom != 1;
     }
 
     void answer(Client& client, uint32_t reference, bool accepted) {

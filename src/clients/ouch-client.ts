@@ -4,7 +4,9 @@
 // 1. Every message of the session comes in order, each once, over all reconnects.
 // 2. A request without an answer is sent again after a reconnect, before anything newer; the gateway knows it by its UserRefNum, so that
 //    it is done once at most.
-// 3. UserRefNums rise: the client takes the next one from the gateway (account query) after the first login.
+// 3. UserRefNums rise: the client takes the next one from the gateway (account query) before it reads what the session holds already. That
+//    answer is a message of the session as every other, and a session may hold older ones, with numbers that are used: so the question is
+//    put on a login that asks for nothing that was before, and the login that reads the session follows.
 import { EventEmitter } from 'node:events';
 import { GatewayError, OrderRejectedError } from '../errors/errors.ts';
 import { type InstrumentTerms, InstrumentUnits } from './instrument-units.ts';
@@ -112,6 +114,8 @@ export class OuchClient
   #readers: Reader[] = [];
   #end: SoupEnd | undefined;
   #connected = false;
+  /** Until the session's messages up to `at` were handed on. */
+  #joining: { at: number; resolve: () => void; reject: (error: unknown) => void } | undefined;
 
   private constructor(options: OuchClientOptions) {
     super();
@@ -122,7 +126,16 @@ export class OuchClient
   /** Resolves once logged in, and once everything that the session held was handed on. */
   static async connect(options: OuchClientOptions): Promise<OuchClient> {
     const client = new OuchClient(options);
-    client.#soup = await SoupClient.connect(options, {
+    const place = await askForPlace(options);
+    client.#next = place.nextUserRefNum;
+    const handedOn = new Promise<void>((resolve, reject) => {
+      client.#joining = { at: place.answer, resolve, reject };
+    });
+    // Where the login fails, that is what the caller hears.
+    handedOn.catch(() => undefined);
+    const from = options.sequence === 0 ? place.first : options.sequence;
+    const login = { ...options, session: place.session, ...(from !== undefined && { sequence: from }) };
+    const soup = SoupClient.connect(login, {
       message: (payload, sequence) => client.#take(payload, sequence),
       loggedIn: ({ session, resumed }) => {
         client.#connected = true;
@@ -134,9 +147,9 @@ export class OuchClient
         client.emit('disconnected', error);
       },
     });
+    client.#soup = await soup.finally(() => void place.soup.close());
     void client.#soup.ended.then((end) => client.#finish(end));
-    const { nextUserRefNum } = await client.accountQuery();
-    client.#next = Math.max(client.#next, nextUserRefNum);
+    await handedOn;
     return client;
   }
 
@@ -346,6 +359,10 @@ export class OuchClient
     this.emit('message', message, sequence);
     for (const reader of this.#readers) reader.put(message);
     if (this.#full()) this.#soup?.pause();
+    if (this.#joining !== undefined && sequence >= this.#joining.at) {
+      this.#joining.resolve();
+      this.#joining = undefined;
+    }
   }
 
   #settle(message: OuchMessage): void {
@@ -456,12 +473,54 @@ export class OuchClient
     for (const { reject } of this.#requests.values()) reject(error);
     for (const waiting of this.#removals.values()) for (const { reject } of waiting) reject(error);
     for (const { reject } of this.#queries) reject(error);
+    this.#joining?.reject(error);
     this.#requests.clear();
     this.#removals.clear();
     this.#queries = [];
     for (const reader of this.#readers.splice(0)) reader.end(end);
     this.emit('end', end);
   }
+}
+
+/** Where a session stands now: the next UserRefNum, and the numbers of the first message from here on and of the answer itself. */
+interface Place {
+  /** Of the login that asked. */
+  readonly soup: SoupClient;
+  readonly session: string;
+  readonly nextUserRefNum: number;
+  readonly first: number;
+  readonly answer: number;
+}
+
+/** Logs in for nothing but an account query. The connection stays until the next login takes the session over: a session without one may
+ * have its orders cancelled. */
+async function askForPlace(options: OuchClientOptions): Promise<Place> {
+  let first = 0;
+  let found: (place: Place) => void = () => undefined;
+  const place = new Promise<Place>((resolve) => {
+    found = resolve;
+  });
+  const soup: SoupClient = await SoupClient.connect(
+    { ...options, sequence: 0, reconnect: false },
+    {
+      loggedIn: ({ sequence }) => {
+        first = sequence;
+      },
+      message: (payload, sequence) => {
+        const message = readOuchMessage(payload);
+        if (message?.type !== 'account-answer') return;
+        const { nextUserRefNum } = message;
+        found({ soup, session: soup.session, nextUserRefNum, first, answer: sequence });
+      },
+    },
+  );
+  soup.send(writeOuch({ type: 'account-query' }));
+  return await Promise.race([
+    place,
+    soup.ended.then(({ error }) => {
+      throw error ?? over();
+    }),
+  ]);
 }
 
 function over(): GatewayError {

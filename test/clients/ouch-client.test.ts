@@ -73,13 +73,14 @@ class OrderEntry {
 async function opened(options: Partial<OuchClientOptions> = {}, splitAt = 0) {
   const entry = new OrderEntry();
   const gateway = await FakeGateway.open({ splitAt, received: (bytes, one) => entry.received(bytes, one) });
-  const connect = () =>
+  const connect = (more: Partial<OuchClientOptions> = {}) =>
     OuchClient.connect({
       address: gateway.address,
       user: 'ann',
       password: 'secret',
       reconnect: { firstMs: 1, mostMs: 5 },
       ...options,
+      ...more,
     });
   return { entry, gateway, connect, client: await connect() };
 }
@@ -146,6 +147,66 @@ describe('requests', () => {
     await client.close();
     await using again = await connect();
     expect((await again.enter(order)).userRefNum).toBe(3);
+  });
+});
+
+describe('a session with a history', () => {
+  test('that comes in many pieces is read before connect() resolves, and no old number is used', async () => {
+    const { gateway, client, connect } = await opened();
+    await using _gateway = gateway;
+    // More than a socket hands over at a time, with an older answer about the next number in the middle.
+    const many = (one: OuchClient) =>
+      Promise.all(Array.from({ length: 2000 }, (_, index) => one.enter({ ...order, price: 1 + index })));
+    await many(client);
+    await client.close();
+    const second = await connect();
+    await many(second);
+    await second.close();
+    const heard: number[] = [];
+    await using again = await connect({ onMessage: (_, sequence) => heard.push(sequence) });
+    expect(heard).toEqual(Array.from(gateway.sent, (_, index) => index + 1));
+    expect(again.nextUserRefNum).toBe(4001);
+    expect(await again.enter({ ...order, price: 77 })).toMatchObject({ userRefNum: 4001, price: 77 });
+  });
+
+  test.each([
+    ['nothing that was before', 0, 'account-answer'],
+    ['from a message on', 2, 'accepted'],
+  ])('is read as it is asked for: %s', async (_, sequence, first) => {
+    const { gateway, client, connect } = await opened();
+    await using _gateway = gateway;
+    await client.enter(order);
+    await client.enter(order);
+    await client.close();
+    const heard: string[] = [];
+    await using again = await connect({ sequence, onMessage: ({ type }) => heard.push(type) });
+    expect(heard[0]).toBe(first);
+    expect(heard).toHaveLength(gateway.sent.length - (sequence === 0 ? 3 : 1));
+    expect((await again.enter(order)).userRefNum).toBe(3);
+  });
+
+  test('whose connection ends before all of it came is read on', async () => {
+    const { gateway, client, connect } = await opened();
+    await using _gateway = gateway;
+    await Promise.all(Array.from({ length: 500 }, () => client.enter(order)));
+    await client.close();
+    const heard: number[] = [];
+    await using again = await connect({
+      onMessage: (_, sequence) => {
+        if (sequence === 100) gateway.cut();
+        heard.push(sequence);
+      },
+    });
+    expect(heard).toEqual(Array.from(gateway.sent, (_, index) => index + 1));
+    expect((await again.enter(order)).userRefNum).toBe(501);
+  });
+
+  test('a login that takes the session over is the only one that stays', async () => {
+    const { gateway, client } = await opened();
+    await using _gateway = gateway;
+    await until(() => gateway.connections === 1);
+    await client.close();
+    await until(() => gateway.connections === 0);
   });
 });
 
@@ -229,7 +290,7 @@ describe('messages', () => {
   });
 
   test('those of before connect() come to onMessage', async () => {
-    const { gateway, client, connect } = await opened();
+    const { gateway, client } = await opened();
     await using _gateway = gateway;
     await client.enter(order);
     await client.close();
@@ -242,7 +303,6 @@ describe('messages', () => {
     });
     expect(heard).toEqual(['1 account-answer', '2 accepted', '3 account-answer']);
     await again.close();
-    void connect;
   });
 
   test('bytes that are no message are the end', async () => {

@@ -39,7 +39,8 @@ test('log-ins, orders and what was turned away are counted', async () => {
     ['verbex_gateway_healthy', 1],
     ['verbex_gateway_connections{port="orders"}', 1],
     ['verbex_gateway_connections{port="clearing"}', 0],
-    ['verbex_gateway_logins_total{port="orders"}', 1],
+    // The client's own: one for its place in the session, one that reads it.
+    ['verbex_gateway_logins_total{port="orders"}', 2],
     ['verbex_gateway_logins_rejected_total{port="orders"}', 1],
     ['verbex_gateway_orders_total', 1],
     ['verbex_gateway_open_orders', 1],

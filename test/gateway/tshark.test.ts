@@ -130,8 +130,10 @@ describe.runIf(hasTshark())('tshark (skipped where it is not installed: npm run 
       const seen = sessions(capture, relay.port);
       expect(seen.client.bytes).toBe(relay.counts.toServer);
       expect(seen.server.bytes).toBe(relay.counts.toClient);
-      expect(seen.client.types).toMatch(/^L[UR]*O?$/);
-      expect(seen.server.types).toMatch(/^A[SH]*Z?$/);
+      // Orders: the login that asks for its place in the session, the one that takes it over, and the first one's end.
+      const twice = relay === orders;
+      expect(seen.client.types).toMatch(twice ? /^LUL[UR]*O[UR]*O?$/ : /^L[UR]*O?$/);
+      expect(seen.server.types).toMatch(twice ? /^ASA[SH]*Z?$/ : /^A[SH]*Z?$/);
     }
 
     const plain = (message: object, prefix = ''): Record<string, unknown> =>
@@ -145,6 +147,10 @@ describe.runIf(hasTshark())('tshark (skipped where it is not installed: npm run 
         }),
       );
     const session = sessions(capture, orders.port);
+    // The answer about its place comes to the login that asks and to the one that reads the session.
+    const [place] = session.server.messages.splice(0, 1);
+    expect(decode(ouchAnswers, place!).type).toBe('account-answer');
+    expect(session.server.messages).toContainEqual(place);
     // The gateway's bytes by the tables, against what our client has read; and what it wrote, against what it was asked to.
     expect(session.server.messages.map((one) => decode(ouchAnswers, one))).toEqual(
       trader.heard.map((one) => plain(one)),

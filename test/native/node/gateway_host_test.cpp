@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <map>
@@ -452,15 +453,27 @@ TEST(GatewayKill, EveryClientEndsWithTheExecutionsThatTheJournalHolds) {
             options.spin = false;
             options.seed = random();
             load::LoadGenerator generator(options);
+            const auto drawn = std::chrono::milliseconds(random() % 60);
+            std::atomic<bool> over{false};
             std::thread killer([&] {
-                while (generator.progress().executions < 200) std::this_thread::sleep_for(1ms);
-                std::this_thread::sleep_for(std::chrono::milliseconds(random() % 60));
+                // Only when everybody is in: a login that the kill meets is a load that could not
+                // begin, and a second life hears the executions of the first before that.
+                const auto wait = [&](auto until) {
+                    while (!over && !until()) std::this_thread::sleep_for(1ms);
+                };
+                wait([&] { return generator.progress().loggedIn == kUsers; });
+                const uint64_t again = generator.progress().executions;
+                wait([&] { return generator.progress().executions >= again + 200; });
+                std::this_thread::sleep_for(drawn);
                 server.kill();
                 generator.stop();
             });
             Result<load::LoadResult> result = generator.run();
+            over = true;
             killer.join();
             ASSERT_TRUE(result.isOk()) << result.status().toString();
+            // A load that does not know which references are used is not answered at all.
+            EXPECT_GT(result.value().answered, 0u) << "round " << round << " life " << life;
             for (uint32_t i = 0; i < kUsers; i++) last[i] = result.value().ledger[i];
         }
         Server server(folder.data(), round % 2 == 0);
