@@ -3,7 +3,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Those that take longest begin first: what begins last ends alone, with the other processors idle. */
-const longest = ['bench/programs', 'cluster/live', 'cluster/control-store', 'demo/crowd', 'console/run'];
+const longest = ['bench/programs', 'cluster/live', 'cluster/control-store', 'cluster/partitions', 'cli/kill'];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -22,8 +22,8 @@ const config: ViteUserConfig = defineConfig({
     // The addon is loaded into the test's own process: one process per file keeps a crash from
     // taking other files' results with it.
     pool: 'forks',
-    // Many wait for processes that they started: one less than there are processors, as is usual, is one of two.
-    maxWorkers: Math.max(2, availableParallelism()),
+    // Many wait for processes that they started: with one less than there are processors, as is usual, those of two would idle for most of it.
+    maxWorkers: Math.max(3, availableParallelism()),
     sequence: { sequencer: LongestFirst },
     testTimeout: 30_000,
     hookTimeout: 60_000,

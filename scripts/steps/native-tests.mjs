@@ -10,8 +10,10 @@ import { findCompiler, hasVerbsHeaders } from './toolchain.mjs';
 // Of one that hangs. The longest take a minute and a half on two processors with nothing else to do.
 const binaryTimeoutMs = 10 * 60_000;
 // Most of their time is spent waiting for threads and timers of their own.
-const atOnce = 2;
-const longest = ['node', 'journal', 'model', 'replication'];
+const atOnce = 3;
+const longest = ['node', 'sim', 'transport', 'journal', 'model', 'replication'];
+// As long as all others together, if it ran in one process.
+const shardsOf = { node: 3 };
 
 /**
  * A build is where its files lie and what is watched: `sanitize` as VERBEX_SANITIZE takes it. How it is run: `filter` as
@@ -106,17 +108,30 @@ export function withoutPassed(text) {
   return lines.join('\n');
 }
 
-async function runBinary({ folder, filter, without, environment, timeoutMs = binaryTimeoutMs }, name) {
-  const resultPath = join(root, folder, 'results', `${name}-${process.pid}.json`);
+/** The parts in which the folders' tests run, each a process of its own: a share of one folder's. */
+export function partsOf(folders) {
+  return longestFirst(folders).flatMap((name) => {
+    const of = shardsOf[name] ?? 1;
+    return Array.from({ length: of }, (_, index) => ({
+      name,
+      title: of === 1 ? name : `${name} (${index + 1} of ${of})`,
+      environment: of === 1 ? {} : { GTEST_TOTAL_SHARDS: String(of), GTEST_SHARD_INDEX: String(index) },
+    }));
+  });
+}
+
+async function runPart({ folder, filter, without, environment, timeoutMs = binaryTimeoutMs }, part) {
+  const { name, title } = part;
+  const resultPath = join(root, folder, 'results', `${title.replaceAll(/\W+/g, '-')}-${process.pid}.json`);
   rmSync(resultPath, { force: true });
   const leftOut = without?.(name);
   const selected = `${filter ?? '*'}${leftOut === undefined ? '' : `-${leftOut}`}`;
   const args = [`--gtest_output=json:${resultPath}`, `--gtest_filter=${selected}`];
   const result = await run(join(root, folder, 'tests', `${name}_test`), args, {
     output: 'keep',
-    label: `${name} tests`,
+    label: `${title} tests`,
     timeoutMs,
-    env: environment,
+    env: { ...environment, ...part.environment },
   });
   const written = existsSync(resultPath);
   const counts = written
@@ -127,7 +142,7 @@ async function runBinary({ folder, filter, without, environment, timeoutMs = bin
   rmSync(resultPath, { force: true });
   const took = (result.elapsedMs / 1000).toFixed(1);
   const mark = counts.failed === 0 ? '✓' : '✗';
-  say(` ${mark} native ${name}: ${counts.passed} passed, ${counts.failed} failed (${took} s)`);
+  say(` ${mark} native ${title}: ${counts.passed} passed, ${counts.failed} failed (${took} s)`);
   // A campaign says what it has done.
   if (filter !== undefined) for (const [line] of result.text.matchAll(/^seeds .*$/gm)) say(`   ${line}`);
   if (counts.failed > 0) {
@@ -172,10 +187,10 @@ export async function runNativeTests(only = [], how = usual) {
     total.failed += 1;
     say(` ✗ native ${name}: does not build`);
   }
-  const queue = longestFirst(folders.filter((name) => !broken.includes(name)));
+  const queue = partsOf(folders.filter((name) => !broken.includes(name)));
   const worker = async () => {
-    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
-      const counts = await runBinary(how, name);
+    for (let part = queue.shift(); part !== undefined; part = queue.shift()) {
+      const counts = await runPart(how, part);
       for (const key of Object.keys(total)) total[key] += counts[key];
     }
   };

@@ -1,4 +1,5 @@
 // The C++ compiler and its flags: the one place that knows them for the addon.
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,6 +31,16 @@ export function findCompiler() {
     if (path !== undefined) return { path, args: [] };
   }
   return undefined;
+}
+
+/**
+ * g++ collects its garbage every few megabytes by default, for a tenth of its time; here it has the memory for none. clang refuses to
+ * be told.
+ */
+function spareCollections({ path, args }) {
+  const { stdout } = spawnSync(path, [...args, '--version'], { encoding: 'utf8' });
+  if (/clang/i.test(stdout ?? 'clang')) return [];
+  return ['--param', 'ggc-min-expand=100', '--param', 'ggc-min-heapsize=1000000'];
 }
 
 const precompiledHeader = 'native/base/precompiled.h';
@@ -85,6 +96,7 @@ export function toolchain(variantName, compiler) {
     '-fno-plt',
     // A fused multiply-add rounds once where two operations round twice: results must not depend on the host.
     '-ffp-contract=off',
+    ...spareCollections(compiler),
     '-Wall',
     '-Wextra',
     ...(process.env.VERBEX_WERROR === '1' ? ['-Werror'] : []),

@@ -58,7 +58,7 @@ TEST_P(Death, AtEveryPhaseLeavesAPrefixAndAListenerThatGoesOn) {
         ASSERT_GE(child, 0);
         if (child == 0) sendUntilKilled(GetParam(), world.options, address);
         // Early ones die during set-up, late ones under load. Under emulation all is slower.
-        const Nanoseconds lives = random() % (verbs ? 1'500'000'000 : 25'000'000);
+        const Nanoseconds lives = random() % (verbs ? 800'000'000 : 25'000'000);
         const Nanoseconds begun = monotonicNow();
         bool killed = false;
         Expecting expecting(kPayloadMax);
