@@ -5,14 +5,17 @@
 //                         └────Append──▶ warm member      never counted: here, away, coming back
 //
 // Members are threads of this process with links between them as between processes. Phases take turns, so that what else
-// the machine does falls on all kinds alike; a figure is the median of the phases of its kind. In the end the hot
-// member that does not lead is stopped where it stands, and the warm one takes its place.
+// the machine does falls on all kinds alike; a figure is the median of the phases of its kind. The last phase of a turn
+// is the first one again: how far these two are apart is what cannot be told from nothing. In the end the hot member that
+// does not lead is stopped where it stands, and the warm one takes its place.
 //
 //   warm_bench [--rate N] [--seconds N] [--runs N] [--dir DIR] [--json]
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <thread>
 
@@ -38,8 +41,10 @@ struct Settings {
     std::string dir;
 };
 
-enum Kind : size_t { kHere = 0, kAway = 1, kComingBack = 2 };
-constexpr const char* kNames[] = {"warm member here", "warm member stopped", "warm member coming back"};
+enum Kind : size_t { kHere = 0, kAway = 1, kComingBack = 2, kAgain = 3 };
+constexpr Kind kKinds[] = {kHere, kAway, kComingBack, kAgain};
+constexpr const char* kNames[] = {"warm member here", "warm member stopped", "warm member coming back",
+                                  "warm member here again"};
 
 struct Phase {
     double ordersPerSecond = 0;
@@ -52,7 +57,7 @@ public:
     explicit Cluster(const Settings& settings) : dir_(settings.dir + "/cluster") {
         std::filesystem::create_directories(dir_);
         // Every order of every phase is remembered by its id, and some more are sent in the end.
-        const uint64_t ids = uint64_t{settings.rate} * ((settings.seconds + 1) * 3 * settings.runs + 60);
+        const uint64_t ids = uint64_t{settings.rate} * ((settings.seconds + 1) * std::size(kKinds) * settings.runs + 60);
         limits_ = {1u << 18, 1u << 12, 1u << 8, 1u << 20, false};
         while (limits_.maxClientIds < ids && limits_.maxClientIds < 1u << 30) limits_.maxClientIds *= 2;
         for (MemberId id = 1; id <= kMembers; ++id) {
@@ -148,7 +153,7 @@ double loadAverage() {
 
 Phase runPhase(Cluster& cluster, Kind kind, const Settings& settings, uint64_t& sent) {
     if (kind == kAway) cluster.stop(kWarm);
-    if (kind == kHere) await("the warm member does not come level", [&] { return cluster.isWhole(); });
+    if (kind == kHere || kind == kAgain) await("the warm member does not come level", [&] { return cluster.isWhole(); });
     load::ClusterLoadOptions options = cluster.loadOptions(sent);
     options.ordersPerSecond = settings.rate;
     // What the change of the phase itself costs, in a process that all members share, is not looked at; but
@@ -209,19 +214,27 @@ int run(int count, char** arguments) {
     Figures facts;
     {
         Cluster cluster(settings);
-        std::vector<Phase> found[3];
+        std::vector<Phase> found[std::size(kKinds)];
         uint64_t sent = 0;
         for (uint32_t i = 0; i < settings.runs; ++i) {
-            for (const Kind kind : {kHere, kAway, kComingBack}) {
+            for (const Kind kind : kKinds) {
                 answers.say("run " + std::to_string(i + 1) + ", " + kNames[kind]);
                 found[kind].push_back(runPhase(cluster, kind, settings, sent));
             }
         }
-        for (const Kind kind : {kHere, kAway, kComingBack}) {
+        for (const Kind kind : kKinds) {
             const auto figure = [&](double Phase::*member) {
                 std::vector<double> values;
                 for (const Phase& phase : found[kind]) values.push_back(phase.*member);
                 return median(std::move(values));
+            };
+            // By turns: what the machine does in one of them falls on both phases.
+            const auto ofHere = [&](double Phase::*member) {
+                std::vector<double> ratios;
+                for (size_t i = 0; i < found[kind].size(); ++i) {
+                    ratios.push_back(found[kind][i].*member / std::max(found[kHere][i].*member, 1e-3));
+                }
+                return median(std::move(ratios));
             };
             Figures figures;
             figures.add("name", kNames[kind])
@@ -229,6 +242,8 @@ int run(int count, char** arguments) {
                 .add("p50Us", figure(&Phase::p50Us), 1)
                 .add("p99Us", figure(&Phase::p99Us), 1)
                 .add("maxUs", figure(&Phase::maxUs), 1)
+                .add("p50OfHere", ofHere(&Phase::p50Us), 2)
+                .add("p99OfHere", ofHere(&Phase::p99Us), 2)
                 .add("load", figure(&Phase::load), 2);
             answers.add(figures);
         }

@@ -46,6 +46,7 @@ describe('native programs', () => {
     fanout: ['--operations', '2000', '--runs', '1'],
     cluster: ['--orders', '2000', '--rate', '2000', '--runs', '1', '--transport', 'tcp'],
     roles: ['--orders', '2000', '--runs', '1'],
+    warm: ['--rate', '1000', '--seconds', '1', '--runs', '1'],
     scale: ['--operations', '1000', '--runs', '1', '--largest', '1000'],
     presets: ['--operations', '1000', '--memory', '64'],
   };
@@ -83,6 +84,13 @@ describe('native programs', () => {
           ...['1 memory', '2 memory', '3 memory'],
           ...['1 durable', '2 durable', '3 durable'],
         ]);
+      }
+      if (name === 'warm') {
+        expect(cases.map((one) => one.name)).toEqual(
+          ['here', 'stopped', 'coming back', 'here again'].map((where) => `warm member ${where}`),
+        );
+        expect(cases[0]).toMatchObject({ p50OfHere: 1, p99OfHere: 1 });
+        expect(result.facts?.replacedMs).toBeGreaterThan(0);
       }
       if (name === 'roles') {
         expect(cases.map((one) => `${one.shards} ${one.transport}`)).toEqual([
