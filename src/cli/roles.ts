@@ -88,6 +88,11 @@ const upCommand: Command = {
       fallback: '1',
       help: 'sequencers; with two, one takes over',
     },
+    {
+      name: 'etcd',
+      value: 'URL',
+      help: 'with several sequencers: they agree there on who leads, not in a folder',
+    },
     { name: 'risk', value: 'N', range: [1, shardsMax], fallback: '2', help: 'risk processes' },
     { name: 'matching', value: 'N', range: [1, shardsMax], fallback: '2', help: 'matching processes' },
     {
@@ -119,12 +124,14 @@ const upCommand: Command = {
     const { LocalRoles } = await import('../cluster/local-roles.ts');
     const dir = given.need('dir');
     const fresh = !LocalRoles.exists(dir);
+    const etcd = given.text('etcd');
     const roles = fresh
       ? await LocalRoles.make(dir, {
           sequencers: given.integer('sequencers') ?? 1,
           risk: given.integer('risk') ?? 2,
           matching: given.integer('matching') ?? 2,
           transport: given.need('transport') as 'auto' | 'tcp' | 'shm' | 'verbs',
+          ...(etcd !== undefined && { control: { kind: 'etcd', endpoints: [etcd] } }),
         })
       : LocalRoles.open(dir);
     output.say(`${fresh ? 'made' : 'goes on with'} ${roles.folder}/roles.json`);

@@ -4,12 +4,16 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
+import { type ControlRecord, noRecord } from '../../src/cluster/control-store.ts';
+import { EtcdControlStore } from '../../src/cluster/etcd-control-store.ts';
 import { LocalRoles, type RoleView } from '../../src/cluster/local-roles.ts';
 import { nameOf, parseRoles, placeNamed } from '../../src/cluster/roles-description.ts';
 import { VerbexError } from '../../src/errors/errors.ts';
 import { root } from '../architecture/files.ts';
 import { verbex } from '../cli/command-line.ts';
+import { Etcd, hasEtcd } from './etcd.ts';
 
 const program = process.env.VERBEX_CLI ?? join(root, 'dist', 'cli', 'main.js');
 const built = existsSync(program);
@@ -79,6 +83,13 @@ async function startLoad(roles: LocalRoles): Promise<{ answered: () => number; e
       expect(JSON.parse(await load.verify())).toMatchObject({ acknowledgedLost: 0, appliedTwice: 0 });
     },
   };
+}
+
+async function recordIn(etcd: Etcd, cluster: string): Promise<ControlRecord> {
+  await using store = new EtcdControlStore({ ...etcd.access, cluster, timeoutMs: 10_000 });
+  const found = await store.read();
+  if (found.kind !== 'read') throw new Error(found.why);
+  return found.record;
 }
 
 const whole = (): Record<string, unknown> => ({
@@ -194,4 +205,68 @@ describe.runIf(built)('roles as processes (skipped without dist/: npm run build)
     up.kill('SIGTERM');
     expect(await ended, said()).toEqual([0, null]);
   });
+
+  test.runIf(hasEtcd)(
+    'a dispatcher pair that agrees in an etcd: a killed leader, etcd away, both at once, nothing is lost',
+    { timeout: 300_000 },
+    async () => {
+      const etcd = await Etcd.start();
+      try {
+        const { up, roles, said } = await bringUp([
+          ...['--sequencers', '2', '--risk', '1', '--matching', '1', '--etcd', etcd.endpoint],
+        ]);
+        expect(roles.description.control).toMatchObject({ kind: 'etcd', endpoints: [etcd.endpoint] });
+        // A cluster of the same name would have another key there.
+        expect(await recordIn(etcd, 'verbex.roles')).toMatchObject({
+          text: expect.stringContaining('leader'),
+        });
+        expect(await recordIn(etcd, 'verbex')).toEqual(noRecord);
+        const load = await startLoad(roles);
+        const goesOn = async (): Promise<void> => {
+          const then = load.answered();
+          await poll(() => load.answered() > then + 200);
+        };
+        const whoLeads = (): number | undefined => roles.leading?.place.shard;
+        const killLeader = async (): Promise<number> => {
+          const { place } = roles.leading!;
+          const killed = await verbex(['roles', 'kill', roles.folder, nameOf(place), '--json']);
+          expect(killed.code, killed.err).toBe(0);
+          return place.shard;
+        };
+
+        const first = await killLeader();
+        await poll(() => whoLeads() === 1 - first);
+        await goesOn();
+        await poll(() => roles.whole);
+
+        // Who leads needs no leave for that from anybody as long as all hear each other.
+        const { epoch } = roles.leading!.status;
+        await etcd.kill();
+        await sleep(500);
+        await goesOn();
+        expect(roles.leading).toMatchObject({
+          place: { shard: 1 - first },
+          status: { epoch, serving: true },
+        });
+
+        // Nobody takes over on its own word.
+        await killLeader();
+        for (let look = 0; look < 20; look += 1) {
+          await sleep(50);
+          expect(roles.leading).toBeUndefined();
+        }
+        await etcd.start();
+        await goesOn();
+        await poll(() => roles.whole);
+        expect(BigInt(roles.leading!.status.epoch)).toBeGreaterThan(BigInt(epoch));
+
+        await load.end();
+        const ended = once(up, 'exit');
+        up.kill('SIGTERM');
+        expect(await ended, said()).toEqual([0, null]);
+      } finally {
+        await etcd.remove();
+      }
+    },
+  );
 });
