@@ -153,6 +153,8 @@ double runOnce(const Case& shape, const Settings& settings) {
         auto result = load.run();
         if (!result.isOk()) stopWith(result.status().toString());
         const load::ClusterLoadResult found = result.take();
+        // What is sent again waits for what is ahead of it: the figure would say what repetitions cost.
+        if (found.counts.resent != 0) stopWith("orders were sent more than once");
         perSecond = static_cast<double>(found.measured) / seconds(found.measuredNs);
     }
     std::filesystem::remove_all(dir);

@@ -378,10 +378,9 @@ Result<ClusterLoadResult> ClusterLoad::run() {
         const bool over = all.options.orders != 0 && all.nextOrder > all.options.orders;
         if ((all.stopping || (all.isSetUp && over)) && !open) break;
         if (all.stopping && now - stoppedAt > all.options.drainNs) break;
-        if (open && now - std::max(all.resentAt, all.lastAnswerAt.load(std::memory_order_relaxed)) >
-                        all.options.resendNs) {
-            all.resend = true;
-        }
+        // The last answer may be younger than `now`.
+        const uint64_t heard = all.lastAnswerAt.load(std::memory_order_relaxed);
+        if (open && now > std::max(all.resentAt, heard) + all.options.resendNs) all.resend = true;
         if (all.busy && now - all.resentAt > all.options.resendNs / 4) {
             all.busy = false;
             all.resend = true;
