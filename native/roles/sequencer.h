@@ -291,6 +291,7 @@ private:
     [[nodiscard]] bool away(uint32_t shard) const;
     [[nodiscard]] std::string waitsFor() const;
     void violate(Seat& seat);
+    void useDead(std::span<const std::byte> frame);
     bool flush();
 
     const SequencerOptions options_;
