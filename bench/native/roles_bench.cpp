@@ -7,7 +7,9 @@
 // counted when the last event of its command is back at the client. Cases take turns; a figure is the median
 // of the runs. On fewer cores than roles it shows what the hops cost, not what the shards win.
 //
-//   roles_bench [--orders N] [--window N] [--runs N] [--dir DIR] [--json]
+// With --market so many of a hundred orders are market orders, for each of which the line stands still.
+//
+//   roles_bench [--orders N] [--window N] [--market PERCENT] [--runs N] [--dir DIR] [--json]
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,6 +33,7 @@ struct Settings {
     uint32_t orders = 200'000;
     uint32_t window = 4096;
     uint32_t runs = 3;
+    uint32_t market = 0;  // percent
     std::string dir;
 };
 
@@ -145,6 +148,7 @@ double runOnce(const Case& shape, const Settings& settings) {
         options.network.transport = shape.transport;
         options.window = settings.window;
         options.batch = 512;
+        options.marketPercent = settings.market;
         options.limits = limits(settings);
         options.resendNs = 20'000'000'000;
         options.keepsBatches = false;
@@ -167,6 +171,7 @@ int run(int count, char** arguments) {
     options.count("orders", &settings.orders, 1000)
         .count("window", &settings.window)
         .count("runs", &settings.runs)
+        .count("market", &settings.market, 0)
         .text("dir", "DIR", &settings.dir);
     options.read(count, arguments);
     std::string made;
@@ -201,7 +206,10 @@ int run(int count, char** arguments) {
         answers.add(figures);
     }
     Figures facts;
-    facts.add("orders", settings.orders).add("window", settings.window).add("runs", settings.runs);
+    facts.add("orders", settings.orders)
+        .add("window", settings.window)
+        .add("market", settings.market)
+        .add("runs", settings.runs);
     answers.end(facts);
     return 0;
 }

@@ -103,6 +103,11 @@ Command orderOf(uint64_t number, const ClusterLoadOptions& options) {
     order.price = kMiddle + static_cast<int64_t>((random >> 40) % 11) - 5;
     order.quantity = 1 + static_cast<int64_t>((random >> 48) % 10);
     order.token = number;
+    if ((random >> 56) % 100 < options.marketPercent) {
+        order.orderType = static_cast<uint8_t>(OrderType::Market);
+        order.timeInForce = static_cast<uint8_t>(TimeInForce::Ioc);
+        order.price = 0;
+    }
     return order;
 }
 
