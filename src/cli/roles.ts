@@ -199,11 +199,12 @@ async function load(
   await waitUntilWhole(roles, stopping.signal);
   const { NativeClusterLoad } = await import('../native/binding.ts');
   const { name, transport, limits } = roles.description;
-  const { keyOf } = await import('../cluster/member-process.ts');
+  const { keyOf, tlsOf } = await import('../cluster/member-process.ts');
   const key = keyOf(roles.description);
   const orders = new NativeClusterLoad({
     ...{ members: roles.membersText, cluster: name, transport, ordersPerSecond: rate, ...limits },
     ...(key !== undefined && { key }),
+    ...tlsOf(roles.description),
   });
   const running = orders.run();
   await Promise.race([running, sleep(seconds * 1000, undefined, { signal: stopping.signal })]).catch(
