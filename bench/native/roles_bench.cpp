@@ -150,7 +150,8 @@ double runOnce(const Case& shape, const Settings& settings) {
         options.batch = 512;
         options.marketPercent = settings.market;
         options.limits = limits(settings);
-        options.resendNs = 20'000'000'000;
+        // Nobody is lost here: who is slow is waited for.
+        options.resendNs = options.cluster.silentNs = 20'000'000'000;
         options.keepsBatches = false;
         options.orders = settings.orders;
         load::ClusterLoad load(options);
