@@ -20,6 +20,9 @@ load::ClusterLoadOptions optionsOf(const Arguments& arguments, napi_value object
     options.network.node = "load";
     options.network.setUpTimeoutMs = 300;
     options.network.key = keyIn(arguments.textOf(object, "key", 1024, ""));
+    options.network.tls.certificateFile = arguments.textOf(object, "certificateFile", 4096, "");
+    options.network.tls.keyFile = arguments.textOf(object, "keyFile", 4096, "");
+    options.network.tls.authorityFile = arguments.textOf(object, "authorityFile", 4096, "");
     const auto word = [&](const char* name, uint64_t least, uint64_t most, uint64_t otherwise) {
         return static_cast<uint32_t>(arguments.numberOf(object, name, least, most, otherwise));
     };

@@ -79,6 +79,9 @@ void readOptions(const Arguments& arguments, napi_value object, RoleHandle& hand
     network.node = kind + "-" + std::to_string(shard);
     network.transport = transportIn(arguments.textOf(object, "transport", 8, "auto"));
     network.key = keyIn(arguments.textOf(object, "key", 1024, ""));
+    network.tls.certificateFile = arguments.textOf(object, "certificateFile", kTextBytesMax, "");
+    network.tls.keyFile = arguments.textOf(object, "keyFile", kTextBytesMax, "");
+    network.tls.authorityFile = arguments.textOf(object, "authorityFile", kTextBytesMax, "");
     const std::vector<replication::MemberAddress> sequencers =
         membersIn(arguments.textOf(object, "sequencers", kMemberListBytesMax));
     if (sequencers.empty()) throwArgument("sequencers names none");

@@ -103,6 +103,11 @@ Command orderOf(uint64_t number, const ClusterLoadOptions& options) {
     order.price = kMiddle + static_cast<int64_t>((random >> 40) % 11) - 5;
     order.quantity = 1 + static_cast<int64_t>((random >> 48) % 10);
     order.token = number;
+    if ((random >> 56) % 100 < options.marketPercent) {
+        order.orderType = static_cast<uint8_t>(OrderType::Market);
+        order.timeInForce = static_cast<uint8_t>(TimeInForce::Ioc);
+        order.price = 0;
+    }
     return order;
 }
 
@@ -378,10 +383,9 @@ Result<ClusterLoadResult> ClusterLoad::run() {
         const bool over = all.options.orders != 0 && all.nextOrder > all.options.orders;
         if ((all.stopping || (all.isSetUp && over)) && !open) break;
         if (all.stopping && now - stoppedAt > all.options.drainNs) break;
-        if (open && now - std::max(all.resentAt, all.lastAnswerAt.load(std::memory_order_relaxed)) >
-                        all.options.resendNs) {
-            all.resend = true;
-        }
+        // The last answer may be younger than `now`.
+        const uint64_t heard = all.lastAnswerAt.load(std::memory_order_relaxed);
+        if (open && now > std::max(all.resentAt, heard) + all.options.resendNs) all.resend = true;
         if (all.busy && now - all.resentAt > all.options.resendNs / 4) {
             all.busy = false;
             all.resend = true;

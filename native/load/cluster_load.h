@@ -36,6 +36,7 @@ struct ClusterLoadOptions {
     uint32_t batch = 256;          // orders in a submission, at most
     uint32_t accounts = 64;
     uint32_t instruments = 4;
+    uint32_t marketPercent = 0;    // of the orders: at the best price, which is a hazard (docs/pipeline.md)
     uint64_t orders = 0;           // then it ends by itself; 0: until stop()
     uint64_t warmUpNs = 0;         // answers before are not in the histogram, nor measured
     uint64_t warmUpOrders = 0;     // nor these, the first ones

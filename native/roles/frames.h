@@ -1,7 +1,7 @@
 // What the roles say to each other: fixed layouts, little endian (docs/roles.md states them for others).
 //
-// Purpose: the bytes, and nothing else. A message is a kind, a position and a payload; a link carries it in
-// frames of at most kFrameBytesMax, each with a FrameHeader (channel.h).
+// Purpose: the bytes, and nothing else. A message is a kind, a position and a payload behind a MessageHeader; a
+// link carries as many as there are in a frame of at most kFrameBytesMax, behind a FrameHeader (channel.h).
 // Owner: pure functions over the caller's memory.
 // Thread safety: pure.
 // Invariants:
@@ -24,7 +24,7 @@
 
 namespace verbex::roles {
 
-inline constexpr uint16_t kRolesVersion = 1;
+inline constexpr uint16_t kRolesVersion = 2;
 inline constexpr uint32_t kFrameBytesMax = 56u << 10;
 // Of a message, however many frames it takes: the events of the largest command.
 inline constexpr uint64_t kMessageBytesMax = 1ULL << 32;
@@ -62,19 +62,26 @@ enum class MessageKind : uint8_t {
     Renumber = 54,  // sequencer → matching: these
 };
 
-inline constexpr uint8_t kFrameMore = 1;  // the message goes on in the next frame
-
 struct FrameHeader {
+    uint16_t version = kRolesVersion;
+    uint16_t reserved = 0;
+    uint32_t payloadBytes = 0;  // of this frame: messages, each behind its header
+    uint64_t sequence = 0;      // of the frames of this link and direction: 1, 2, 3 …
+    uint32_t crc = 0;           // CRC-32C of the header with this field 0, then of the payload
+    uint32_t reserved2 = 0;
+};
+static_assert(sizeof(FrameHeader) == 24);
+
+inline constexpr uint8_t kMessageMore = 1;  // the message goes on in the next frame, which begins with it
+
+struct MessageHeader {
     MessageKind kind = MessageKind::None;
     uint8_t flags = 0;
-    uint16_t version = kRolesVersion;
-    uint32_t payloadBytes = 0;  // of this frame
-    uint64_t sequence = 0;      // of the frames of this link and direction: 1, 2, 3 …
+    uint16_t reserved = 0;
+    uint32_t bytes = 0;  // in this frame, behind the header
     uint64_t position = 0;
-    uint32_t crc = 0;           // CRC-32C of the header with this field 0, then of the payload
-    uint32_t reserved = 0;
 };
-static_assert(sizeof(FrameHeader) == 32);
+static_assert(sizeof(MessageHeader) == 16);
 
 // ---- payloads
 
@@ -193,10 +200,8 @@ public:
 
 private:
     void append(const void* from, size_t size) {
-        if (size == 0) return;
-        const size_t at = bytes_.size();
-        bytes_.resize(at + size);
-        std::memcpy(bytes_.data() + at, from, size);
+        const auto* const begin = static_cast<const std::byte*>(from);
+        bytes_.insert(bytes_.end(), begin, begin + size);
     }
     std::vector<std::byte> bytes_;
 };

@@ -34,8 +34,10 @@ void RoleProcess::attach() {
 
 Status RoleProcess::onFrame(std::span<const std::byte> frame) {
     Status status;
-    const Status framed = channel_->receive(
-        frame, [&](const RoleMessage& message) { status = dispatch(message); });
+    const Status framed = channel_->receive(frame, [&](const RoleMessage& message) {
+        status = dispatch(message);
+        return status.isOk();
+    });
     return framed.isOk() ? status : framed;
 }
 

@@ -126,7 +126,6 @@ Sequencer::Cell& Sequencer::append(const Command& command) {
     fresh->alone = fresh->whole = fresh->matched = fresh->refused = false;
     fresh->shard = kNobody;
     fresh->out.clear();
-    fresh->done.clear();
     window_.push_back(std::move(fresh));
     sequenced_++;
     return *window_.back();
@@ -197,7 +196,7 @@ bool Sequencer::release() {
         Digest128 chain;
         for (Position at = entry.first; at <= entry.last(); at++) {
             Cell& done = *window_.front();
-            for (const Event& event : done.done) outputs_.claim() = event;
+            for (const Event& event : done.out.events) outputs_.claim() = event;
             chain = done.chain;
             if (spare_.size() < kSpareMax) spare_.push_back(std::move(window_.front()));
             window_.pop_front();

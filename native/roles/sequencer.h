@@ -167,8 +167,7 @@ private:
         bool refused;
         uint32_t shard;  // who decides; kNobody: the sequencer itself
         WantsBody wants;  // Phase::Hazard
-        MatchedEvents out;         // as settlement needs them
-        std::vector<Event> done;   // as they leave
+        MatchedEvents out;         // as settlement needs them; when that is done, as they leave
         Digest128 chain;           // behind it
     };
     static constexpr uint32_t kNobody = UINT32_MAX;
@@ -291,6 +290,7 @@ private:
     [[nodiscard]] bool away(uint32_t shard) const;
     [[nodiscard]] std::string waitsFor() const;
     void violate(Seat& seat);
+    void useDead(std::span<const std::byte> frame);
     bool flush();
 
     const SequencerOptions options_;

@@ -208,26 +208,24 @@ bool Sequencer::settle() {
     while (settled_ != dispatched_ && cell(settled_ + 1).matched) {
         const Position at = settled_ + 1;
         Cell& next = cell(at);
-        next.done = next.out.events;
-        for (size_t i = 0; i < next.done.size(); i++) {
-            centre_->complete(next.done[i], next.out.ids[i]);
-        }
-        chain_.add(next.done.data(), next.done.size());
-        next.chain = chain_.value();
-        const uint32_t concerned =
-            centre_->concerned(next.command, next.decision, next.out.events);
+        std::vector<Event>& events = next.out.events;
+        const uint32_t concerned = centre_->concerned(next.command, next.decision, events);
         if (concerned != 0) {
             MatchBody body{};
             body.command = next.command;
             body.decision = next.decision;
-            body.count = static_cast<uint32_t>(next.out.events.size());
-            writer_.clear().put(body).rows(std::span<const Event>(next.out.events));
+            body.count = static_cast<uint32_t>(events.size());
+            writer_.clear().put(body).rows(std::span<const Event>(events));
             for (Seat& seat : risk_) {
                 // Who is lost settles when it is rebuilt.
                 if ((concerned >> seat.shard & 1) == 0 || !seat.live) continue;
                 seat.channel->put(MessageKind::Settle, at, writer_.bytes());
             }
         }
+        // From here on they are what leaves.
+        for (size_t i = 0; i < events.size(); i++) centre_->complete(events[i], next.out.ids[i]);
+        chain_.add(events.data(), events.size());
+        next.chain = chain_.value();
         settled_ = at;
         if (next.alone) finishAlone();
     }

@@ -15,6 +15,7 @@ constexpr Position kNear = 8192;
 // So much of the log is on its way to a process that is rebuilt.
 constexpr uint64_t kQueuedBytes = 1u << 20;
 constexpr Position kAhead = 1u << 16;
+constexpr size_t kHelloBytes = sizeof(FrameHeader) + sizeof(MessageHeader) + sizeof(HelloBody);
 
 }  // namespace
 
@@ -55,9 +56,13 @@ void Sequencer::onClosed(LinkId link) {
 
 void Sequencer::onFrame(LinkId link, std::span<const std::byte> frame) {
     if (const auto stranger = strangers_.find(link); stranger != strangers_.end()) {
-        const Status status = stranger->second.channel->receive(
-            frame, [&](const RoleMessage& message) { onHello(link, message); });
-        if (!status.isOk()) {
+        // Nothing is due behind a Hello: what would be there is not looked at, so it may not be there.
+        const bool alone = frame.size() == kHelloBytes;
+        const auto hello = [&](const RoleMessage& message) {
+            onHello(link, message);
+            return false;
+        };
+        if (!alone || !stranger->second.channel->receive(frame, hello).isOk()) {
             strangers_.erase(link);
             links_.close(link);
         }
@@ -65,26 +70,37 @@ void Sequencer::onFrame(LinkId link, std::span<const std::byte> frame) {
     }
     if (options_.mutant == RoleMutant::DeadDecisionUsed) {
         if (const auto dead = givenUp_.find(link); dead != givenUp_.end()) {
-            FrameHeader header;
-            std::memcpy(static_cast<void*>(&header), frame.data(), sizeof(header));
-            if (header.kind == MessageKind::Decided && underWay(header.position)) {
-                DecidedBody body;
-                std::memcpy(static_cast<void*>(&body), frame.data() + sizeof(header), sizeof(body));
-                Cell& late = cell(header.position);
-                if (late.refused && late.phase != Phase::Decided) {
-                    late.decision = body.decision;
-                    late.phase = Phase::Decided;
-                }
-            }
+            useDead(frame);
             return;
         }
     }
     Seat* seat = seatOf(link);
     if (seat == nullptr) return;  // given up: nothing that it still says counts
     seat->heardAt = now_.steadyNs;
-    const Status status = seat->channel->receive(
-        frame, [&](const RoleMessage& message) { onMessage(*seat, message); });
+    const Status status = seat->channel->receive(frame, [&](const RoleMessage& message) {
+        onMessage(*seat, message);
+        return seat->link == link;  // else it has been given up
+    });
     if (!status.isOk()) violate(*seat);
+}
+
+// RoleMutant::DeadDecisionUsed.
+void Sequencer::useDead(std::span<const std::byte> frame) {
+    frame = frame.subspan(sizeof(FrameHeader));
+    while (!frame.empty()) {
+        MessageHeader header;
+        std::memcpy(static_cast<void*>(&header), frame.data(), sizeof(header));
+        if (header.kind == MessageKind::Decided && underWay(header.position)) {
+            DecidedBody body;
+            std::memcpy(static_cast<void*>(&body), frame.data() + sizeof(header), sizeof(body));
+            Cell& late = cell(header.position);
+            if (late.refused && late.phase != Phase::Decided) {
+                late.decision = body.decision;
+                late.phase = Phase::Decided;
+            }
+        }
+        frame = frame.subspan(sizeof(header) + header.bytes);
+    }
 }
 
 // It says what can't be: it is no better than one that is gone.

@@ -99,6 +99,12 @@ export const benchCommand: Command = {
       range: [1, 32_768],
       help: 'gateway: orders in flight on a connection, at most 1,024; cluster, roles: orders in flight',
     },
+    {
+      name: 'market',
+      value: 'PERCENT',
+      range: [1, 100],
+      help: 'roles: market orders among the orders; default: none',
+    },
     { name: 'largest', value: 'N', range: [1, countMax], help: 'scale: the largest size; default: 1000000' },
     {
       name: 'memory',

@@ -88,6 +88,11 @@ const upCommand: Command = {
       fallback: '1',
       help: 'sequencers; with two, one takes over',
     },
+    {
+      name: 'etcd',
+      value: 'URL',
+      help: 'with several sequencers: they agree there on who leads, not in a folder',
+    },
     { name: 'risk', value: 'N', range: [1, shardsMax], fallback: '2', help: 'risk processes' },
     { name: 'matching', value: 'N', range: [1, shardsMax], fallback: '2', help: 'matching processes' },
     {
@@ -119,12 +124,14 @@ const upCommand: Command = {
     const { LocalRoles } = await import('../cluster/local-roles.ts');
     const dir = given.need('dir');
     const fresh = !LocalRoles.exists(dir);
+    const etcd = given.text('etcd');
     const roles = fresh
       ? await LocalRoles.make(dir, {
           sequencers: given.integer('sequencers') ?? 1,
           risk: given.integer('risk') ?? 2,
           matching: given.integer('matching') ?? 2,
           transport: given.need('transport') as 'auto' | 'tcp' | 'shm' | 'verbs',
+          ...(etcd !== undefined && { control: { kind: 'etcd', endpoints: [etcd] } }),
         })
       : LocalRoles.open(dir);
     output.say(`${fresh ? 'made' : 'goes on with'} ${roles.folder}/roles.json`);
@@ -192,11 +199,12 @@ async function load(
   await waitUntilWhole(roles, stopping.signal);
   const { NativeClusterLoad } = await import('../native/binding.ts');
   const { name, transport, limits } = roles.description;
-  const { keyOf } = await import('../cluster/member-process.ts');
+  const { keyOf, tlsOf } = await import('../cluster/member-process.ts');
   const key = keyOf(roles.description);
   const orders = new NativeClusterLoad({
     ...{ members: roles.membersText, cluster: name, transport, ordersPerSecond: rate, ...limits },
     ...(key !== undefined && { key }),
+    ...tlsOf(roles.description),
   });
   const running = orders.run();
   await Promise.race([running, sleep(seconds * 1000, undefined, { signal: stopping.signal })]).catch(

@@ -203,7 +203,7 @@ export function parseControl(value: unknown, at: (path: string) => string): Cont
   return { kind, endpoints, ...rest };
 }
 
-function parseTls(value: unknown, at: (path: string) => string): TlsDescription {
+export function parseTls(value: unknown, at: (path: string) => string): TlsDescription {
   const fields = new Fields('tls', value);
   const tls = {
     certificate: at(fields.text('certificate')),

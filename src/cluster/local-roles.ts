@@ -11,7 +11,7 @@ import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync } fro
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClusterError } from '../errors/errors.ts';
-import type { LimitsDescription } from './description.ts';
+import type { ControlDescription, LimitsDescription } from './description.ts';
 import { freePorts } from './free-ports.ts';
 import { memberProgram } from './local-cluster.ts';
 import { markOf, type ProcessState, readMark, signalTo, stateOf, writeMark } from './process-mark.ts';
@@ -35,6 +35,8 @@ export interface NewRoles {
   readonly risk: number;
   readonly matching: number;
   readonly transport: RolesDescription['transport'];
+  /** Of several sequencers. Default: a folder beside them. */
+  readonly control?: ControlDescription;
   readonly limits?: LimitsDescription;
 }
 
@@ -73,11 +75,12 @@ export class LocalRoles {
     const path = resolve(folder);
     mkdirSync(path, { recursive: true });
     const { sequencers = 1, risk, matching, transport, limits } = made;
+    const control = made.control ?? { kind: 'file', path: 'control' };
     const ports = await freePorts(sequencers);
     const description = {
       ...{ name: 'verbex', data: '.' },
       sequencers: ports.map((port) => ({ host: '127.0.0.1', port })),
-      ...(sequencers > 1 && { control: { kind: 'file', path: 'control' } }),
+      ...(sequencers > 1 && { control }),
       ...{ risk, matching, transport },
       ...(limits !== undefined && { limits }),
     };

@@ -43,7 +43,7 @@ export function keyOf({ keyFile }: { readonly keyFile?: string }): string | unde
 }
 
 /** As the addon takes it, of a member, a bridge or a client. */
-export function tlsOf({ tls }: ClusterDescription): {
+export function tlsOf({ tls }: Pick<ClusterDescription, 'tls'>): {
   readonly certificateFile?: string;
   readonly keyFile?: string;
   readonly authorityFile?: string;

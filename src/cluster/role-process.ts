@@ -5,7 +5,7 @@ import { ClusterError, fromNative } from '../errors/errors.ts';
 import type { NativeRole, NativeRoleConstructor, NativeRoleOptions } from '../native/cluster-types.ts';
 import { ControlPump } from './control-pump.ts';
 import type { ControlStore } from './control-store.ts';
-import { addressOf, keyOf } from './member-process.ts';
+import { addressOf, keyOf, tlsOf } from './member-process.ts';
 import { openControlStore } from './open-control-store.ts';
 import { bootId, markOf, readMark, removeMark, stateOf, writeMark } from './process-mark.ts';
 import { filesOf, nameOf, type RolePlace, type RolesDescription } from './roles-description.ts';
@@ -72,6 +72,7 @@ export function roleOptions(description: RolesDescription, place: RolePlace): Na
     matching: description.matching,
     transport: description.transport,
     ...(key !== undefined && { key }),
+    ...tlsOf(description),
     ...description.limits,
     ...(place.role === 'sequencer' && {
       data: filesOf(description, place),

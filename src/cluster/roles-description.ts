@@ -9,6 +9,8 @@ import {
   given,
   type LimitsDescription,
   parseControl,
+  parseTls,
+  type TlsDescription,
 } from './description.ts';
 
 export const shardsMax = 16;
@@ -46,6 +48,7 @@ export interface RolesDescription {
   readonly transport: 'auto' | 'tcp' | 'shm' | 'verbs';
   readonly ack: 'memory' | 'durable';
   readonly keyFile?: string;
+  readonly tls?: TlsDescription;
   readonly timing: RolesTiming;
   readonly limits: LimitsDescription;
 }
@@ -100,6 +103,7 @@ export function parseRoles(value: unknown, folder: string): RolesDescription {
   const sequencers = parseSequencers(fields);
   const control = fields.has('control') ? parseControl(fields.take('control'), at) : undefined;
   checkControl(sequencers, control);
+  const tls = fields.has('tls') ? parseTls(fields.take('tls'), at) : undefined;
   const timing = new Fields('timing', fields.take('timing') ?? {});
   const limits = new Fields('limits', fields.take('limits') ?? {});
   const keyFile = fields.optionalText('keyFile');
@@ -115,6 +119,7 @@ export function parseRoles(value: unknown, folder: string): RolesDescription {
     transport: fields.choice('transport', ['auto', 'tcp', 'shm', 'verbs'], 'auto'),
     ack: fields.choice('ack', ['memory', 'durable'], 'memory'),
     ...(keyFile !== undefined && { keyFile: resolve(folder, keyFile) }),
+    ...(tls !== undefined && { tls }),
     timing: given<RolesTiming>({
       silenceMs: ms('silenceMs'),
       attachMs: ms('attachMs'),

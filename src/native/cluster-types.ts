@@ -93,6 +93,10 @@ export interface NativeClusterLoadOptions {
   readonly cluster: string;
   readonly transport?: 'auto' | 'tcp' | 'shm' | 'verbs';
   readonly key?: string;
+  /** PEM files: TLS on every tcp link and set-up. */
+  readonly certificateFile?: string;
+  readonly keyFile?: string;
+  readonly authorityFile?: string;
   /** 0 or absent: as many as the window lets through. */
   readonly ordersPerSecond?: number;
   /** Orders without an answer, at most. */
@@ -165,6 +169,10 @@ export interface NativeRoleOptions {
   readonly shard?: number;
   readonly transport?: 'auto' | 'tcp' | 'shm' | 'verbs';
   readonly key?: string;
+  /** PEM files: TLS on every tcp link and set-up. */
+  readonly certificateFile?: string;
+  readonly keyFile?: string;
+  readonly authorityFile?: string;
   /** From here on a sequencer's alone: its folder. */
   readonly data?: string;
   /** Names this start of the machine. */

@@ -20,8 +20,8 @@ if (!hasOpenssl) {
   console.warn('openssl is not there (apt-get install openssl): the tests with TLS to etcd are skipped');
 }
 
-/** An authority of its own, and what it has signed for a server on 127.0.0.1 and for a client. */
-function makeCertificates(folder: string): void {
+/** An authority of its own, ca.pem, and what it has signed for a server on 127.0.0.1 and for a client. */
+export function makeCertificates(folder: string): void {
   const openssl = (...args: string[]): void => {
     const { status, stderr } = spawnSync('openssl', args, { cwd: folder, encoding: 'utf8' });
     if (status !== 0) throw new Error(`openssl ${args.join(' ')}: ${stderr}`);

@@ -1,15 +1,20 @@
 // A sequencer, risk and matching as processes, brought up by the command line: orders, a killed risk process that comes back, orders again.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
+import { type ControlRecord, noRecord } from '../../src/cluster/control-store.ts';
+import { EtcdControlStore } from '../../src/cluster/etcd-control-store.ts';
 import { LocalRoles, type RoleView } from '../../src/cluster/local-roles.ts';
+import { tlsOf } from '../../src/cluster/member-process.ts';
 import { nameOf, parseRoles, placeNamed } from '../../src/cluster/roles-description.ts';
 import { VerbexError } from '../../src/errors/errors.ts';
 import { root } from '../architecture/files.ts';
 import { verbex } from '../cli/command-line.ts';
+import { Etcd, hasEtcd, hasOpenssl, makeCertificates } from './etcd.ts';
 
 const program = process.env.VERBEX_CLI ?? join(root, 'dist', 'cli', 'main.js');
 const built = existsSync(program);
@@ -39,8 +44,8 @@ const poll = async (what: () => boolean): Promise<void> => {
 /** A deployment that the command line has brought up, whole. */
 async function bringUp(
   options: readonly string[],
+  folder = newFolder(),
 ): Promise<{ up: ChildProcess; roles: LocalRoles; said: () => string }> {
-  const folder = newFolder();
   const up = spawn(
     process.execPath,
     [program, 'roles', 'up', '--dir', folder, '--transport', 'tcp', ...options],
@@ -65,7 +70,7 @@ async function bringUp(
 async function startLoad(roles: LocalRoles): Promise<{ answered: () => number; end: () => Promise<void> }> {
   const { NativeClusterLoad } = await import('../../src/native/binding.ts');
   const load = new NativeClusterLoad({
-    ...{ members: roles.membersText, cluster: 'verbex', transport: 'tcp' },
+    ...{ members: roles.membersText, cluster: 'verbex', transport: 'tcp', ...tlsOf(roles.description) },
     ...{ ordersPerSecond: 200, window: 64 },
   });
   const running = load.run();
@@ -79,6 +84,13 @@ async function startLoad(roles: LocalRoles): Promise<{ answered: () => number; e
       expect(JSON.parse(await load.verify())).toMatchObject({ acknowledgedLost: 0, appliedTwice: 0 });
     },
   };
+}
+
+async function recordIn(etcd: Etcd, cluster: string): Promise<ControlRecord> {
+  await using store = new EtcdControlStore({ ...etcd.access, cluster, timeoutMs: 10_000 });
+  const found = await store.read();
+  if (found.kind !== 'read') throw new Error(found.why);
+  return found.record;
 }
 
 const whole = (): Record<string, unknown> => ({
@@ -105,6 +117,10 @@ describe('roles.json', () => {
   });
 
   test('fills in what is left out, and counts paths from its folder', () => {
+    const tls = { certificate: 'a.pem', key: '/b.key', authority: 'c.pem' };
+    expect(parseRoles({ ...whole(), tls }, '/etc/verbex').tls).toEqual({
+      ...{ certificate: '/etc/verbex/a.pem', key: '/b.key', authority: '/etc/verbex/c.pem' },
+    });
     expect(parseRoles({ ...whole(), keyFile: 'key' }, '/etc/verbex')).toEqual({
       ...{ name: 'verbex', data: '/etc/verbex', risk: 2, matching: 3 },
       sequencers: [{ host: '127.0.0.1', port: 9200 }],
@@ -117,6 +133,7 @@ describe('roles.json', () => {
     [{ ...whole(), risk: 17 }, 'risk: expected an integer from 1 to 16'],
     [{ ...whole(), transport: 'udp' }, 'transport: expected auto or tcp or shm or verbs'],
     [{ ...whole(), sequencer: { host: '127.0.0.1', port: 0 } }, 'sequencer.port: expected an integer'],
+    [{ ...whole(), tls: { certificate: 'a.pem', key: 'b.key' } }, 'tls.authority: expected'],
     [{ ...whole(), limits: { maxOrder: 1 } }, 'limits.maxOrder: there is no such field'],
     [pair({ sequencers: [] }), 'sequencers: expected 1 to 5 of them'],
     [pair({ control: undefined }), 'control: expected a control store, since there are several sequencers'],
@@ -194,4 +211,108 @@ describe.runIf(built)('roles as processes (skipped without dist/: npm run build)
     up.kill('SIGTERM');
     expect(await ended, said()).toEqual([0, null]);
   });
+
+  test.runIf(hasOpenssl)(
+    'with TLS: whoever has no certificate is let in nowhere',
+    {
+      timeout: 300_000,
+    },
+    async () => {
+      const folder = newFolder();
+      makeCertificates(folder);
+      await LocalRoles.make(folder, { sequencers: 2, risk: 1, matching: 1, transport: 'tcp' });
+      const file = join(folder, 'roles.json');
+      const plain = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+      const tls = { certificate: 'server.pem', key: 'server.key', authority: 'ca.pem' };
+      writeFileSync(file, JSON.stringify({ ...plain, tls }));
+      const { up, roles, said } = await bringUp([], folder);
+      const load = await startLoad(roles);
+      await load.end();
+
+      const { NativeClusterLoad, NativeRole } = await import('../../src/native/binding.ts');
+      const stranger = { name: 'verbex', sequencers: roles.membersText, transport: 'tcp' } as const;
+      const outside = new NativeClusterLoad({
+        ...{ members: roles.membersText, cluster: 'verbex', transport: 'tcp', ordersPerSecond: 200 },
+      });
+      const outsideEnds = outside.run();
+      // It would take the place of the one that is there.
+      const intruder = new NativeRole({ ...stranger, role: 'risk', risk: 1, matching: 1, shard: 0 });
+      await intruder.open();
+      await poll(() => (JSON.parse(intruder.status()) as { trouble: string }).trouble !== '');
+      expect(JSON.parse(intruder.status())).toMatchObject({ connected: false, joined: false });
+      expect(JSON.parse(outside.progress())).toMatchObject({ connects: 0 });
+      await intruder.close();
+      outside.stop();
+      await outsideEnds;
+      expect(roles.leading?.status.seats.map(({ losses }) => losses)).toEqual(['0', '0']);
+
+      const ended = once(up, 'exit');
+      up.kill('SIGTERM');
+      expect(await ended, said()).toEqual([0, null]);
+    },
+  );
+
+  test.runIf(hasEtcd)(
+    'a dispatcher pair that agrees in an etcd: a killed leader, etcd away, both at once, nothing is lost',
+    { timeout: 300_000 },
+    async () => {
+      const etcd = await Etcd.start();
+      try {
+        const { up, roles, said } = await bringUp([
+          ...['--sequencers', '2', '--risk', '1', '--matching', '1', '--etcd', etcd.endpoint],
+        ]);
+        expect(roles.description.control).toMatchObject({ kind: 'etcd', endpoints: [etcd.endpoint] });
+        // A cluster of the same name would have another key there.
+        expect(await recordIn(etcd, 'verbex.roles')).toMatchObject({
+          text: expect.stringContaining('leader'),
+        });
+        expect(await recordIn(etcd, 'verbex')).toEqual(noRecord);
+        const load = await startLoad(roles);
+        const goesOn = async (): Promise<void> => {
+          const then = load.answered();
+          await poll(() => load.answered() > then + 200);
+        };
+        const whoLeads = (): number | undefined => roles.leading?.place.shard;
+        const killLeader = async (): Promise<number> => {
+          const { place } = roles.leading!;
+          const killed = await verbex(['roles', 'kill', roles.folder, nameOf(place), '--json']);
+          expect(killed.code, killed.err).toBe(0);
+          return place.shard;
+        };
+
+        const first = await killLeader();
+        await poll(() => whoLeads() === 1 - first);
+        await goesOn();
+        await poll(() => roles.whole);
+
+        // Who leads needs no leave for that from anybody as long as all hear each other.
+        const { epoch } = roles.leading!.status;
+        await etcd.kill();
+        await sleep(500);
+        await goesOn();
+        expect(roles.leading).toMatchObject({
+          place: { shard: 1 - first },
+          status: { epoch, serving: true },
+        });
+
+        // Nobody takes over on its own word.
+        await killLeader();
+        for (let look = 0; look < 20; look += 1) {
+          await sleep(50);
+          expect(roles.leading).toBeUndefined();
+        }
+        await etcd.start();
+        await goesOn();
+        await poll(() => roles.whole);
+        expect(BigInt(roles.leading!.status.epoch)).toBeGreaterThan(BigInt(epoch));
+
+        await load.end();
+        const ended = once(up, 'exit');
+        up.kill('SIGTERM');
+        expect(await ended, said()).toEqual([0, null]);
+      } finally {
+        await etcd.remove();
+      }
+    },
+  );
 });

@@ -33,16 +33,19 @@ test('bodies have the sizes that the page says', () => {
   expect(inPage).toEqual(inHeader);
 });
 
-test('the header of a frame is what the page says', () => {
+test('the headers of frames and messages are what the page says', () => {
   const sizes: Record<string, number> = { MessageKind: 1, uint8_t: 1, uint16_t: 2, uint32_t: 4, uint64_t: 8 };
-  const body = /struct FrameHeader \{(.*?)\n\};/s.exec(header)![1]!;
-  let offset = 0;
-  const inHeader = [...body.matchAll(/^ {4}(\w+) (\w+) = /gm)].map(([, type, name]) => {
-    const size = sizes[type!]!;
-    const field = [name, offset, size];
-    offset += size;
-    return field;
-  });
+  const fieldsOf = (struct: string): unknown[] => {
+    const body = new RegExp(`struct ${struct} \\{(.*?)\\n\\};`, 's').exec(header)![1]!;
+    let offset = 0;
+    return [...body.matchAll(/^ {4}(\w+) (\w+) = /gm)].map(([, type, name]) => {
+      const size = sizes[type!]!;
+      const field = [name, offset, size];
+      offset += size;
+      return field;
+    });
+  };
+  const inHeader = [...fieldsOf('FrameHeader'), ...fieldsOf('MessageHeader')];
   const inPage = [...tables.matchAll(/^\| (\w+)(?::[^|]*)? \| (\d+) \| (\d+) \|$/gm)].map(
     ([, name, at, bytes]) => [name, Number(at), Number(bytes)],
   );

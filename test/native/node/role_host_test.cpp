@@ -18,6 +18,7 @@
 #include <filesystem>
 
 #include "journal/posix_storage.h"
+#include "load/cluster_load.h"
 #include "patience.h"
 #include "pipeline/steady_clock.h"
 #include "replication/cluster_client.h"
@@ -493,6 +494,39 @@ TEST_P(RoleProcesses, TheLeadingSequencerOfAPairIsKilledUnderLoad) {
                client.done() == status_.released;
     }));
     compare(client);
+}
+
+// A load that took its own answers for late ones sent everything again, and again: each of those orders is a
+// hazard, and a measurement then says what repetitions cost.
+TEST_P(RoleProcesses, WhereNothingIsLostALoadSendsNothingTwice) {
+    openOne();
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    while (!host_->status().serving) {
+        ASSERT_LT(std::chrono::steady_clock::now(), until) << host_->status().waitsFor;
+        std::this_thread::sleep_for(1ms);
+    }
+    load::ClusterLoadOptions options;
+    options.cluster.members = {{1, {"127.0.0.1", ports_[0]}}};
+    options.cluster.silentNs = 60'000'000'000;
+    options.network.node = "load";
+    options.network.transport = GetParam();
+    options.accounts = 32;
+    options.batch = 512;
+    options.orders = 20'000;
+    options.resendNs = 240'000'000'000;
+    options.keepsBatches = false;
+    options.limits = kLimits;
+    load::ClusterLoad load(options);
+    const auto result = load.run();
+    ASSERT_TRUE(result.isOk()) << result.status().toString();
+    EXPECT_EQ(result.value().counts.resent, 0u);
+    EXPECT_EQ(result.value().unanswered, 0u);
+    EXPECT_EQ(result.value().counts.acknowledged, options.orders);
+    while (host_->status().released <= options.orders) {  // it is a few milliseconds old
+        ASSERT_LT(std::chrono::steady_clock::now(), until);
+        std::this_thread::sleep_for(1ms);
+    }
+    EXPECT_EQ(host_->status().hazards, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Over, RoleProcesses,
