@@ -43,6 +43,8 @@ constexpr const char* kMutantNames[kMutantMax + 1] = {
     "snapshot-forgets-result",
     "prune-early",
     "install-unasked",
+    "ask-nobody",
+    "follow-nobody",
 };
 
 // A broken invariant (CHECK) ends the process: whoever looks at it must know which run it was.

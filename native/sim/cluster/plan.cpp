@@ -16,6 +16,7 @@ constexpr const char* kFaultNames[kFaults] = {
     "isolate",    "isolateLeader", "cutOneWay",    "split",         "bridge",      "flap",
     "storeAway",  "storeAwayFrom", "slowDisk",     "diskFails",     "diskStops",   "replace",
     "restart",    "promote",     "clockJump",      "disconnect",    "flipState",   "flipResult",
+    "storeOnly",  "hearsFew",    "leaderDeaf",     "leaderUnheard",
 };
 
 void drawNetwork(ClusterPlan& plan, Random& random) {
@@ -69,7 +70,7 @@ void drawSnapshots(ClusterPlan& plan, Random random) {
 }
 
 void drawFaults(ClusterPlan& plan, Random& random) {
-    for (size_t i = 0; i < kFaults; i++) {
+    for (size_t i = 0; i <= static_cast<size_t>(Fault::FlipResult); i++) {
         if (random.below(3) != 0) continue;
         plan.everyNs[i] = random.between(150, 1500) * kMillis;
     }
@@ -87,6 +88,14 @@ void drawFaults(ClusterPlan& plan, Random& random) {
     }
     if (plan.clocksDiffer) return;
     plan.every(Fault::ClockJump) = 0;
+}
+
+// Cuts that leave the control store within reach. Of their own chance too.
+void drawLopsided(ClusterPlan& plan, Random random) {
+    for (const Fault fault :
+         {Fault::StoreOnly, Fault::HearsFew, Fault::LeaderDeaf, Fault::LeaderUnheard}) {
+        if (random.below(5) == 0) plan.every(fault) = random.between(300, 1500) * kMillis;
+    }
 }
 
 void favourSnapshots(ClusterPlan& plan, Random& random) {
@@ -218,6 +227,13 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
             favourSnapshots(plan, random);
             often(Fault::DiskStops, 50, 150);
             break;
+        case Mutant::AskNobody:
+            plan.hot = 3;
+            plan.delaySpreadNs = 0;
+            often(Fault::StoreOnly, 300, 600);
+            often(Fault::HearsFew, 300, 600);
+            break;
+        case Mutant::FollowNobody: plan.hot = 3; break;
         case Mutant::InstallUnasked:
             // Words that come late and twice, to members that have missed much.
             plan.hot = 3;
@@ -251,9 +267,11 @@ ClusterPlan ClusterPlan::draw(uint64_t seed, uint32_t commands, replication::Mut
     drawServers(plan, random);
     drawFaults(plan, random);
     // Rules that have nothing to do with snapshots are broken without them: nothing hides what is looked for.
-    if (mutant == Mutant::None || mutant >= Mutant::SnapshotUncommitted) {
+    if (mutant == Mutant::None ||
+        (mutant >= Mutant::SnapshotUncommitted && mutant <= Mutant::InstallUnasked)) {
         drawSnapshots(plan, Random(seed).fork(2));
     }
+    if (mutant == Mutant::None) drawLopsided(plan, Random(seed).fork(3));
     favour(plan, random, mutant);
     return plan;
 }

@@ -37,7 +37,9 @@ Site::Site(const SiteOptions& options, const ClusterPlan& plan, Timeline& timeli
       network_(timeline_, random_.fork(2), plan_),
       control_(timeline_, random_.fork(3), plan_, network_),
       oracle_(limits(), members_, control_, [this](const std::string& text) { problem(text); }),
+      disruption_(timeline_, plan_, network_, [this](const std::string& text) { problem(text); }),
       nemesis_(timeline_, random_.fork(4), plan_, network_, control_, members_) {
+    nemesis_.onPromote([this](MemberId to) { disruption_.onPromote(to); });
     makeMembers(options);
     control_.watch(
         [this](const Configuration& before, const Configuration& after) {
@@ -104,6 +106,7 @@ void Site::onCalled(SimulatedMember& member) {
         return;
     }
     oracle_.look(member);
+    disruption_.look(member);
     const replication::Replica& replica = member.member().replica();
     timeline_.fold(static_cast<uint64_t>(replica.role()) << 56 | member.member().log().last());
     timeline_.fold(member.member().outputs().released());
@@ -325,7 +328,8 @@ void Site::count(ClusterCounters& counters) const {
     mine.powerCuts = sum({Fault::PowerCut, Fault::PowerCutAll, Fault::Replace});
     mine.pauses = sum({Fault::Pause});
     mine.cuts = sum({Fault::Isolate, Fault::IsolateLeader, Fault::CutOneWay, Fault::Split,
-                     Fault::Bridge, Fault::Flap, Fault::StoreAway, Fault::StoreAwayFrom});
+                     Fault::Bridge, Fault::Flap, Fault::StoreAway, Fault::StoreAwayFrom,
+                     Fault::StoreOnly, Fault::HearsFew, Fault::LeaderDeaf, Fault::LeaderUnheard});
     mine.flips = sum({Fault::FlipState, Fault::FlipResult});
     mine.diskFaults = sum({Fault::DiskFails, Fault::DiskStops, Fault::SlowDisk});
     mine.blocked = blocked_ ? 1 : 0;

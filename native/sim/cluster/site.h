@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "sim/cluster/cluster.h"
+#include "sim/cluster/disruption_watch.h"
 #include "sim/cluster/nemesis.h"
 #include "sim/cluster/oracle.h"
 
@@ -99,6 +100,7 @@ private:
     ControlService control_;
     Oracle::Members members_;
     Oracle oracle_;
+    DisruptionWatch disruption_;
     Nemesis nemesis_;
     std::vector<Seen> seen_;
     ClusterCounters counters_;
