@@ -31,7 +31,9 @@ enum class Mutant : uint8_t {
     InstallUnasked = 22,       // a snapshot is taken from anybody, and whatever is in the log already
     AskNobody = 23,            // an epoch is reserved without asking who would follow
     FollowNobody = 24,         // whoever is asked says no
+    FollowAnybody = 25,        // whoever is asked says yes, though it hears the leader
+    NeverMute = 26,            // a leader that hears no quorum goes on sending
 };
-inline constexpr uint8_t kMutantMax = 24;
+inline constexpr uint8_t kMutantMax = 26;
 
 }  // namespace verbex::replication

@@ -32,7 +32,7 @@ void Replica::keepAsking() {
         asking_ = {};
         return;
     }
-    const bool alone = known_.fenceCount() <= 1 || asking_.handed;
+    const bool alone = known_.fenceCount() <= 1 || asking_.handed || !options_.preVotes;
     const bool isTime = asking_.askedAt == 0 || asking_.revision != revision_ ||
                         now_.steadyNs - asking_.askedAt >= options_.heartbeatNs;
     if (!alone && isTime) {
@@ -56,7 +56,8 @@ void Replica::keepAsking() {
 }
 
 bool Replica::enoughWouldFollow() const {
-    if (asking_.handed || options_.mutant == Mutant::AskNobody) return true;
+    const bool asks = options_.preVotes && options_.mutant != Mutant::AskNobody;
+    if (asking_.handed || !asks) return true;
     size_t would = 0;
     for (const SyncMember& member : known_.sync) {
         if (member.id == facts_.id) {
@@ -85,6 +86,7 @@ void Replica::onPreVoted(MemberId from, const PreVotedFrame& frame) {
 // ---- who is asked
 
 void Replica::onPreVote(MemberId from, const PreVoteFrame& frame) {
+    if (!options_.preVotes) return;
     // Whoever asks is there, though it may not hear this member: see isMute().
     if (role_ == Role::Leader) progress_[from].askedAt = now_.steadyNs;
     if (frame.revision > revision_) readWanted_ = true;
@@ -92,7 +94,8 @@ void Replica::onPreVote(MemberId from, const PreVoteFrame& frame) {
     answer.question = frame.question;
     answer.revision = revision_;
     answer.incarnation = facts_.incarnation;
-    const bool yes = frame.revision >= revision_ && wouldFollow(from);
+    const bool yes = (frame.revision >= revision_ && wouldFollow(from)) ||
+                     options_.mutant == Mutant::FollowAnybody;
     if (yes && options_.mutant != Mutant::FollowNobody) answer.header.flags = kPreVotedYes;
     (void)sendTo(from, answer);
 }
@@ -142,6 +145,7 @@ bool Replica::reachesQuorum() const {
 }
 
 bool Replica::isMute() const {
+    if (!options_.preVotes || options_.mutant == Mutant::NeverMute) return false;
     if (role_ == Role::Activating) return now_.steadyNs - activatingAt_ > kActivatingNs;
     return role_ == Role::Leader && now_.steadyNs - quorumAt_ > options_.silentNs;
 }

@@ -64,6 +64,7 @@ struct ReplicaOptions {
     uint32_t batchBytes = 64u << 10;    // of an entry's payload, at most; kBatchBytesMax bounds it
     uint32_t sendAheadBytes = 8u << 20; // to a member beyond what it has acknowledged
     ExecutorOptions executor;
+    bool preVotes = true;               // false, for tests: as a member of a release that did not ask
     uint64_t birth = 0;                 // drawn by the surroundings: names a fresh data directory
     Mutant mutant = Mutant::None;
 };

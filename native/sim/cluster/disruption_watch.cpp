@@ -24,7 +24,7 @@ uint64_t longestWay(const ClusterPlan& plan) {
 
 DisruptionWatch::DisruptionWatch(const Timeline& timeline, const ClusterPlan& plan,
                                  const Network& network, OnProblem onProblem)
-    : timeline_(timeline), network_(network), onProblem_(std::move(onProblem)),
+    : timeline_(timeline), plan_(plan), network_(network), onProblem_(std::move(onProblem)),
       // An answer counts for suspectNs, and was asked for before that.
       longAgoNs_(ReplicaOptions{}.suspectNs + 2 * longestWay(plan) + 2 * kGapNs),
       // Who was deaf before that may just have said yes.
@@ -78,7 +78,7 @@ bool DisruptionWatch::isLoyal(MemberId other) const {
 }
 
 void DisruptionWatch::onReserves(SimulatedMember& member) {
-    reservations_++;
+    if (((plan_.earlier >> member.id()) & 1) != 0) return;
     const uint64_t now = timeline_.now();
     const auto handed = promotedAt_.find(member.id());
     if (handed != promotedAt_.end() && now - handed->second < kHandedNs) return;

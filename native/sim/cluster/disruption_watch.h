@@ -29,8 +29,7 @@ public:
 
     void look(SimulatedMember& member);
     // An operator has told the leader to hand over: its word is enough.
-    void onPromote(MemberId to) { promotedAt_[to] = timeline_.now() + 1; }
-    [[nodiscard]] uint64_t reservations() const { return reservations_; }
+    void onPromote(MemberId to) { promotedAt_[to] = timeline_.now(); }
 
 private:
     struct Seen {
@@ -40,6 +39,7 @@ private:
         uint64_t leadsSince = 0;  // … led, and heard a quorum; 0: does not
         replication::Role role = replication::Role::Follower;
     };
+    // Where it asks at all.
     void onReserves(SimulatedMember& member);
     // Both ways have been open, and it has been running, at some time that is not long ago.
     [[nodiscard]] bool mayHaveAnswered(MemberId asker, MemberId other) const;
@@ -48,13 +48,13 @@ private:
     [[nodiscard]] MemberId leaderThatIsWell() const;
 
     const Timeline& timeline_;
+    const ClusterPlan& plan_;
     const Network& network_;
     const OnProblem onProblem_;
     const uint64_t longAgoNs_;
     const uint64_t loyalNs_;
     std::map<MemberId, Seen> seen_;
     std::map<MemberId, uint64_t> promotedAt_;
-    uint64_t reservations_ = 0;
 };
 
 }  // namespace verbex::sim

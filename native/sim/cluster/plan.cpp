@@ -98,6 +98,19 @@ void drawLopsided(ClusterPlan& plan, Random random) {
     }
 }
 
+// Asking keeps members from taking over where it would be in vain, and so from much that the other rules have to
+// bear: those are held, and broken, where nobody asks.
+void drawAsking(ClusterPlan& plan, Random random, Mutant mutant) {
+    constexpr uint64_t kAll = ~uint64_t{0};
+    if (mutant != Mutant::None) {
+        plan.earlier = mutant >= Mutant::AskNobody ? 0 : kAll;
+        return;
+    }
+    drawLopsided(plan, random.fork(1));
+    const uint64_t kind = random.below(4);
+    plan.earlier = kind == 0 ? kAll : kind == 1 ? random.next() : 0;
+}
+
 void favourSnapshots(ClusterPlan& plan, Random& random) {
     plan.snapshotEvery = static_cast<uint32_t>(random.between(4, 20));
     plan.batchBytes = std::min(plan.batchBytes, 512u);
@@ -234,6 +247,13 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
             often(Fault::HearsFew, 300, 600);
             break;
         case Mutant::FollowNobody: plan.hot = 3; break;
+        case Mutant::FollowAnybody:
+            plan.hot = 3;
+            plan.delayNs = 50 * kMicros;
+            plan.delaySpreadNs = 0;
+            often(Fault::HearsFew, 300, 600);
+            break;
+        case Mutant::NeverMute: break;  // a test of its own has the cut that it takes
         case Mutant::InstallUnasked:
             // Words that come late and twice, to members that have missed much.
             plan.hot = 3;
@@ -271,7 +291,7 @@ ClusterPlan ClusterPlan::draw(uint64_t seed, uint32_t commands, replication::Mut
         (mutant >= Mutant::SnapshotUncommitted && mutant <= Mutant::InstallUnasked)) {
         drawSnapshots(plan, Random(seed).fork(2));
     }
-    if (mutant == Mutant::None) drawLopsided(plan, Random(seed).fork(3));
+    drawAsking(plan, Random(seed).fork(3), mutant);
     favour(plan, random, mutant);
     return plan;
 }
@@ -280,6 +300,7 @@ std::string ClusterPlan::text() const {
     std::string text = std::to_string(members) + " members, " + std::to_string(hot) + " hot, " +
                        (durable ? "durable" : "memory") + ", faults for " +
                        std::to_string(faultsForNs / kMillis) + " ms:";
+    if (earlier != 0) text += ~earlier == 0 ? " nobody asks;" : " some do not ask;";
     for (size_t i = 0; i < kFaults; i++) {
         if (everyNs[i] != 0) text += std::string(" ") + kFaultNames[i];
     }

@@ -80,6 +80,8 @@ struct ClusterPlan {
     uint32_t storeLateRate = 0;   // … and the request takes effect after that
     uint32_t storeDeafRate = 0;   // a change is not told
 
+    uint64_t earlier = 0;  // a bit a member, by its id: of a release that does not ask before it reserves
+
     bool clocksDiffer = false;
     uint32_t batchBytes = 0;
     uint32_t windowCommands = 0;

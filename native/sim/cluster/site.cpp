@@ -37,7 +37,10 @@ Site::Site(const SiteOptions& options, const ClusterPlan& plan, Timeline& timeli
       network_(timeline_, random_.fork(2), plan_),
       control_(timeline_, random_.fork(3), plan_, network_),
       oracle_(limits(), members_, control_, [this](const std::string& text) { problem(text); }),
-      disruption_(timeline_, plan_, network_, [this](const std::string& text) { problem(text); }),
+      disruption_(timeline_, plan_, network_,
+                  [this, bears = options.bearsDisruption](const std::string& text) {
+                      if (!bears) problem(text);
+                  }),
       nemesis_(timeline_, random_.fork(4), plan_, network_, control_, members_) {
     nemesis_.onPromote([this](MemberId to) { disruption_.onPromote(to); });
     makeMembers(options);
@@ -81,6 +84,7 @@ void Site::makeMembers(const SiteOptions& site) {
         replica.executor.scrubNs = 200 * kMillis;
         replica.mutant = site.mutant;
         replica.standby = site.standby;
+        replica.preVotes = ((plan_.earlier >> id) & 1) == 0;
         members_.push_back(std::make_unique<SimulatedMember>(
             timeline_, random_.fork(100 + id), plan_, network_, control_, options));
         setClock(*members_.back());
@@ -307,6 +311,11 @@ bool Site::tellLeader(const std::function<void(Member&)>& word) {
         return true;
     }
     return false;
+}
+
+bool Site::promote(MemberId to) {
+    disruption_.onPromote(to);
+    return tellLeader([to](Member& real) { (void)real.promote(to); });
 }
 
 void Site::lookAtEnd() {

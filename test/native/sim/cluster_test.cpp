@@ -101,8 +101,8 @@ TEST(SimulatedCluster, ThreadsChangeNothing) {
     EXPECT_EQ(runClusters(options).traceHash, alone);
 }
 
-// Within how many seeds, from the first on, a broken rule is noticed. ChangeByCommitOnly is
-// not here: docs/simulator.md says why; test/native/model has it.
+// Within how many seeds, from the first on, a broken rule is noticed. Not here: ChangeByCommitOnly, docs/simulator.md
+// says why, test/native/model has it; NeverMute, liveness_test.cpp has the cut that it takes.
 struct Bound {
     Mutant mutant;
     uint64_t seeds;
@@ -123,6 +123,18 @@ TEST_P(BrokenRule, IsNoticed) {
     RecordProperty("noticed", report.failures[0].problem);
 }
 
+// That nobody is asked, or that everybody says yes, costs service and nothing else.
+TEST(SimulatedCluster, NothingThatIsSafeRestsOnAsking) {
+    for (const Mutant mutant : {Mutant::AskNobody, Mutant::FollowAnybody}) {
+        ClusterCampaignOptions options;
+        options.mutant = mutant;
+        options.seeds = 100;
+        options.bearsDisruption = true;
+        const ClusterCampaignReport report = runClusters(options);
+        EXPECT_TRUE(report.failures.empty()) << mutantName(mutant) << sentences(report);
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Rules, BrokenRule,
     testing::Values(Bound{Mutant::FenceBeforeDead, 60}, Bound{Mutant::CommitOldEpoch, 200},
@@ -135,7 +147,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Bound{Mutant::TruncateStale, 400}, Bound{Mutant::AlignTooEarly, 250},
                     Bound{Mutant::SnapshotUncommitted, 60}, Bound{Mutant::SnapshotForgetsEnds, 20},
                     Bound{Mutant::SnapshotForgetsResult, 20}, Bound{Mutant::PruneEarly, 40},
-                    Bound{Mutant::InstallUnasked, 300}),
+                    Bound{Mutant::InstallUnasked, 300}, Bound{Mutant::AskNobody, 20},
+                    Bound{Mutant::FollowNobody, 3}, Bound{Mutant::FollowAnybody, 60}),
     [](const auto& each) {
         std::string name = mutantName(each.param.mutant);
         for (char& c : name) c = c == '-' ? '_' : c;
