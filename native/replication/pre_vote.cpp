@@ -38,12 +38,7 @@ void Replica::keepAsking() {
     if (!alone && isTime) {
         asking_.askedAt = now_.steadyNs;
         asking_.revision = revision_;
-        PreVoteFrame frame;
-        frame.question = ++nonce_;
-        frame.revision = revision_;
-        for (const SyncMember& member : known_.sync) {
-            if (member.id != facts_.id) (void)sendTo(member.id, frame);
-        }
+        sendPreVotes();
     }
     if (!enoughWouldFollow() || asked_.request != 0) return;
     if (recordAt_ == 0 || now_.steadyNs - recordAt_ > options_.suspectNs) {
@@ -53,6 +48,15 @@ void Replica::keepAsking() {
     asking_ = {};
     heardAt_ = now_.steadyNs;
     reserve();
+}
+
+void Replica::sendPreVotes() {
+    PreVoteFrame frame;
+    frame.question = ++nonce_;
+    frame.revision = revision_;
+    for (const SyncMember& member : known_.sync) {
+        if (member.id != facts_.id) (void)sendTo(member.id, frame);
+    }
 }
 
 bool Replica::enoughWouldFollow() const {
@@ -73,6 +77,10 @@ bool Replica::enoughWouldFollow() const {
 }
 
 void Replica::onPreVoted(MemberId from, const PreVotedFrame& frame) {
+    if (role_ == Role::Leader) {
+        progress_[from].reachedAt = now_.steadyNs;
+        if (frame.revision > revision_) readWanted_ = true;
+    }
     if (asking_.since == 0 || frame.question < asking_.first || frame.question > nonce_) return;
     if (frame.revision > revision_) readWanted_ = true;
     Asking::Answer& answer = asking_.answers[from];
@@ -88,7 +96,7 @@ void Replica::onPreVoted(MemberId from, const PreVotedFrame& frame) {
 void Replica::onPreVote(MemberId from, const PreVoteFrame& frame) {
     if (!options_.preVotes) return;
     // Whoever asks is there, though it may not hear this member: see isMute().
-    if (role_ == Role::Leader) progress_[from].askedAt = now_.steadyNs;
+    if (role_ == Role::Leader) progress_[from].reachedAt = now_.steadyNs;
     if (frame.revision > revision_) readWanted_ = true;
     PreVotedFrame answer;
     answer.question = frame.question;
@@ -101,10 +109,9 @@ void Replica::onPreVote(MemberId from, const PreVoteFrame& frame) {
 }
 
 bool Replica::wouldFollow(MemberId who) const {
-    if (revision_ == 0 || known_.site == Site::Fenced) return false;
     if (sends()) return isMute() || (role_ == Role::Leader && yieldTo_ == who);
     if (role_ == Role::Fencing) return false;  // for as long as it holds others back by its frames
-    if (known_.epoch == 0 && heardLeader_ == 0) return true;
+    if (revision_ != 0 && known_.epoch == 0 && heardLeader_ == 0) return true;
     // The leader that was heard last leads no more if it asks, or if it is this member.
     const MemberId last = heardLeader_ != 0 ? heardLeader_ : known_.leader;
     if (last == who || last == facts_.id) return true;
@@ -127,6 +134,11 @@ void Replica::hear(MemberId leader) {
 void Replica::lookForQuorum() {
     const bool slept = now_.steadyNs - steppedAt_ > options_.silentNs;
     if (role_ != Role::Leader || slept || reachesQuorum()) quorumAt_ = now_.steadyNs;
+    if (role_ != Role::Leader || !isMute()) return;
+    // Whoever has come back may not know yet that there is anybody to ask: an answer says that it is there.
+    if (now_.steadyNs - calledAt_ < options_.heartbeatNs) return;
+    calledAt_ = now_.steadyNs;
+    sendPreVotes();
 }
 
 bool Replica::reachesQuorum() const {
@@ -138,7 +150,7 @@ bool Replica::reachesQuorum() const {
         }
         const auto found = progress_.find(member.id);
         if (found == progress_.end()) continue;
-        const uint64_t at = std::max(found->second.heardAt, found->second.askedAt);
+        const uint64_t at = std::max(found->second.heardAt, found->second.reachedAt);
         heard += at != 0 && at + options_.silentNs >= now_.steadyNs;
     }
     return heard >= known_.quorum();

@@ -171,7 +171,7 @@ public:
         Position commit = 0;
         Position getsFrom = 0;       // it takes a snapshot, and goes on here; 0: it doesn't
         uint64_t getsSince = 0;
-        uint64_t askedAt = 0;        // when it last asked whether this member would follow it
+        uint64_t reachedAt = 0;      // when it last asked who would follow, or answered that
     };
     [[nodiscard]] const std::map<MemberId, Progress>& progress() const { return progress_; }
 
@@ -274,6 +274,7 @@ private:
     // ---- pre_vote.cpp
     void beginAsking(bool handed);
     void keepAsking();
+    void sendPreVotes();
     [[nodiscard]] bool enoughWouldFollow() const;
     void onPreVote(MemberId from, const PreVoteFrame& frame);
     void onPreVoted(MemberId from, const PreVotedFrame& frame);
@@ -353,6 +354,7 @@ private:
     MemberId yieldTo_ = 0;
     uint64_t yieldUntil_ = 0;
     uint64_t quorumAt_ = 0;       // when a quorum was last reached
+    uint64_t calledAt_ = 0;       // when a silent leader last asked whether somebody is there
 
     // Candidate.
     uint64_t activatingAt_ = 0;

@@ -79,7 +79,7 @@ TEST(SimulatedCluster, SameSeedIsTheSameRun) {
 // A campaign has them too, one in eight; these have a seed each that once went wrong, and some more.
 TEST(SimulatedCluster, ASecondSiteFollowsWordForWordAndTakesOver) {
     std::vector<uint64_t> seeds = {36, 65, 113, 143, 197, 303, 851, 1006};
-    for (uint64_t seed = 1; seed <= 24; seed++) seeds.push_back(seed);
+    for (uint64_t seed = 1; seed <= 40; seed++) seeds.push_back(seed);
     ClusterCounters counters;
     for (const uint64_t seed : seeds) {
         ClusterRunOptions options;

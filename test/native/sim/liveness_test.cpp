@@ -367,6 +367,35 @@ TEST(Liveness, ASilentLeaderGoesOnWhenItHearsTheOthersAgain) {
     EXPECT_EQ(world.leader(), leader);
 }
 
+TEST(Liveness, ASilentLeaderGoesOnWhenTheOthersHaveRestartedAndNobodyReachesTheStore) {
+    for (const uint32_t hot : {2u, 3u}) {
+        World world(3, hot);
+        ASSERT_TRUE(world.settle());
+        const uint64_t reserved = world.reserved();
+        for (MemberId id = 1; id <= 3; id++) world.storeAwayFrom(id);
+        for (MemberId id = 1; id <= 3; id++) {
+            if (id != world.leader()) world.kill(id);
+        }
+        world.runFor(2 * kSeconds);
+        for (MemberId id = 1; id <= 3; id++) {
+            if (id != world.leader()) world.member(id).start();
+        }
+        EXPECT_LT(world.servesWithin(5 * kSeconds), kTakeover) << hot << " hot";
+        EXPECT_EQ(world.reserved(), reserved) << hot << " hot";
+    }
+}
+
+TEST(Liveness, WhoHasNotReadTheRecordFollowsAllTheSame) {
+    World world(3, 3);
+    ASSERT_TRUE(world.settle());
+    const MemberId restarts = world.other(1);
+    world.storeAwayFrom(restarts);
+    world.kill(restarts);
+    world.kill(world.leader());
+    world.member(restarts).start();
+    EXPECT_LT(world.servesWithin(5 * kSeconds), kTakeover);
+}
+
 TEST(Liveness, ABridgeIsNoBar) {
     // Two on each side and one that hears both; the leader has one side with the bridge, or the bridge alone.
     for (const bool hasQuorum : {true, false}) {
