@@ -41,5 +41,6 @@ describe.runIf(possible)('partitions (skipped without root, etcd, ip and nft)', 
     expect(Number(json.acknowledged)).toBeGreaterThan(1000);
     const { p50, max } = json.silentMs as { p50: number; max: number };
     console.info(`seed ${json.seed}: ${json.epochs} epochs, without an answer p50 ${p50} ms, max ${max} ms`);
+    console.info(`epochs that a cut cost: ${JSON.stringify(json.epochsPerCut)}`);
   });
 });

@@ -271,6 +271,9 @@ std::string Site::standing() const {
     for (const auto& sync : control_.record().sync) {
         text += " " + std::to_string(sync.id) + "/" + std::to_string(sync.incarnation);
     }
+    for (const replication::Evicted& evicted : control_.record().evicted) {
+        text += ", evicted " + std::to_string(evicted.id);
+    }
     for (const auto& member : members_) {
         text += "; " + std::to_string(member->id()) + ": ";
         if (!member->isUp()) {

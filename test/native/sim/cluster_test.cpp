@@ -62,6 +62,16 @@ TEST(SimulatedCluster, KeepsItsWordWhateverHappens) {
     EXPECT_LT(counters.blocked, options.seeds / 20);
 }
 
+// A member found itself odd and said so in the record, the leader was not told, and refused to let it in again.
+TEST(SimulatedCluster, AMemberThatHasPutItselfOutIsLetInAgain) {
+    for (const uint64_t seed : {2008, 3388}) {
+        ClusterRunOptions options;
+        options.seed = seed;
+        const ClusterRunReport report = runCluster(options);
+        EXPECT_TRUE(report.ok) << "seed " << seed << ": " << report.problem << " [" << report.plan << "]";
+    }
+}
+
 TEST(SimulatedCluster, SameSeedIsTheSameRun) {
     std::set<uint64_t> hashes;
     for (uint64_t seed = 1; seed <= 10; seed++) {
