@@ -249,9 +249,14 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
         case Mutant::FollowNobody: plan.hot = 3; break;
         case Mutant::FollowAnybody:
             plan.hot = 3;
+            // A leader that is well for long enough to be missed by one member only, and by nobody's fault else.
+            plan.members = 3;
             plan.delayNs = 50 * kMicros;
             plan.delaySpreadNs = 0;
-            often(Fault::HearsFew, 300, 600);
+            plan.storeNs = 500 * kMicros;
+            plan.storeSpreadNs = 0;
+            plan.everyNs = {};
+            often(Fault::HearsFew, 600, 900);
             break;
         case Mutant::NeverMute: break;  // a test of its own has the cut that it takes
         case Mutant::InstallUnasked:

@@ -158,7 +158,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Bound{Mutant::SnapshotUncommitted, 60}, Bound{Mutant::SnapshotForgetsEnds, 20},
                     Bound{Mutant::SnapshotForgetsResult, 20}, Bound{Mutant::PruneEarly, 40},
                     Bound{Mutant::InstallUnasked, 300}, Bound{Mutant::AskNobody, 20},
-                    Bound{Mutant::FollowNobody, 3}, Bound{Mutant::FollowAnybody, 60}),
+                    Bound{Mutant::FollowNobody, 3}, Bound{Mutant::FollowAnybody, 20}),
     [](const auto& each) {
         std::string name = mutantName(each.param.mutant);
         for (char& c : name) c = c == '-' ? '_' : c;
