@@ -72,6 +72,14 @@ TEST(SimulatedCluster, AMemberThatHasPutItselfOutIsLetInAgain) {
     }
 }
 
+// There was no room for the note that a snapshot is taken; when there was, what was left of the try was in the way.
+TEST(SimulatedCluster, ASnapshotThatThereWasNoRoomForIsTakenLater) {
+    ClusterRunOptions options;
+    options.seed = 4734;
+    const ClusterRunReport report = runCluster(options);
+    EXPECT_TRUE(report.ok) << report.problem << " [" << report.plan << "]";
+}
+
 TEST(SimulatedCluster, SameSeedIsTheSameRun) {
     std::set<uint64_t> hashes;
     for (uint64_t seed = 1; seed <= 10; seed++) {
