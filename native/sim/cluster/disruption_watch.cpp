@@ -55,7 +55,8 @@ void DisruptionWatch::look(SimulatedMember& member) {
 MemberId DisruptionWatch::leaderThatIsWell() const {
     const uint64_t now = timeline_.now();
     for (const auto& [id, seen] : seen_) {
-        if (seen.leadsSince != 0 && now - seen.leadsSince > loyalNs_ && now - seen.at <= kGapNs) return id;
+        const bool isRunning = now - seen.at <= kGapNs;
+        if (isRunning && seen.leadsSince != 0 && now - seen.leadsSince > loyalNs_) return id;
     }
     return 0;
 }
@@ -90,9 +91,14 @@ void DisruptionWatch::onReserves(SimulatedMember& member) {
         const bool answered = mayHaveAnswered(member.id(), sync.id);
         const bool loyal = answered && isLoyal(sync.id);
         if (answered && !loyal) could++;
-        others += "; " + std::to_string(sync.id) +
-                  (!answered ? " was out of reach" : loyal ? " hears leader " + std::to_string(leaderThatIsWell())
-                                                           : " may have said yes");
+        others += "; " + std::to_string(sync.id);
+        if (!answered) {
+            others += " was out of reach";
+        } else if (loyal) {
+            others += " hears leader " + std::to_string(leaderThatIsWell());
+        } else {
+            others += " may have said yes";
+        }
     }
     if (could >= record.fenceCount()) return;
     onProblem_("member " + std::to_string(member.id()) + " deposes the leader of epoch " +
