@@ -28,12 +28,11 @@ void Replica::onAppend(MemberId from, const AppendFrame& frame,
     }
     if (role_ == Role::Reserving) role_ = Role::Follower;
     if (!promise(epoch)) return;
-    heardLeader_ = from;
-    heardAt_ = now_.steadyNs;
+    hear(from);
     if (frame.revision > revision_) readWanted_ = true;
     if (frame.commit != 0 && ledSince_ == 0) ledSince_ = now_.steadyNs;
     if ((frame.header.flags & kAppendYield) != 0 && frame.header.reserved == facts_.id) {
-        heardAt_ = 0;
+        heardAt_ = 0;  // see considerTakeover()
     }
     bool isNew = false;
     if (!fits(from, frame, isNew)) return;
@@ -152,8 +151,7 @@ void Replica::onFence(MemberId from, const FenceFrame& frame) {
     const bool isNew = epoch > facts_.promised;
     if (!promise(epoch)) return;
     if (options_.mutant == Mutant::TruncateByCommit && isNew && commit_ != 0 && !cut(commit_)) return;
-    heardAt_ = now_.steadyNs;
-    heardLeader_ = from;
+    hear(from);
     if (frame.revision > revision_) readWanted_ = true;
     // What is staged belongs to the log that is reported.
     if (Status status = with_.log.write(); !status.isOk()) {
@@ -166,7 +164,7 @@ void Replica::onFence(MemberId from, const FenceFrame& frame) {
 void Replica::onTruncate(MemberId from, const TruncateFrame& frame) {
     if (!accepts(frame.header.epoch) || role_ != Role::Follower) return;
     if (!promise(frame.header.epoch)) return;
-    heardAt_ = now_.steadyNs;
+    hear(from);
     const Position to = frame.to;
     // What is cut must be older than the sender's epoch, and not what the sender has there itself: a word
     // that comes late finds the right entry in the wrong one's place.

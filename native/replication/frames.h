@@ -39,6 +39,8 @@ enum class FrameKind : uint8_t {
     Offer = 8,     // leader or candidate → a member whose log ends before the sender's begins; answers Fetch too
     Want = 9,      // its answer: parts of the snapshot
     Part = 10,     // its answer
+    PreVote = 11,  // who would take over → member of the sync set: would you follow me?
+    PreVoted = 12,  // its answer
     Submit = 16,     // client → leader: commands
     Submitted = 17,  // its answer
     Subscribe = 18,  // client → member: from a position on
@@ -178,6 +180,25 @@ struct PartFrame {  // payload: bytes of the content
     uint32_t crc = 0;             // of the payload
 };
 static_assert(sizeof(PartFrame) == 40);
+
+// Asked before an epoch is reserved, which would depose a leader. The answer promises nothing.
+struct PreVoteFrame {
+    static constexpr FrameKind kKind = FrameKind::PreVote;
+    FrameHeader header;
+    uint64_t question = 0;  // names it; later ones are higher
+    uint64_t revision = 0;  // of the configuration that the asker knows
+};
+static_assert(sizeof(PreVoteFrame) == 32);
+
+inline constexpr uint8_t kPreVotedYes = 1;
+struct PreVotedFrame {
+    static constexpr FrameKind kKind = FrameKind::PreVoted;
+    FrameHeader header;
+    uint64_t question = 0;
+    uint64_t revision = 0;  // of the configuration that this member knows
+    Incarnation incarnation = 0;
+};
+static_assert(sizeof(PreVotedFrame) == 40);
 
 // A bridge's: the payload is an EntryHeader and the entry's payload, or nothing, to hear what is next.
 inline constexpr uint8_t kSubmitEntry = 1;

@@ -54,6 +54,7 @@ void Replica::lead() {
     role_ = Role::Leader;
     counters_.takeovers++;
     heardLeader_ = facts_.id;
+    quorumAt_ = now_.steadyNs;
     for (auto& [id, peer] : progress_) peer.heardAt = now_.steadyNs;
     // A standby site's log is the other site's, word for word: it adds nothing of its own.
     if (known_.site != Site::Standby) (void)makeEntry(true);
@@ -196,7 +197,7 @@ bool Replica::serve() {
 }
 
 bool Replica::stream() {
-    if (!isComplete()) return false;
+    if (!isComplete() || isMute()) return false;
     bool sent = false;
     for (const MemberPlace& place : options_.members) {
         if (place.id == facts_.id) continue;

@@ -300,8 +300,14 @@ Result<MemberState> MemberSnapshots::install(std::unique_ptr<journal::SnapshotWr
         mark_.reset();
         markAt_.store(0, std::memory_order_release);
     }
-    VERBEX_RETURN_IF_FAILED(
-        writeNote(storage_, settings_.data, kInstallingNote, {position, contentDigest}));
+    // What is left of a try that failed would be in the next one's way.
+    const std::string temporary = journal::joinPath(
+        journal::joinPath(settings_.data, "snapshots"), writer->temporaryName());
+    const Status noted = writeNote(storage_, settings_.data, kInstallingNote, {position, contentDigest});
+    if (!noted.isOk()) {
+        (void)storage_.remove(temporary);
+        return noted;
+    }
     Status published = store_->publish(std::move(writer), stateHash);
     Result<MemberState> state = [&]() -> Result<MemberState> {
         VERBEX_RETURN_IF_FAILED(published);
@@ -310,6 +316,7 @@ Result<MemberState> MemberSnapshots::install(std::unique_ptr<journal::SnapshotWr
         return readMemberState(*reader.value(), settings_.executor, outputs);
     }();
     if (!state.isOk()) {
+        (void)storage_.remove(temporary);
         undone = undoInstall(position).isOk();
         return state;
     }

@@ -29,7 +29,11 @@ enum class Mutant : uint8_t {
     SnapshotForgetsResult = 20,  // a snapshot does not keep the result and what was last scrubbed
     PruneEarly = 21,           // the log is pruned before the snapshot that stands for it is durable
     InstallUnasked = 22,       // a snapshot is taken from anybody, and whatever is in the log already
+    AskNobody = 23,            // an epoch is reserved without asking who would follow
+    FollowNobody = 24,         // whoever is asked says no
+    FollowAnybody = 25,        // whoever is asked says yes, though it hears the leader
+    NeverMute = 26,            // a leader that hears no quorum goes on sending
 };
-inline constexpr uint8_t kMutantMax = 22;
+inline constexpr uint8_t kMutantMax = 26;
 
 }  // namespace verbex::replication

@@ -208,6 +208,7 @@ Status Replica::evict(MemberId member) {
 Status Replica::readmit(MemberId member) {
     Configuration wanted = known_;
     if (wanted.evictedMember(member) == nullptr) {
+        readWanted_ = true;  // one that has found itself odd may have said so in the record meanwhile
         return Status(StatusCode::NotFound, "readmit: member " + std::to_string(member) +
                                                 " has not been evicted");
     }

@@ -20,7 +20,7 @@ Replica::Replica(const ReplicaOptions& options, const MemberFacts& facts, Surrou
                  Moment now)
     : options_(options), facts_(facts), with_(std::move(with)), now_(now) {
     CHECK(options.batchBytes >= kCommandBytesMax && options.batchBytes <= kBatchBytesMax);
-    heardAt_ = now.steadyNs;
+    heardAt_ = leaderAt_ = quorumAt_ = now.steadyNs;
     nonce_ = now.wallNs;
     term_ = 0;
     // A snapshot is of what was released.
@@ -65,6 +65,12 @@ void Replica::onFrame(MemberId from, std::span<const std::byte> frame, Moment no
         case FrameKind::Part:
             if (PartFrame head; readHead(frame, head, payload)) onPart(from, head, payload);
             break;
+        case FrameKind::PreVote:
+            if (PreVoteFrame head; readFrame(frame, head)) onPreVote(from, head);
+            break;
+        case FrameKind::PreVoted:
+            if (PreVotedFrame head; readFrame(frame, head)) onPreVoted(from, head);
+            break;
         default:
             break;  // not a member's: whoever sent it is not one of this release
     }
@@ -75,6 +81,7 @@ bool Replica::step(Moment now) {
     bool done = false;
     for (ControlAnswer answer; with_.control.poll(answer); done = true) onControl(answer);
     if (!failure_.isOk() || !keepWord()) return done;
+    lookForQuorum();
     steppedAt_ = now.steadyNs;
     if (asked_.request != 0 && now.steadyNs - asked_.at > options_.controlNs) {
         ControlAnswer late;
@@ -156,7 +163,6 @@ void Replica::onControl(const ControlAnswer& answer) {
             onRecord(answer.record);
         } else {
             readWanted_ = true;
-            reserveWhenRead_ = false;
         }
         return;
     }
@@ -186,7 +192,6 @@ void Replica::onControl(const ControlAnswer& answer) {
 
 void Replica::onRecord(const ControlRecord& record) {
     if (record.revision == 0) {
-        reserveWhenRead_ = false;
         bootstrap();
         return;
     }
@@ -194,14 +199,10 @@ void Replica::onRecord(const ControlRecord& record) {
         Result<Configuration> parsed = Configuration::parse(record.text);
         if (!parsed.isOk()) {
             // Nobody's record: an operator has to look at it. What is known goes on.
-            reserveWhenRead_ = false;
             return;
         }
         learn(parsed.value(), record.revision);
-    }
-    if (reserveWhenRead_) {
-        reserveWhenRead_ = false;
-        if (role_ == Role::Follower) reserve();
+        recordAt_ = now_.steadyNs;
     }
 }
 
@@ -254,7 +255,7 @@ void Replica::learn(const Configuration& configuration, uint64_t revision) {
         configuration.candidate != facts_.id) {
         // Another member has begun to take over: it is given its time before this one tries.
         heardAt_ = now_.steadyNs;
-        reserveWhenRead_ = false;
+        asking_ = {};
     }
     const bool wasStandby = known_.site == Site::Standby;
     known_ = configuration;
@@ -307,7 +308,9 @@ void Replica::learn(const Configuration& configuration, uint64_t revision) {
 void Replica::onSwapped(const Configuration& now) {
     const bool reserved = now.reservedEpoch != 0 && now.candidate == facts_.id;
     changing_.reset();
-    if (role_ == Role::Reserving && reserved) {
+    // Also where the old leader has been heard since it was asked for: the record has deposed it all the same.
+    const bool isLate = role_ == Role::Follower && now.reservedEpoch > facts_.promised;
+    if ((role_ == Role::Reserving || isLate) && reserved) {
         known_ = now;
         term_ = now.reservedEpoch;
         if (!promise(term_)) return;
@@ -398,6 +401,7 @@ void Replica::stepDown() {
     with_.snapshots.drop();
     heardAt_ = now_.steadyNs;
     heardLeader_ = 0;
+    asking_ = {};
     ackSent_ = 0;
     target_ = {};
     readWanted_ = true;

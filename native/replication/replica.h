@@ -1,6 +1,6 @@
 // Replica: the protocol: who may append, what is committed, what is released, who takes over.
 //
-//      follower ──suspects──▶ reserving ──swapped──▶ fencing ──enough──▶ adopting ──▶ activating ──▶ leader
+//      follower ──suspects, asks──▶ reserving ──swapped──▶ fencing ──enough──▶ adopting ──▶ activating ──▶ leader
 //         ▲  ▲                                                                                      │
 //         │  └──────────────── conflict, older, or a leader of a higher epoch is heard ◀────────────┤
 //         └── joins as warm, is added by the leader                          odd one out ──▶ halted ◀┘
@@ -64,6 +64,7 @@ struct ReplicaOptions {
     uint32_t batchBytes = 64u << 10;    // of an entry's payload, at most; kBatchBytesMax bounds it
     uint32_t sendAheadBytes = 8u << 20; // to a member beyond what it has acknowledged
     ExecutorOptions executor;
+    bool preVotes = true;               // false, for tests: as a member of a release that did not ask
     uint64_t birth = 0;                 // drawn by the surroundings: names a fresh data directory
     Mutant mutant = Mutant::None;
 };
@@ -170,6 +171,7 @@ public:
         Position commit = 0;
         Position getsFrom = 0;       // it takes a snapshot, and goes on here; 0: it doesn't
         uint64_t getsSince = 0;
+        uint64_t reachedAt = 0;      // when it last asked who would follow, or answered that
     };
     [[nodiscard]] const std::map<MemberId, Progress>& progress() const { return progress_; }
 
@@ -181,6 +183,21 @@ private:
         uint64_t expected = 0;
         Configuration wanted;
         uint64_t at = 0;
+    };
+    // A takeover that is thought of: whether enough would follow.
+    struct Asking {
+        struct Answer {
+            uint64_t question = 0;
+            uint64_t at = 0;
+            Incarnation incarnation = 0;
+            bool yes = false;
+        };
+        uint64_t since = 0;    // 0: nothing is asked
+        uint64_t askedAt = 0;
+        uint64_t first = 0;    // the number of its first question
+        uint64_t revision = 0;
+        bool handed = false;   // the leader itself has asked for it
+        std::map<MemberId, Answer> answers;
     };
     // What the leader has heard the cluster agree on at a position.
     using Acknowledged = Position (Replica::*)(MemberId) const;
@@ -254,6 +271,21 @@ private:
     [[nodiscard]] Position agreed(const Configuration& configuration, Acknowledged by) const;
     void commitAndRelease();
 
+    // ---- pre_vote.cpp
+    void beginAsking(bool handed);
+    void keepAsking();
+    void sendPreVotes();
+    [[nodiscard]] bool enoughWouldFollow() const;
+    void onPreVote(MemberId from, const PreVoteFrame& frame);
+    void onPreVoted(MemberId from, const PreVotedFrame& frame);
+    [[nodiscard]] bool wouldFollow(MemberId who) const;
+    // A leader or candidate has spoken.
+    void hear(MemberId leader);
+    void lookForQuorum();
+    [[nodiscard]] bool reachesQuorum() const;
+    // It sends nothing, so that those who hear it and whom it does not hear look for another leader.
+    [[nodiscard]] bool isMute() const;
+
     // ---- takeover.cpp
     void considerTakeover();
     void reserve();
@@ -297,8 +329,10 @@ private:
 
     // Follower.
     MemberId heardLeader_ = 0;
-    uint64_t heardAt_ = 0;        // when something was last heard of a leader or candidate
-    bool reserveWhenRead_ = false;
+    uint64_t heardAt_ = 0;        // since when its patience runs; 0: the leader hands over to this member
+    uint64_t leaderAt_ = 0;       // when something was last heard of a leader or candidate, or the start
+    Asking asking_;
+    uint64_t recordAt_ = 0;       // when the record was last read; 0: not since it asks
     uint64_t stateSentAt_ = 0;
     // Up to here this log is known to equal that of whoever leads alignedEpoch_.
     Epoch alignedEpoch_ = 0;
@@ -319,8 +353,11 @@ private:
     uint32_t pendingCount_ = 0;
     MemberId yieldTo_ = 0;
     uint64_t yieldUntil_ = 0;
+    uint64_t quorumAt_ = 0;       // when a quorum was last reached
+    uint64_t calledAt_ = 0;       // when a silent leader last asked whether somebody is there
 
     // Candidate.
+    uint64_t activatingAt_ = 0;
     uint64_t termBeganAt_ = 0;
     uint64_t enoughAt_ = 0;
     uint64_t fenceSentAt_ = 0;

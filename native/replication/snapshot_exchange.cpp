@@ -109,8 +109,7 @@ bool Replica::takesOffers(MemberId from, const OfferFrame& frame) {
     }
     if (role_ == Role::Reserving) role_ = Role::Follower;
     if (!promise(epoch)) return false;
-    heardLeader_ = from;
-    heardAt_ = now_.steadyNs;
+    hear(from);
     return true;
 }
 
@@ -151,7 +150,7 @@ void Replica::onPart(MemberId from, const PartFrame& frame, std::span<const std:
     if (getting == nullptr || getting->from != from) return;
     if (!with_.snapshots.take(frame, payload, now_.steadyNs)) return;
     if (role_ == Role::Adopting) fetchedAt_ = adoptedAt_ = now_.steadyNs;
-    if (from == heardLeader_) heardAt_ = now_.steadyNs;
+    if (from == heardLeader_) hear(from);
     if (with_.snapshots.isWhole()) {
         install();
     } else {

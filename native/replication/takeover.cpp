@@ -25,7 +25,15 @@ bool isHigher(const EpochEnd& a, const EpochEnd& b) {
 // ---- when
 
 void Replica::considerTakeover() {
-    if (role_ != Role::Follower || !isSync() || known_.site == Site::Fenced || asked_.request != 0) return;
+    if (role_ != Role::Follower || !isSync() || known_.site == Site::Fenced) {
+        asking_ = {};
+        return;
+    }
+    if (asking_.since != 0) {
+        keepAsking();
+        return;
+    }
+    if (asked_.request != 0) return;
     // The members try one after another, in the order of their ids behind the last leader's.
     uint64_t rank = 0;
     for (const SyncMember& member : known_.sync) {
@@ -39,8 +47,8 @@ void Replica::considerTakeover() {
     if ((mine && counters_.takeovers == 0 && heardLeader_ == 0) || handed) patience = 0;
     if (now_.steadyNs - heardAt_ < patience) return;
     heardAt_ = now_.steadyNs;
-    reserveWhenRead_ = true;
-    readWanted_ = true;
+    beginAsking(handed);
+    keepAsking();
 }
 
 void Replica::reserve() {
@@ -183,6 +191,7 @@ void Replica::activateWhenSynced() {
     wanted.writer = facts_.id;
     wanted.writerNonce = ++nonce_;
     role_ = Role::Activating;
+    activatingAt_ = now_.steadyNs;
     askSwap(wanted);
 }
 

@@ -28,12 +28,12 @@ export const drillPartitionsCommand: Command = {
     { name: 'keep', help: 'leave the folder behind; it stays in any case where something went wrong' },
   ],
   notes: [
-    'Members, etcd and the client are processes in network namespaces of their own (root, ip, nft and etcd are needed); nothing outside of them is touched. Shapes: full, isolated leader, asymmetric both ways, bridge, flapping, no control store, a leader that is paused, cut and wakes up, and one that is killed while it is cut.',
+    'Members, etcd and the client are processes in network namespaces of their own (root, ip, nft and etcd are needed); nothing outside of them is touched. Shapes: full, isolated leader, asymmetric (the leader is not heard, or hears nobody; a member reaches the control store alone, or does not hear the leader), bridge, flapping, no control store, a leader that is paused, cut and wakes up, and one that is killed while it is cut.',
     'Through all but one of them clients must be served while it is cut. Exit code 1 where anything was lost or done twice, two members led one epoch, or members differ in the end.',
   ],
   examples: [
-    ['sudo verbex drill partitions --cuts 20', 'every shape twice, about two minutes'],
-    ['sudo verbex drill partitions --cuts 10 --seed 7 --json', 'every shape once, for a program'],
+    ['sudo verbex drill partitions --cuts 24', 'every shape twice, about two minutes'],
+    ['sudo verbex drill partitions --cuts 12 --seed 7 --json', 'every shape once, for a program'],
   ],
   async run(given, output) {
     const { inPlace, Places } = await import('../cluster/places.ts');
@@ -85,6 +85,9 @@ function shown(result: PartitionResult): string {
       ['seed', result.seed],
     ]),
     '',
-    table(['shape', 'times'], Object.entries(result.shapes)),
+    table(
+      ['shape', 'times', 'epochs a cut, at most'],
+      Object.entries(result.shapes).map(([shape, times]) => [shape, times, result.epochsPerCut[shape] ?? 0]),
+    ),
   ].join('\n');
 }

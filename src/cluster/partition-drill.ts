@@ -83,6 +83,23 @@ const shapes: readonly Shape[] = [
     },
   },
   {
+    name: 'asymmetric, a member reaches the store alone',
+    goesOn: true,
+    // Nobody needs it, and it must not depose a leader that it could not follow.
+    cut: async (wires, { leader, others, client }) => {
+      wires.apart(others.slice(0, 1), [leader, ...others.slice(1), client]);
+      await wires.apply();
+    },
+  },
+  {
+    name: 'asymmetric, a member does not hear the leader',
+    goesOn: true,
+    cut: async (wires, { leader, others }) => {
+      wires.deafen(others.slice(0, 1), [leader]);
+      await wires.apply();
+    },
+  },
+  {
     name: 'bridge',
     goesOn: true,
     cut: async (wires, { leader, others }) => {
@@ -148,12 +165,16 @@ export interface Cut {
   /** Answers while it was cut. */
   readonly answered: number;
   readonly goesOn: boolean;
+  /** Epochs that were reserved from before the cut until everybody was in step again. */
+  readonly epochs: number;
 }
 
 export interface PartitionResult extends DrillLedger {
   readonly cuts: number;
   readonly seed: number;
   readonly shapes: Readonly<Record<string, number>>;
+  /** Epochs that one cut of this shape cost at most. */
+  readonly epochsPerCut: Readonly<Record<string, number>>;
   /** Epochs in which two members led. */
   readonly leadersTwice: number;
   /** Members whose log or result is another one in the end. */
@@ -217,11 +238,16 @@ export class PartitionDrill {
     const ledger = await this.#load.ledger();
     const { position, stateHash, ...counts } = ledger;
     const count: Record<string, number> = {};
-    for (const { shape } of cuts) count[shape] = (count[shape] ?? 0) + 1;
+    const most: Record<string, number> = {};
+    for (const { shape, epochs } of cuts) {
+      count[shape] = (count[shape] ?? 0) + 1;
+      most[shape] = Math.max(most[shape] ?? 0, epochs);
+    }
     return {
       cuts: cuts.length,
       seed: this.#plan.seed,
       shapes: count,
+      epochsPerCut: most,
       ...counts,
       leadersTwice: [...this.#led.values()].filter((by) => by.size > 1).length,
       membersApart: await this.#apart(),
@@ -248,6 +274,7 @@ export class PartitionDrill {
     const others = members.map((_, index) => members[(at + 1 + index) % members.length]!).slice(0, -1);
     await this.#load.steady();
     await sleep(this.#random() * 100);
+    const epoch = await this.#epoch();
     this.#load.gap();
     const before = this.#load.acknowledged;
     try {
@@ -268,7 +295,15 @@ export class PartitionDrill {
     await this.#load.answersAfter(this.#load.acknowledged);
     if (this.#cluster.processOf(leader).state === 'gone') this.#cluster.startMember(leader);
     const gapMs = this.#load.gap();
-    return { shape: shape.name, gapMs, answered, goesOn: shape.goesOn };
+    await this.#cluster.settle(healMsMax);
+    const epochs = (await this.#epoch()) - epoch;
+    return { shape: shape.name, gapMs, answered, goesOn: shape.goesOn, epochs };
+  }
+
+  /** The highest that anybody knows of; all of them are reserved in one row. */
+  async #epoch(): Promise<number> {
+    const statuses = await this.#look();
+    return Math.max(0, ...statuses.flatMap(({ epoch, promised }) => [Number(epoch), Number(promised)]));
   }
 
   #wires(): Wires {

@@ -27,19 +27,20 @@ describe.runIf(possible)('partitions (skipped without root, etcd, ip and nft)', 
     timeout: 400_000,
   }, async () => {
     // It starts itself anew in a namespace: a process of its own.
-    const args = [program, 'drill', 'partitions', '--cuts', '10', '--json'];
+    const args = [program, 'drill', 'partitions', '--cuts', '12', '--json'];
     const ran = await promisify(execFile)(process.execPath, args).catch(
       (error: { stdout: string; stderr: string }) => error,
     );
     const json = JSON.parse(ran.stdout.trim() === '' ? '{}' : ran.stdout) as Record<string, unknown>;
     expect(ran, ran.stderr).not.toBeInstanceOf(Error);
     expect(json).toMatchObject({
-      ...{ cuts: 10, unanswered: 0, acknowledgedLost: 0, duplicateFills: 0 },
+      ...{ cuts: 12, unanswered: 0, acknowledgedLost: 0, duplicateFills: 0 },
       ...{ leadersTwice: 0, membersApart: 0 },
     });
-    expect(Object.values(json.shapes as Record<string, number>)).toEqual(Array(10).fill(1));
+    expect(Object.values(json.shapes as Record<string, number>)).toEqual(Array(12).fill(1));
     expect(Number(json.acknowledged)).toBeGreaterThan(1000);
     const { p50, max } = json.silentMs as { p50: number; max: number };
     console.info(`seed ${json.seed}: ${json.epochs} epochs, without an answer p50 ${p50} ms, max ${max} ms`);
+    console.info(`epochs that a cut cost: ${JSON.stringify(json.epochsPerCut)}`);
   });
 });

@@ -43,6 +43,10 @@ constexpr const char* kMutantNames[kMutantMax + 1] = {
     "snapshot-forgets-result",
     "prune-early",
     "install-unasked",
+    "ask-nobody",
+    "follow-nobody",
+    "follow-anybody",
+    "never-mute",
 };
 
 // A broken invariant (CHECK) ends the process: whoever looks at it must know which run it was.
@@ -143,6 +147,7 @@ ClusterCampaignReport runClusters(const ClusterCampaignOptions& options,
             one.seed = options.firstSeed + at;
             one.mutant = options.mutant;
             one.commands = options.commands;
+            one.bearsDisruption = options.bearsDisruption;
             running.store(one.seed + 1, std::memory_order_relaxed);
             const ClusterRunReport report = runCluster(one);
             running.store(0, std::memory_order_relaxed);

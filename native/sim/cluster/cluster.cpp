@@ -20,7 +20,7 @@ class ClusterRun {
 public:
     explicit ClusterRun(const ClusterRunOptions& options)
         : random_(options.seed),
-          site_(SiteOptions{.mutant = options.mutant},
+          site_(SiteOptions{.mutant = options.mutant, .bearsDisruption = options.bearsDisruption},
                 ClusterPlan::draw(options.seed, options.commands, options.mutant), timeline_, random_,
                 [this](const std::string& text) { problem(text); }) {
         makeClients();

@@ -22,6 +22,7 @@ struct ClusterRunOptions {
     uint64_t seed = 1;
     replication::Mutant mutant = replication::Mutant::None;
     uint32_t commands = 200;  // of traders; the market is set up besides
+    bool bearsDisruption = false;  // a leader may be deposed in vain: what else is wrong then?
 };
 
 struct ClusterCounters {
@@ -65,6 +66,7 @@ struct ClusterCampaignOptions {
     uint32_t threads = 1;
     replication::Mutant mutant = replication::Mutant::None;
     uint32_t commands = 200;
+    bool bearsDisruption = false;
     uint64_t stopAfterFailed = UINT64_MAX;
 };
 

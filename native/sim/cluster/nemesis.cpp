@@ -93,6 +93,24 @@ void Nemesis::isolate(MemberId member, bool fromStore, uint64_t time) {
     if (fromStore) cutFor(member, kStoreNode, time);
 }
 
+// Longer than all that a takeover waits for.
+void Nemesis::lopside(Fault fault) {
+    const SimulatedMember* leads = leader();
+    if (leads == nullptr) return;
+    const uint64_t time = random_.between(300 * kMillis, 1500 * kMillis);
+    SimulatedMember& one = any();
+    if (fault == Fault::LeaderDeaf && random_.coin()) cutFor(leads->id(), kStoreNode, time);
+    for (const auto& other : members_) {
+        const MemberId id = other->id();
+        if (fault == Fault::LeaderDeaf) cutFor(id, leads->id(), time);
+        if (fault == Fault::LeaderUnheard) cutFor(leads->id(), id, time);
+        if (fault == Fault::LeaderDeaf || fault == Fault::LeaderUnheard || &one == leads) continue;
+        if (fault == Fault::HearsFew && id != leads->id() && random_.coin()) continue;
+        cutFor(one.id(), id, time);
+        cutFor(id, one.id(), time);
+    }
+}
+
 void Nemesis::split(bool bridge, uint64_t time) {
     const uint64_t sides = random_.next();
     const MemberId both = bridge ? any().id() : 0;
@@ -229,6 +247,7 @@ void Nemesis::strike(Fault fault) {
             SimulatedMember* leads = leader();
             if (leads == nullptr) return;
             const MemberId to = member.id();
+            if (told_) told_(to);
             leads->call([to](Member& real) { (void)real.promote(to); });
             break;
         }
@@ -244,6 +263,10 @@ void Nemesis::strike(Fault fault) {
             network_.breakConnection(all[random_.below(all.size())]);
             break;
         }
+        case Fault::StoreOnly:
+        case Fault::HearsFew:
+        case Fault::LeaderDeaf:
+        case Fault::LeaderUnheard: lopside(fault); break;
         case Fault::FlipState:
         case Fault::FlipResult:
             if (!flip(fault, member)) return;

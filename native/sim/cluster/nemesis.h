@@ -29,6 +29,8 @@ public:
 
     void start();
     void stop() { stopped_ = true; }
+    // Called when it has told the leader to hand over.
+    void onPromote(std::function<void(MemberId)> told) { told_ = std::move(told); }
     // A member has begun to lead.
     void onLeader(SimulatedMember& member);
     [[nodiscard]] uint64_t count(Fault fault) const { return counts_[static_cast<size_t>(fault)]; }
@@ -42,6 +44,7 @@ private:
     void startLater(SimulatedMember& member);
     void cutFor(NodeId from, NodeId to, uint64_t time);
     void isolate(MemberId member, bool fromStore, uint64_t time);
+    void lopside(Fault fault);
     void split(bool bridge, uint64_t time);
     void flap(NodeId from, NodeId to, uint32_t times);
     bool flip(Fault fault, SimulatedMember& member);
@@ -59,6 +62,7 @@ private:
     Network& network_;
     ControlService& control_;
     Oracle::Members& members_;
+    std::function<void(MemberId)> told_;
     bool stopped_ = false;
     std::array<uint64_t, kFaults> counts_ = {};
 };

@@ -78,13 +78,30 @@ void Network::fence(NodeId node, uint64_t epoch) {
     if (plan_.wiresFence) fences_[node].push_back({timeline_.now(), epoch});
 }
 
+void Network::cut(NodeId from, NodeId to) {
+    if (cuts_[{from, to}]++ == 0) turnedAt_[{from, to}] = timeline_.now();
+}
+
 void Network::mend(NodeId from, NodeId to) {
     const auto found = cuts_.find({from, to});
-    if (found != cuts_.end() && --found->second == 0) cuts_.erase(found);
+    if (found == cuts_.end() || --found->second != 0) return;
+    cuts_.erase(found);
+    turnedAt_[{from, to}] = timeline_.now();
+}
+
+uint64_t Network::cutFor(NodeId from, NodeId to) const {
+    return isCut(from, to) ? timeline_.now() - turnedAt_.at({from, to}) : 0;
+}
+
+uint64_t Network::openFor(NodeId from, NodeId to) const {
+    if (isCut(from, to)) return 0;
+    const auto turned = turnedAt_.find({from, to});
+    return timeline_.now() - (turned == turnedAt_.end() ? 0 : turned->second);
 }
 
 void Network::heal() {
     perfect_ = true;
+    for (const auto& [way, times] : cuts_) turnedAt_[way] = timeline_.now();
     cuts_.clear();
 }
 

@@ -50,9 +50,12 @@ public:
     bool send(NodeId from, NodeId to, std::span<const std::byte> frame);
     // What is under way to `node` for epochs up to this one is lost, where the plan's wires do that.
     void fence(NodeId node, uint64_t epoch);
-    void cut(NodeId from, NodeId to) { cuts_[{from, to}]++; }
+    void cut(NodeId from, NodeId to);
     void mend(NodeId from, NodeId to);
     [[nodiscard]] bool isCut(NodeId from, NodeId to) const { return cuts_.contains({from, to}); }
+    // For how long this way has been cut without a break, or open; 0: it is not.
+    [[nodiscard]] uint64_t cutFor(NodeId from, NodeId to) const;
+    [[nodiscard]] uint64_t openFor(NodeId from, NodeId to) const;
     // No cuts, no losses, from now on.
     void heal();
 
@@ -86,6 +89,7 @@ private:
     Handlers handlers_;
     bool perfect_ = false;
     std::map<std::pair<NodeId, NodeId>, uint32_t> cuts_;
+    std::map<std::pair<NodeId, NodeId>, uint64_t> turnedAt_;  // when it was last cut, or mended
     std::map<std::pair<NodeId, NodeId>, uint64_t> lastAt_;
     std::map<NodeId, std::vector<std::pair<uint64_t, uint64_t>>> fences_;  // (time, epoch)
     std::map<NodeId, std::pair<uint64_t, uint64_t>> lostWith_;  // sent by it from … to

@@ -16,6 +16,7 @@ constexpr const char* kFaultNames[kFaults] = {
     "isolate",    "isolateLeader", "cutOneWay",    "split",         "bridge",      "flap",
     "storeAway",  "storeAwayFrom", "slowDisk",     "diskFails",     "diskStops",   "replace",
     "restart",    "promote",     "clockJump",      "disconnect",    "flipState",   "flipResult",
+    "storeOnly",  "hearsFew",    "leaderDeaf",     "leaderUnheard",
 };
 
 void drawNetwork(ClusterPlan& plan, Random& random) {
@@ -69,7 +70,7 @@ void drawSnapshots(ClusterPlan& plan, Random random) {
 }
 
 void drawFaults(ClusterPlan& plan, Random& random) {
-    for (size_t i = 0; i < kFaults; i++) {
+    for (size_t i = 0; i <= static_cast<size_t>(Fault::FlipResult); i++) {
         if (random.below(3) != 0) continue;
         plan.everyNs[i] = random.between(150, 1500) * kMillis;
     }
@@ -87,6 +88,27 @@ void drawFaults(ClusterPlan& plan, Random& random) {
     }
     if (plan.clocksDiffer) return;
     plan.every(Fault::ClockJump) = 0;
+}
+
+// Cuts that leave the control store within reach. Of their own chance too.
+void drawLopsided(ClusterPlan& plan, Random random) {
+    for (const Fault fault :
+         {Fault::StoreOnly, Fault::HearsFew, Fault::LeaderDeaf, Fault::LeaderUnheard}) {
+        if (random.below(5) == 0) plan.every(fault) = random.between(300, 1500) * kMillis;
+    }
+}
+
+// Asking keeps members from taking over where it would be in vain, and so from much that the other rules have to
+// bear: those are held, and broken, where nobody asks.
+void drawAsking(ClusterPlan& plan, Random random, Mutant mutant) {
+    constexpr uint64_t kAll = ~uint64_t{0};
+    if (mutant != Mutant::None) {
+        plan.earlier = mutant >= Mutant::AskNobody ? 0 : kAll;
+        return;
+    }
+    drawLopsided(plan, random.fork(1));
+    const uint64_t kind = random.below(4);
+    plan.earlier = kind == 0 ? kAll : kind == 1 ? random.next() : 0;
 }
 
 void favourSnapshots(ClusterPlan& plan, Random& random) {
@@ -218,6 +240,25 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
             favourSnapshots(plan, random);
             often(Fault::DiskStops, 50, 150);
             break;
+        case Mutant::AskNobody:
+            plan.hot = 3;
+            plan.delaySpreadNs = 0;
+            often(Fault::StoreOnly, 300, 600);
+            often(Fault::HearsFew, 300, 600);
+            break;
+        case Mutant::FollowNobody: plan.hot = 3; break;
+        case Mutant::FollowAnybody:
+            plan.hot = 3;
+            // A leader that is well for long enough to be missed by one member only, and by nobody's fault else.
+            plan.members = 3;
+            plan.delayNs = 50 * kMicros;
+            plan.delaySpreadNs = 0;
+            plan.storeNs = 500 * kMicros;
+            plan.storeSpreadNs = 0;
+            plan.everyNs = {};
+            often(Fault::HearsFew, 600, 900);
+            break;
+        case Mutant::NeverMute: break;  // a test of its own has the cut that it takes
         case Mutant::InstallUnasked:
             // Words that come late and twice, to members that have missed much.
             plan.hot = 3;
@@ -251,9 +292,11 @@ ClusterPlan ClusterPlan::draw(uint64_t seed, uint32_t commands, replication::Mut
     drawServers(plan, random);
     drawFaults(plan, random);
     // Rules that have nothing to do with snapshots are broken without them: nothing hides what is looked for.
-    if (mutant == Mutant::None || mutant >= Mutant::SnapshotUncommitted) {
+    if (mutant == Mutant::None ||
+        (mutant >= Mutant::SnapshotUncommitted && mutant <= Mutant::InstallUnasked)) {
         drawSnapshots(plan, Random(seed).fork(2));
     }
+    drawAsking(plan, Random(seed).fork(3), mutant);
     favour(plan, random, mutant);
     return plan;
 }
@@ -262,6 +305,7 @@ std::string ClusterPlan::text() const {
     std::string text = std::to_string(members) + " members, " + std::to_string(hot) + " hot, " +
                        (durable ? "durable" : "memory") + ", faults for " +
                        std::to_string(faultsForNs / kMillis) + " ms:";
+    if (earlier != 0) text += ~earlier == 0 ? " nobody asks;" : " some do not ask;";
     for (size_t i = 0; i < kFaults; i++) {
         if (everyNs[i] != 0) text += std::string(" ") + kFaultNames[i];
     }

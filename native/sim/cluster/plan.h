@@ -43,8 +43,12 @@ enum class Fault : uint8_t {
     Disconnect,     // a client's connection breaks
     FlipState,      // a bit in the state of one member
     FlipResult,     // a bit in one of its events
+    StoreOnly,      // a member that follows reaches the control store and nobody else, for long
+    HearsFew,       // … hears some of the others only, and they it
+    LeaderDeaf,     // the leader is heard, and hears nobody, perhaps not the control store
+    LeaderUnheard,  // … hears everybody, and is heard by nobody
 };
-inline constexpr size_t kFaults = 24;
+inline constexpr size_t kFaults = 28;
 [[nodiscard]] const char* faultName(Fault fault);
 
 struct ClusterPlan {
@@ -75,6 +79,8 @@ struct ClusterPlan {
     uint32_t storeLostRate = 0;   // an answer is Unknown
     uint32_t storeLateRate = 0;   // … and the request takes effect after that
     uint32_t storeDeafRate = 0;   // a change is not told
+
+    uint64_t earlier = 0;  // a bit a member, by its id: of a release that does not ask before it reserves
 
     bool clocksDiffer = false;
     uint32_t batchBytes = 0;

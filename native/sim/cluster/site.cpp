@@ -37,7 +37,12 @@ Site::Site(const SiteOptions& options, const ClusterPlan& plan, Timeline& timeli
       network_(timeline_, random_.fork(2), plan_),
       control_(timeline_, random_.fork(3), plan_, network_),
       oracle_(limits(), members_, control_, [this](const std::string& text) { problem(text); }),
+      disruption_(timeline_, plan_, network_,
+                  [this, bears = options.bearsDisruption](const std::string& text) {
+                      if (!bears) problem(text);
+                  }),
       nemesis_(timeline_, random_.fork(4), plan_, network_, control_, members_) {
+    nemesis_.onPromote([this](MemberId to) { disruption_.onPromote(to); });
     makeMembers(options);
     control_.watch(
         [this](const Configuration& before, const Configuration& after) {
@@ -79,6 +84,7 @@ void Site::makeMembers(const SiteOptions& site) {
         replica.executor.scrubNs = 200 * kMillis;
         replica.mutant = site.mutant;
         replica.standby = site.standby;
+        replica.preVotes = ((plan_.earlier >> id) & 1) == 0;
         members_.push_back(std::make_unique<SimulatedMember>(
             timeline_, random_.fork(100 + id), plan_, network_, control_, options));
         setClock(*members_.back());
@@ -104,6 +110,7 @@ void Site::onCalled(SimulatedMember& member) {
         return;
     }
     oracle_.look(member);
+    disruption_.look(member);
     const replication::Replica& replica = member.member().replica();
     timeline_.fold(static_cast<uint64_t>(replica.role()) << 56 | member.member().log().last());
     timeline_.fold(member.member().outputs().released());
@@ -264,6 +271,9 @@ std::string Site::standing() const {
     for (const auto& sync : control_.record().sync) {
         text += " " + std::to_string(sync.id) + "/" + std::to_string(sync.incarnation);
     }
+    for (const replication::Evicted& evicted : control_.record().evicted) {
+        text += ", evicted " + std::to_string(evicted.id);
+    }
     for (const auto& member : members_) {
         text += "; " + std::to_string(member->id()) + ": ";
         if (!member->isUp()) {
@@ -306,6 +316,11 @@ bool Site::tellLeader(const std::function<void(Member&)>& word) {
     return false;
 }
 
+bool Site::promote(MemberId to) {
+    disruption_.onPromote(to);
+    return tellLeader([to](Member& real) { (void)real.promote(to); });
+}
+
 void Site::lookAtEnd() {
     for (const auto& member : members_) oracle_.lookAtEnd(*member);
 }
@@ -325,7 +340,8 @@ void Site::count(ClusterCounters& counters) const {
     mine.powerCuts = sum({Fault::PowerCut, Fault::PowerCutAll, Fault::Replace});
     mine.pauses = sum({Fault::Pause});
     mine.cuts = sum({Fault::Isolate, Fault::IsolateLeader, Fault::CutOneWay, Fault::Split,
-                     Fault::Bridge, Fault::Flap, Fault::StoreAway, Fault::StoreAwayFrom});
+                     Fault::Bridge, Fault::Flap, Fault::StoreAway, Fault::StoreAwayFrom,
+                     Fault::StoreOnly, Fault::HearsFew, Fault::LeaderDeaf, Fault::LeaderUnheard});
     mine.flips = sum({Fault::FlipState, Fault::FlipResult});
     mine.diskFaults = sum({Fault::DiskFails, Fault::DiskStops, Fault::SlowDisk});
     mine.blocked = blocked_ ? 1 : 0;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "sim/cluster/cluster.h"
+#include "sim/cluster/disruption_watch.h"
 #include "sim/cluster/nemesis.h"
 #include "sim/cluster/oracle.h"
 
@@ -27,6 +28,7 @@ struct SiteOptions {
     std::string name = "verbex";  // of the cluster
     bool standby = false;
     replication::Mutant mutant = replication::Mutant::None;
+    bool bearsDisruption = false;
 };
 
 class Site {
@@ -61,11 +63,14 @@ public:
 
     // An operator's word to whoever leads; false: nobody does.
     bool tellLeader(const std::function<void(replication::Member&)>& word);
+    // … to hand over to this member.
+    bool promote(MemberId to);
 
     [[nodiscard]] const ClusterPlan& plan() const { return plan_; }
     [[nodiscard]] Network& network() { return network_; }
     [[nodiscard]] const ControlService& control() const { return control_; }
     [[nodiscard]] const Oracle& oracle() const { return oracle_; }
+    [[nodiscard]] SimulatedMember& member(MemberId id) { return *members_[id - 1]; }
     [[nodiscard]] bool isUp(MemberId id) const { return members_[id - 1]->isUp(); }
     [[nodiscard]] size_t size() const { return members_.size(); }
 
@@ -99,6 +104,7 @@ private:
     ControlService control_;
     Oracle::Members members_;
     Oracle oracle_;
+    DisruptionWatch disruption_;
     Nemesis nemesis_;
     std::vector<Seen> seen_;
     ClusterCounters counters_;

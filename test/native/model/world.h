@@ -16,6 +16,8 @@
 //     loses, doubles, delays and reorders everything.
 //   - A process that restarts with its log intact is one that does nothing for a while and leads no
 //     more.
+//   - Asking who would follow before an epoch is reserved: here anybody reserves at any moment, so
+//     the worlds hold whatever is asked and answered, and where nobody is asked.
 //   - Results and votes: they hold releases back and change nothing else. docs/replication.md
 //     argues them.
 #pragma once

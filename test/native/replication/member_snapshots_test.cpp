@@ -16,6 +16,7 @@ namespace verbex::replication {
 namespace {
 
 using sim::CrashMoment;
+using sim::DiskFault;
 using sim::RestartMode;
 using sim::SimulatedDisk;
 
@@ -334,7 +335,7 @@ Gift giftOf(One& giver) {
     return gift;
 }
 
-Status installIn(Member& member, const Gift& gift) {
+Status installIn(Member& member, const Gift& gift, bool* wasUndone = nullptr) {
     journal::SnapshotFacts facts;
     facts.position = gift.facts.position;
     facts.epoch = gift.facts.epoch;
@@ -342,9 +343,12 @@ Status installIn(Member& member, const Gift& gift) {
     if (!writer.isOk()) return writer.status();
     VERBEX_RETURN_IF_FAILED(writer.value()->write(gift.content));
     bool undone = false;
-    return member.snapshots()
-        .install(writer.take(), gift.facts.stateHash, gift.contentDigest, member.outputs(), undone)
-        .status();
+    Status status =
+        member.snapshots()
+            .install(writer.take(), gift.facts.stateHash, gift.contentDigest, member.outputs(), undone)
+            .status();
+    if (wasUndone != nullptr) *wasUndone = undone;
+    return status;
 }
 
 // The machine or the process stops at each of the calls to the disk.
@@ -420,6 +424,45 @@ TEST(MemberSnapshots, AnInstallationThatFailsIsUndoneOrEndsTheMember) {
     Result<Standing> standing = recovered(getter);
     ASSERT_TRUE(standing.isOk()) << standing.status().toString();
     expectEqual(standing.value(), later, "after it");
+}
+
+// There was no room for one of its files, and now there is: nothing of the first try is in the second one's way.
+TEST(MemberSnapshots, AnInstallationThatWasUndoneMayBeTriedAgain) {
+    One giver(100);
+    test::RandomCommands random(8);
+    ASSERT_TRUE(giver.start().isOk());
+    for (int i = 0; i < 80; i++) giver.submit(random, 5);
+    const Gift gift = giftOf(giver);
+    One getter(1000);
+    test::RandomCommands others(9);
+    ASSERT_TRUE(getter.start().isOk());
+    for (int i = 0; i < 20; i++) getter.submit(others, 5);
+    getter.stop(RestartMode::ProcessCrash, 1);
+    const SimulatedDisk::Image image = getter.disk_.image();
+    uint64_t again = 0;
+    for (uint64_t call = 1;; call++) {
+        ASSERT_LT(call, 500u);
+        getter.disk_.load(image);
+        getter.disk_.restart(RestartMode::ProcessCrash, call);
+        Store away;
+        std::unique_ptr<Member> member =
+            Member::open(getter.options_, getter.disk_, getter.wires_, away, getter.moment()).take();
+        getter.disk_.failAt(getter.disk_.calls() + call, DiskFault::NoSpace);
+        bool undone = false;
+        const Status first = installIn(*member, gift, &undone);
+        if (first.isOk()) break;
+        if (!undone) continue;
+        again++;
+        const Status second = installIn(*member, gift);
+        EXPECT_TRUE(second.isOk()) << "call " << call << ": " << first.toString() << "; then "
+                                   << second.toString();
+        member.reset();
+        getter.disk_.restart(RestartMode::ProcessCrash, call);
+        Result<Standing> standing = recovered(getter);
+        ASSERT_TRUE(standing.isOk()) << "call " << call << ": " << standing.status().toString();
+        expectEqual(standing.value(), gift.standing, "call " + std::to_string(call));
+    }
+    EXPECT_GT(again, 3u);
 }
 
 TEST(MemberSnapshots, AnotherMachinesCapacitiesAreRefused) {
