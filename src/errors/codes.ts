@@ -131,9 +131,14 @@ export const errorCodes = [
   ],
   ['SOURCES_DISAGREE', 'NativeError', 'snapshot and journal give different states'],
   [
+    'RECOVERY_SOURCES_APART',
+    'NativeError',
+    'two sources of a recovery have nothing in common that could be compared; nothing was made. Name one of them alone',
+  ],
+  [
     'RECOVERY_SOURCES_DIFFER',
     'NativeError',
-    'two sources of a recovery hold different commands, or epochs, at a position that the message names; nothing was made',
+    'two sources of a recovery hold different commands, epochs or states at a position that the message names; nothing was made',
   ],
   ['STATE_INVALID', 'NativeError', 'bytes given to NativeCore.load() are no state'],
   ['UNSUPPORTED_FORMAT', 'NativeError', 'a file was written by a newer version'],

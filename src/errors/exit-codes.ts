@@ -39,6 +39,7 @@ export const exitCodes: readonly (readonly [number, string, readonly string[]])[
       'EDGE_DIVERGED',
       'SOURCES_DISAGREE',
       'RECOVERY_SOURCES_DIFFER',
+      'RECOVERY_SOURCES_APART',
       'SITES_DIFFER',
       'REPLAY_FOREIGN_DATA',
     ],
