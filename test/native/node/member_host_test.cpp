@@ -310,6 +310,9 @@ TEST_F(Pruned, AMemberThatIsWipedJoinsByASnapshotWhileTradingGoesOn) {
                     openDirectorySource(storage, cluster_.directory() + "/" + std::to_string(each));
                 ASSERT_TRUE(source.failure.isOk()) << source.failure.message;
                 EXPECT_GT(source.source->first(), 1u);
+                ASSERT_TRUE(source.source->facts().has_value());
+                EXPECT_EQ(source.source->facts()->limits.maxOrders, 1u << 14);
+                EXPECT_EQ(source.source->facts()->limits.maxClientIds, 1u << 16);
                 sources.push_back(source.source.get());
                 opened.push_back(std::move(source.source));
             }

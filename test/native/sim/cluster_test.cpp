@@ -80,6 +80,7 @@ TEST(SimulatedCluster, SameSeedIsTheSameRun) {
 TEST(SimulatedCluster, SnapshotsAreDueByTheBytesOfTheLogAlone) {
     ClusterCounters counters;
     uint64_t runs = 0;
+    uint64_t taking = 0;
     for (uint64_t seed = 1; runs < 24; seed++) {
         ClusterRunOptions options;
         options.seed = seed;
@@ -88,9 +89,11 @@ TEST(SimulatedCluster, SnapshotsAreDueByTheBytesOfTheLogAlone) {
         runs++;
         const ClusterRunReport report = runCluster(options);
         EXPECT_TRUE(report.ok) << "seed " << seed << ": " << report.problem << " [" << report.plan << "]";
+        // In each of them: a second site draws a plan of its own, which would hide what is missing here.
+        if (report.counters.snapshots != 0) taking++;
         counters.add(report.counters);
     }
-    EXPECT_GT(counters.snapshots, 3 * runs);
+    EXPECT_GT(taking, runs * 3 / 4);
     EXPECT_GT(counters.prunings, runs / 2);
 }
 
