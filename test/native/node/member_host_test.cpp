@@ -272,6 +272,18 @@ TEST_F(Pruned, AMemberThatIsWipedJoinsByASnapshotWhileTradingGoesOn) {
     ASSERT_TRUE(ledger_.pollUntil([&] { return isBack(wiped); })) << said();
     EXPECT_EQ(cluster_.host(wiped)->status().installs, 1u);
     EXPECT_GT(cluster_.host(wiped)->status().first, 1u);
+    // What it cost each member's thread is said.
+    EXPECT_GT(cluster_.host(wiped)->status().snapshotHolds.install, 0u);
+    uint64_t given = 0;
+    for (MemberId id = 1; id <= 3; id++) {
+        const MemberStatus its = cluster_.host(id)->status();
+        given += its.snapshotHolds.give;
+        RecordProperty("mark-ns-" + std::to_string(id), std::to_string(its.snapshotHolds.mark));
+        if (id == wiped) continue;
+        EXPECT_GT(its.snapshotHolds.mark, 0u) << id;
+        EXPECT_TRUE(eventually([&] { return cluster_.host(id)->status().scrubLongestNs > 0; })) << id;
+    }
+    EXPECT_GT(given, 0u);
     EXPECT_EQ(ledger_.doubled(), 0u);
     EXPECT_EQ(ledger_.ended(), 0u);
     // And it can lead: what it has is enough.

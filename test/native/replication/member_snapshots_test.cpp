@@ -8,6 +8,7 @@
 
 #include "../core/random_commands.h"
 #include "replication/member.h"
+#include "replication/scrub_watch.h"
 #include "sim/disk.h"
 #include "wire/command_codec.h"
 #include "wire/log_facts.h"
@@ -200,6 +201,50 @@ TEST(MemberSnapshots, BytesOfTheLogMakeOneDueToo) {
     EXPECT_EQ(snapshots->taken(), 0u);
     while (log.bytesTaken() < kEveryBytes * 3 / 2) world.submit(random, 5);
     EXPECT_EQ(snapshots->taken(), 1u);
+}
+
+// With a clock that goes 7 each time that it is asked.
+TEST(MemberSnapshots, WhatTheyCostTheMembersThreadIsMeasured) {
+    One one(40);
+    uint64_t clock = 0;
+    one.options_.clockNs = [&clock] { return clock += 7; };
+    ASSERT_TRUE(one.start().isOk());
+    test::RandomCommands random(3);
+    for (int i = 0; i < 60; i++) one.submit(random, 5);
+    const MemberStatus status = one.member_->status();
+    EXPECT_GT(status.snapshots, 3u);
+    EXPECT_EQ(status.snapshotHolds.mark, 7u);
+    EXPECT_EQ(status.snapshotHolds.install, 0u);
+    EXPECT_EQ(status.snapshotHolds.give, 0u);
+    // Asked for marks only: no step of the hot path reads a clock for it.
+    EXPECT_LE(clock, 14 * (status.snapshots + 2));
+    // The log's time passes a multiple of 50 ms, in steps of 3 ms.
+    EXPECT_GT(status.scrubs, 3u);
+    EXPECT_GE(status.scrubLongestNs, 40'000'000u);
+    EXPECT_LE(status.scrubLongestNs, 120'000'000u);
+}
+
+TEST(ScrubWatch, CountsFromOneScrubToTheReleaseOfTheNext) {
+    ScrubWatch watch;
+    watch.look(1, 10, 10, 1000);  // the first one: nothing is known of what was before
+    EXPECT_EQ(watch.longestNs(), 0u);
+    watch.look(1, 20, 20, 3000);
+    watch.look(2, 30, 25, 5000);  // executed, not released
+    EXPECT_EQ(watch.longestNs(), 0u);
+    watch.look(2, 35, 29, 5500);
+    EXPECT_EQ(watch.longestNs(), 0u);
+    watch.look(2, 35, 30, 6000);
+    EXPECT_EQ(watch.longestNs(), 5000u);
+    watch.look(3, 50, 50, 7000);  // both at once
+    EXPECT_EQ(watch.longestNs(), 5000u);
+    watch.look(4, 60, 55, 9000);
+    watch.look(5, 70, 55, 11'000);  // the next one, while that waits
+    watch.look(5, 70, 60, 20'000);
+    EXPECT_EQ(watch.longestNs(), 13'000u);
+    watch.restart(9);
+    watch.look(9, 90, 90, 90'000);
+    watch.look(10, 95, 95, 91'000);  // how long the other one was before is not known
+    EXPECT_EQ(watch.longestNs(), 13'000u);
 }
 
 TEST(MemberSnapshots, OneThatFailedByBytesIsDueAgain) {
