@@ -224,7 +224,8 @@ Result<std::unique_ptr<Member>> Member::open(const MemberOptions& given, journal
         return status.isOk();
     };
     all.replica = std::make_unique<Replica>(options.replica, facts, std::move(with), now);
-    all.port = std::make_unique<ClientPort>(options.clients, *all.replica, *all.log, all.outputs, wires);
+    all.port = std::make_unique<ClientPort>(options.clients, *all.replica, *all.log, all.outputs,
+                                            *all.snapshots, wires);
     return std::unique_ptr<Member>(new Member(std::move(parts)));
 }
 
@@ -257,7 +258,7 @@ bool Member::step(Moment now) {
         parts_->scrubWatch.look(executor.scrubs(), executor.position(), parts_->outputs.released(),
                                 now.steadyNs);
     }
-    return parts_->port->step() || done;
+    return parts_->port->step(now.steadyNs) || done;
 }
 
 uint64_t Member::nextTimer() const { return parts_->replica->nextTimer(); }

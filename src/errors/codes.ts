@@ -125,6 +125,11 @@ export const errorCodes = [
   ['SNAPSHOT_DAMAGED', 'NativeError', 'a snapshot does not verify, or belongs to another history'],
   ['SNAPSHOT_DIVERGED', 'NativeError', 'a replay contradicts the live engine'],
   [
+    'EDGE_BEHIND',
+    'NativeError',
+    'no member has what comes next for this edge any more; it has stopped, and skipped nothing',
+  ],
+  [
     'EDGE_DIVERGED',
     'NativeError',
     'what this edge makes of an entry is not what the members have voted; the edge has stopped',

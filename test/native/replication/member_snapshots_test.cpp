@@ -9,6 +9,7 @@
 #include "../core/random_commands.h"
 #include "replication/member.h"
 #include "replication/scrub_watch.h"
+#include "replication/snapshot_transfer.h"
 #include "sim/disk.h"
 #include "wire/command_codec.h"
 #include "wire/log_facts.h"
@@ -43,7 +44,11 @@ public:
 
 class NoWires final : public Wires {
 public:
-    bool send(NodeId, std::span<const std::byte>) override { return true; }
+    bool send(NodeId to, std::span<const std::byte> frame) override {
+        if (to >= kFirstClient) sent_.emplace_back(to, std::vector(frame.begin(), frame.end()));
+        return true;
+    }
+    std::vector<std::pair<NodeId, std::vector<std::byte>>> sent_;  // to clients
     void fence(uint64_t) override {}
     void close(NodeId) override {}
 };
@@ -222,6 +227,75 @@ TEST(MemberSnapshots, WhatTheyCostTheMembersThreadIsMeasured) {
     EXPECT_GT(status.scrubs, 3u);
     EXPECT_GE(status.scrubLongestNs, 40'000'000u);
     EXPECT_LE(status.scrubLongestNs, 120'000'000u);
+}
+
+// An edge that begins with nothing: slowly, one part at a time, and not everybody at once.
+TEST(MemberSnapshots, AClientIsGivenOneWholeAndBounded) {
+    One one(40, 0);
+    one.options_.snapshots.partBytes = 512;
+    one.options_.clients.snapshots.bytesPerSecond = 100'000;
+    ASSERT_TRUE(one.start().isOk());
+    test::RandomCommands random(5);
+    while (one.member_->log().first() == 1) one.submit(random, 5);
+    FrameBuffer buffer;
+    const auto want = [&](NodeId client, Position position, uint64_t offset) {
+        WantFrame frame;
+        frame.position = position;
+        frame.offset = offset;
+        one.member_->onFrame(client, buffer.make(frame), one.moment());
+    };
+    const auto offered = [&](OfferFrame& into) {
+        const bool is = readFrame(one.wires_.sent_.back().second, into);
+        one.wires_.sent_.clear();
+        return is;
+    };
+    OfferFrame offer;
+    // What is in the log needs no snapshot.
+    want(kFirstClient, 0, one.member_->log().first());
+    ASSERT_TRUE(offered(offer));
+    EXPECT_EQ(offer.position, 0u);
+    want(kFirstClient + 1, 0, 1);
+    ASSERT_TRUE(offered(offer));
+    want(kFirstClient, 0, 1);
+    ASSERT_TRUE(offered(offer));
+    ASSERT_EQ(offer.position, one.member_->snapshots().newest());
+    RefusedFrame refused;
+    want(kFirstClient + 2, 0, 1);
+    ASSERT_TRUE(readFrame(one.wires_.sent_.back().second, refused));
+    EXPECT_EQ(refused.why, Answered::Busy);
+    // A place that is free again is given.
+    one.member_->onClosed(kFirstClient + 1);
+    want(kFirstClient + 2, 0, 1);
+    OfferFrame other;
+    ASSERT_TRUE(offered(other));
+
+    Hash128 hash{journal::kSnapshotChainSeed};
+    uint64_t got = 0;
+    uint64_t steps = 0;
+    const Position newest = one.member_->snapshots().newest();
+    for (; got < offer.contentBytes && steps < 100'000; steps++) {
+        one.wires_.sent_.clear();
+        if (steps % 7 == 0) want(kFirstClient, offer.position, got);
+        // A newer one is no reason to begin again.
+        if (one.member_->snapshots().newest() == newest) {
+            one.submit(random, 5);
+        } else {
+            one.step();
+        }
+        for (const auto& [to, frame] : one.wires_.sent_) {
+            PartFrame part;
+            std::span<const std::byte> bytes;
+            if (to != kFirstClient || !readHead(frame, part, bytes)) continue;
+            if (part.offset != got) continue;
+            hash.update(bytes.data(), bytes.size());
+            got += bytes.size();
+        }
+        const uint64_t most = 2 * 300 * (steps + 1) + uint64_t{kPartsPerWant} * journal::kSnapshotBlockBytes;
+        ASSERT_LE(got, most);
+    }
+    ASSERT_EQ(got, offer.contentBytes);
+    EXPECT_EQ(hash.digest(), offer.contentDigest);
+    EXPECT_GT(one.member_->snapshots().newest(), offer.position);
 }
 
 TEST(ScrubWatch, CountsFromOneScrubToTheReleaseOfTheNext) {
