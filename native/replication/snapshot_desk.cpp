@@ -71,7 +71,7 @@ bool SnapshotDesk::step(uint64_t nowNs, const FrameHeader& header) {
     now_ = nowNs;
     if (takers_.empty()) return false;
     // What was not used in a quiet time is not made up for at once.
-    const uint64_t most = uint64_t{kPartsPerWant} * journal::kSnapshotBlockBytes;
+    const uint64_t most = uint64_t{kPartsPerWant} * snapshots_.partBytes();
     allowance_ = std::min(most, allowance_ + std::min(passed, kSecondNs) * options_.bytesPerSecond / kSecondNs);
     bool sent = false;
     for (auto& [client, taker] : takers_) {
