@@ -344,6 +344,35 @@ TEST_F(Pruned, AMemberThatIsWipedJoinsByASnapshotWhileTradingGoesOn) {
     EXPECT_EQ(hashes.size(), 1u);
 }
 
+// The snapshot that it begins behind keeps all that a member needs; it is another incarnation.
+TEST_F(Pruned, AMemberStartsFromAFolderThatWasMadeOfAMembers) {
+    prune();
+    const MemberId one = other();
+    cluster_.kill(one);
+    const std::string folder = cluster_.directory() + "/" + std::to_string(one);
+    const std::string made = cluster_.directory() + "/made";
+    {
+        journal::PosixStorage storage;
+        const OpenedSource source = openDirectorySource(storage, folder);
+        ASSERT_TRUE(source.failure.isOk()) << source.failure.message;
+        SourceRecoveryOptions options{.data = made};
+        options.limits.maxOrders = options.limits.maxAccounts = options.limits.maxInstruments =
+            options.limits.maxClientIds = 0;
+        const SourceRecovery result = recoverFromSources(storage, {source.source.get()}, options);
+        ASSERT_TRUE(result.failure.isOk()) << result.failure.message;
+    }
+    std::filesystem::remove_all(folder);
+    std::filesystem::rename(made, folder);
+    cluster_.start(one);
+    EXPECT_GT(cluster_.host(one)->status().first, 1u);
+    ASSERT_TRUE(ledger_.pollUntil([&] {
+        if (ledger_.isComplete()) ledger_.want(100);
+        return isBack(one);
+    })) << said();
+    EXPECT_EQ(ledger_.doubled(), 0u);
+    EXPECT_EQ(cluster_.host(one)->status().halted, "");
+}
+
 TEST_F(Pruned, ARecoveryFromALiveMemberSaysWhatToDoInstead) {
     prune();
     // As long as it runs it may have in memory what is gone from its disk.
