@@ -1,6 +1,7 @@
 // The offline functions: verify, read, recover, explain. They read only and take no lock, so no
 // node may run on the directory meanwhile; but journalRead() may, up to a position that the node
 // has published. recoverFrom() makes a new directory out of sources that it only reads.
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string_view>
@@ -194,14 +195,22 @@ node::Failure limitsFor(journal::Storage& storage, const std::string& data, Core
     if (node::Failure none = requireJournal(storage, data); !none.isOk()) return none;
     Result<std::optional<node::DirectoryFacts>> facts = node::readFacts(storage, data);
     if (!facts.isOk()) return facts.status();
+    if (!facts.value().has_value()) {
+        // A member's directory.
+        Result<std::optional<CoreLimits>> members = node::memberLimits(storage, data);
+        if (!members.isOk()) return members.status();
+        if (members.value().has_value()) facts = std::optional(node::DirectoryFacts{*members.value(), {}});
+    }
     return node::settleLimits(facts.value(), limits);
 }
 
 WorkOutcome rebuild(const std::string& data, CoreLimits limits, Position upTo, bool both) {
     journal::PosixStorage storage;
     if (node::Failure wrong = limitsFor(storage, data, limits); !wrong.isOk()) return {wrong, {}};
-    node::RecoveredState journal = node::recoverState(storage, nullptr, data, limits, upTo,
-                                                      node::StateSource::Genesis);
+    // Both: from as far back as the folder reaches, which is not the first command where the journal was pruned.
+    node::RecoveredState journal =
+        node::recoverState(storage, nullptr, data, limits, upTo,
+                           both ? node::StateSource::Oldest : node::StateSource::Genesis);
     if (!journal.failure.isOk()) return {journal.failure, {}};
     const std::string hash = journal.core->hash().hex();
     const Position position = journal.core->position();
@@ -216,18 +225,30 @@ WorkOutcome rebuild(const std::string& data, CoreLimits limits, Position upTo, b
         const std::string other = snapshot.core->hash().hex();
         if (other != hash || snapshot.core->position() != position) {
             return {node::Failure(node::kCodeSourcesDisagree,
-                                  "at position " + std::to_string(position) +
-                                      " the journal alone gives " + hash + ", the snapshot at " +
+                                  "at position " + std::to_string(position) + " the journal " +
+                                      (journal.snapshotPosition == 0
+                                           ? "alone gives "
+                                           : "behind the snapshot at " +
+                                                 std::to_string(journal.snapshotPosition) +
+                                                 " gives ") +
+                                      hash + ", the snapshot at " +
                                       std::to_string(snapshot.snapshotPosition) +
                                       " and the journal behind it give " + other),
                     {}};
         }
         json.number("snapshotPosition", snapshot.snapshotPosition);
+        for (const std::string& one : journal.refusedSnapshots) {
+            if (std::ranges::find(snapshot.refusedSnapshots, one) ==
+                snapshot.refusedSnapshots.end()) {
+                refused.push_back(jsonString(one));
+            }
+        }
         for (const std::string& one : snapshot.refusedSnapshots) refused.push_back(jsonString(one));
     } else {
         json.number("snapshotPosition", 0);
     }
-    json.number("replayed", journal.replayed)
+    json.number("oldestPosition", journal.snapshotPosition)
+        .number("replayed", journal.replayed)
         .number("elapsedMs", journal.elapsedNs / 1'000'000)
         .number("commandsPerSecond",
                 journal.elapsedNs == 0 ? 0 : journal.replayed * 1'000'000'000 / journal.elapsedNs)
@@ -280,15 +301,20 @@ WorkOutcome rebuildFrom(const SourceWords& words) {
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() -
                                                              started)
             .count());
+    const Position replayed = recovered.position - recovered.snapshotPosition;
+    std::vector<std::string> refused;
+    for (const std::string& one : recovered.refusedSnapshots) refused.push_back(jsonString(one));
     JsonObject json;
     json.number("position", recovered.position)
         .text("stateHash", recovered.stateHash.hex())
-        .number("replayed", recovered.position)
+        .number("snapshotPosition", recovered.snapshotPosition)
+        .number("replayed", replayed)
         .number("compared", recovered.compared)
+        .number("comparedStates", recovered.comparedStates)
         .number("elapsedMs", elapsed / 1'000'000)
-        .number("commandsPerSecond",
-                elapsed == 0 ? 0 : recovered.position * 1'000'000'000 / elapsed)
-        .raw("sources", listed(texts));
+        .number("commandsPerSecond", elapsed == 0 ? 0 : replayed * 1'000'000'000 / elapsed)
+        .raw("sources", listed(texts))
+        .raw("refusedSnapshots", listed(refused));
     return textOutcome(json.done());
 }
 

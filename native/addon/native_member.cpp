@@ -240,10 +240,14 @@ std::string statusText(const MemberStatus& status, const Status& failure) {
     number("takeovers", status.takeovers);
     number("truncations", status.truncations);
     number("scrubs", status.scrubs);
+    number("scrubLongestNs", status.scrubLongestNs);
     number("first", status.first);
     number("snapshot", status.snapshot);
     number("snapshots", status.snapshots);
     number("installs", status.installs);
+    number("snapshotMarkNs", status.snapshotHolds.mark);
+    number("snapshotGiveNs", status.snapshotHolds.give);
+    number("snapshotInstallNs", status.snapshotHolds.install);
     out << ",\"snapshotTrouble\":" << jsonString(status.snapshotTrouble)
         << ",\"refusedSnapshots\":[";
     for (size_t i = 0; i < status.refusedSnapshots.size(); i++) {

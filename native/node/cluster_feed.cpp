@@ -167,6 +167,7 @@ void ClusterFeed::onEntry(const replication::EntriesFrame& entry,
     }
     const uint64_t mine = uint64_t{options_.edge} << kEdgeShift;
     audit_.expect(entry);
+    refusedBy_.clear();
     Position position = entry.entry.first;
     // Of the first one the engine may have a part already.
     auto given = static_cast<uint32_t>(stats_.position + 1 - entry.entry.first);
@@ -242,9 +243,20 @@ void ClusterFeed::onConnected(MemberId member) {
 
 void ClusterFeed::onDisconnected(const std::string&) { stats_.member = 0; }
 
+// One member may have kept what another has not: only where all of them have said so it is gone. What happened between
+// is for clients of the gateways here too, and nobody can make their messages of it any more: it is not passed over.
 void ClusterFeed::onEnded(Answered, Position oldest) {
-    stats_.trouble = "the cluster no longer has the entry behind position " +
-                     std::to_string(stats_.position) + "; its oldest is " + std::to_string(oldest);
+    refusedBy_.insert(client_->member());
+    Failure failure(kCodeEdgeBehind,
+                    "the cluster no longer has the entry behind position " +
+                        std::to_string(stats_.position) + "; its oldest is " +
+                        std::to_string(oldest) +
+                        ". Move this edge's folder away, and start it with an empty one: it "
+                        "begins at a snapshot, and its clients' sessions begin anew");
+    stats_.trouble = failure.code + ": " + failure.message;
+    if (refusedBy_.size() < options_.cluster.members.size()) return;
+    engine_.fail(failure);
+    stop_.store(true, std::memory_order_release);
 }
 
 void ClusterFeed::show() {

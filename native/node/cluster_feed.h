@@ -25,6 +25,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -119,6 +120,7 @@ private:
     uint64_t cameAt_ = 0;
     bool resend_ = false;
     bool isDiverged_ = false;
+    std::set<replication::MemberId> refusedBy_;  // have not what comes next
     std::atomic<bool> stop_{false};
     mutable std::mutex mutex_;
     ClusterFeedStats stats_;

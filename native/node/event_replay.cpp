@@ -16,7 +16,7 @@ Status replayEvents(journal::Storage& storage, const std::string& data, const Co
     if (!loaded.isOk()) return loaded.status();
     SnapshotState base = loaded.take();
     Replay replay(*base.core, to);
-    replay.expect(base.facts.position, base.facts.journalDigest);
+    const Position first = replay.follow(base.facts);
     // The time moves ahead of `from` as well.
     uint64_t timeNs = base.core->time();
     replay.tellAfter(base.core->position(), [&](const Event& event, uint32_t index) {
@@ -24,7 +24,7 @@ Status replayEvents(journal::Storage& storage, const std::string& data, const Co
         if (event.position > from) sink(event, index, timeNs);
     });
     Result<std::unique_ptr<journal::JournalReader>> reader = journal::JournalReader::open(
-        storage, journalDirectory(data), std::max<Position>(base.facts.position, 1));
+        storage, journalDirectory(data), first);
     if (!reader.isOk()) return reader.status();
     if (Status read = reader.value()->readUpTo(
             to, [&replay](const journal::RecordView& record) { return replay.take(record); });

@@ -19,8 +19,10 @@ namespace verbex::node {
 
 inline constexpr const char* kCodeSnapshotDiverged = "SNAPSHOT_DIVERGED";
 inline constexpr const char* kCodeEdgeDiverged = "EDGE_DIVERGED";
+inline constexpr const char* kCodeEdgeBehind = "EDGE_BEHIND";
 inline constexpr const char* kCodeSourcesDisagree = "SOURCES_DISAGREE";
 inline constexpr const char* kCodeRecoverySourcesDiffer = "RECOVERY_SOURCES_DIFFER";
+inline constexpr const char* kCodeRecoverySourcesApart = "RECOVERY_SOURCES_APART";
 inline constexpr const char* kCodeLimitsDiffer = "LIMITS_DIFFER";
 inline constexpr const char* kCodeClosed = "CLOSED";
 inline constexpr const char* kCodeBusy = "BUSY";

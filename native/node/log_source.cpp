@@ -10,6 +10,7 @@
 #include "journal/recovery.h"
 #include "journal/segment.h"
 #include "journal/snapshots.h"
+#include "node/state_recovery.h"
 #include "pipeline/steady_clock.h"
 #include "replication/cluster_client.h"
 #include "transport/host/host_network.h"
@@ -82,17 +83,18 @@ public:
                 return Status(StatusCode::NotFound, "there is no journal in " + name_);
             }
         }
-        const journal::RecoveryReport report =
-            journal::verifyJournal(storage_, journal_, options);
+        const journal::RecoveryReport report = journal::verifyJournal(
+            storage_, journal_, options,
+            [this](const journal::RecordView& record) { return comparedWith(record); });
         if (!report.status.isOk()) {
             Failure failure(report.status);
             failure.place = report.damage;
             return failure;
         }
         tornBytes_ = report.tornBytes;
+        first_ = next_ = report.commands == 0 ? report.end.nextPosition : report.firstPosition;
+        last_ = report.end.nextPosition - 1;
         if (report.commands == 0) return {};
-        first_ = next_ = report.firstPosition;
-        last_ = report.lastPosition;
         Result<std::unique_ptr<journal::JournalReader>> reader =
             journal::JournalReader::open(storage_, journal_, first_);
         if (!reader.isOk()) return reader.status();
@@ -118,6 +120,27 @@ public:
         return {};
     }
 
+    Result<std::unique_ptr<Core>> load(const SourceSnapshot& snapshot,
+                                       const CoreLimits& limits) override {
+        journal::SnapshotFacts facts;
+        return loadSnapshot(storage_, name_, snapshot.name, limits, facts);
+    }
+
+    Status copy(const SourceSnapshot& snapshot, journal::SnapshotWriter& into) override {
+        Result<std::unique_ptr<journal::File>> file = storage_.open(
+            journal::joinPath(snapshotDirectory(name_), snapshot.name), journal::FileMode::Read);
+        if (!file.isOk()) return file.status();
+        Result<std::unique_ptr<journal::SnapshotReader>> reader =
+            journal::SnapshotReader::open(file.take(), snapshot.name);
+        if (!reader.isOk()) return reader.status();
+        for (;;) {
+            Result<std::span<const std::byte>> piece = reader.value()->next();
+            if (!piece.isOk()) return piece.status();
+            if (piece.value().empty()) return {};
+            VERBEX_RETURN_IF_FAILED(into.write(piece.value()));
+        }
+    }
+
 private:
     // What else in a data directory says something about its journal.
     Failure readSurroundings(journal::RecoveryOptions& options) {
@@ -135,10 +158,46 @@ private:
         if (!snapshots.value().empty()) {
             options.minimumPosition = snapshots.value().front().position;
         }
+        return readSnapshots(snapshots.value());
+    }
+    Failure readSnapshots(const std::vector<journal::SnapshotListing>& listed) {
+        for (auto each = listed.rbegin(); each != listed.rend(); ++each) {
+            Result<journal::SnapshotFacts> facts =
+                journal::verifySnapshot(storage_, snapshotDirectory(name_), each->name);
+            if (facts.isOk()) {
+                const journal::SnapshotFacts& its = facts.value();
+                snapshots_.push_back({its.position, its.epoch, its.stateHash, each->name});
+                snapshotFacts_.push_back(its);
+            } else if (facts.status().code() == StatusCode::SnapshotDamaged ||
+                       facts.status().code() == StatusCode::UnsupportedFormat) {
+                refused_.push_back(facts.status().toString());
+            } else {
+                return facts.status().within("reading " + name_);
+            }
+        }
+        if (facts_.has_value()) return {};
+        Result<std::optional<CoreLimits>> limits = memberLimits(storage_, name_);
+        if (!limits.isOk()) return limits.status();
+        if (limits.value().has_value()) facts_ = DirectoryFacts{*limits.value(), {}};
+        return {};
+    }
+    // A record that ends where a snapshot was taken says whether it is of this log.
+    Status comparedWith(const journal::RecordView& record) const {
+        if (record.count == 0) return {};
+        for (const journal::SnapshotFacts& its : snapshotFacts_) {
+            if (record.lastPosition() != its.position) continue;
+            const bool same = isAnothers(its) ? record.epoch == its.epoch
+                                              : record.digest == its.journalDigest;
+            if (same) continue;
+            return Status(StatusCode::SnapshotDamaged,
+                          "the snapshot at position " + std::to_string(its.position) + " in " +
+                              name_ + " was taken from another history than the journal holds");
+        }
         return {};
     }
 
     journal::Storage& storage_;
+    std::vector<journal::SnapshotFacts> snapshotFacts_;
     std::string journal_;
     std::unique_ptr<journal::JournalReader> reader_;
     RecordStore records_;
@@ -246,7 +305,9 @@ private:
         failure_ = Status(StatusCode::PositionLost,
                           name_ + " has no entry at position " +
                               std::to_string(client_->next()) + " any more, or not yet; the oldest "
-                              "output that it keeps begins at " + std::to_string(oldest));
+                              "that it keeps is at " + std::to_string(oldest) +
+                              ". Its folder has snapshots of what was before: copy it on its "
+                              "machine with verbex backup, and recover from the copy");
     }
 
     const transport::Address address_;
@@ -267,6 +328,14 @@ OpenedSource opened(std::unique_ptr<Source> source) {
 }
 
 }  // namespace
+
+Result<std::unique_ptr<Core>> LogSource::load(const SourceSnapshot&, const CoreLimits&) {
+    return Status(StatusCode::NotFound, name_ + " gives no snapshots");
+}
+
+Status LogSource::copy(const SourceSnapshot&, journal::SnapshotWriter&) {
+    return Status(StatusCode::NotFound, name_ + " gives no snapshots");
+}
 
 OpenedSource openDirectorySource(journal::Storage& storage, const std::string& directory) {
     return opened(std::make_unique<DirectorySource>(storage, directory));

@@ -6,7 +6,8 @@
 // Invariants:
 //   1. Records follow one another without gaps from first() to last(); last() does not change, whatever
 //      is written meanwhile.
-//   2. A directory is verified as a whole before its first record is handed out, and changed never.
+//   2. A directory is verified as a whole, its snapshots too, before its first record is handed out, and
+//      changed never.
 // Requires: the storage outlives it; nobody shortens the directory's journal meanwhile.
 #pragma once
 
@@ -17,6 +18,9 @@
 #include <string>
 #include <vector>
 
+#include "base/hash128.h"
+#include "core/core.h"
+#include "journal/snapshot_file.h"
 #include "journal/storage.h"
 #include "node/data_directory.h"
 #include "node/failure.h"
@@ -34,17 +38,34 @@ struct LogRecord {
     [[nodiscard]] Position last() const { return first + count - 1; }
 };
 
+// A snapshot beside a log, whose file was read whole and found right.
+struct SourceSnapshot {
+    Position position = 0;
+    uint64_t epoch = 0;
+    Digest128 stateHash;
+    std::string name;
+};
+
 class LogSource {
 public:
     virtual ~LogSource() = default;
     // The next record; `got` is false at the end.
     virtual Failure next(LogRecord& into, bool& got) = 0;
+    // The state of one of snapshots().
+    virtual Result<std::unique_ptr<Core>> load(const SourceSnapshot& snapshot,
+                                               const CoreLimits& limits);
+    // All that it holds: of a member's, more than the state.
+    virtual Status copy(const SourceSnapshot& snapshot, journal::SnapshotWriter& into);
 
     [[nodiscard]] const std::string& name() const { return name_; }
-    [[nodiscard]] Position first() const { return first_; }  // 1 where it is empty
-    [[nodiscard]] Position last() const { return last_; }    // 0 where it is empty
+    [[nodiscard]] Position first() const { return first_; }  // last() + 1 where it is empty
+    [[nodiscard]] Position last() const { return last_; }
     [[nodiscard]] uint64_t tornBytes() const { return tornBytes_; }
-    // What the directory was created with, if that is known.
+    // The oldest first. The log may begin behind one of them.
+    [[nodiscard]] const std::vector<SourceSnapshot>& snapshots() const { return snapshots_; }
+    // One line for each snapshot that is damaged.
+    [[nodiscard]] const std::vector<std::string>& refused() const { return refused_; }
+    // What the directory was created with, if that is known; a member's snapshots say it too.
     [[nodiscard]] const std::optional<DirectoryFacts>& facts() const { return facts_; }
 
 protected:
@@ -54,6 +75,8 @@ protected:
     Position first_ = 1;
     Position last_ = 0;
     uint64_t tornBytes_ = 0;
+    std::vector<SourceSnapshot> snapshots_;
+    std::vector<std::string> refused_;
     std::optional<DirectoryFacts> facts_;
 };
 

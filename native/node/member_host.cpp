@@ -58,8 +58,10 @@ Result<std::unique_ptr<MemberHost>> MemberHost::open(const MemberHostOptions& op
     // First the port: whoever has it taken already leaves the data alone.
     if (Status listening = host->links_->listen(options.listen); !listening.isOk()) return listening;
     host->port_ = host->links_->address().port;
+    replication::MemberOptions its = options.member;
+    its.clockNs = steadyNs;
     Result<std::unique_ptr<Member>> member =
-        Member::open(options.member, storage, *host->links_, control, momentNow());
+        Member::open(its, storage, *host->links_, control, momentNow());
     if (!member.isOk()) return member.status();
     host->member_ = member.take();
     host->publishStatus(steadyNs(), true);

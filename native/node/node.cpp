@@ -8,6 +8,8 @@
 #include "node/data_directory.h"
 #include "node/divergence_report.h"
 #include "node/event_replay.h"
+#include "node/snapshot_fetch.h"
+#include "replication/member_log.h"
 
 namespace verbex::node {
 
@@ -128,6 +130,9 @@ Failure Node::recover(const NodeOptions& options, const NodeSurroundings& surrou
             std::string(kCodeSnapshotDiverged) + " in an earlier session: " + diverged.value();
     }
 
+    if (options.cluster.has_value()) {
+        if (Failure failure = beginAtSnapshot(options, storage, facts); !failure.isOk()) return failure;
+    }
     recovered = recoverState(storage, lock_.get(), options.data, limits, UINT64_MAX,
                              StateSource::Newest, facts.journalId,
                              CoreShards{plan_.riskShards, plan_.matchingShards});
@@ -167,6 +172,59 @@ Failure Node::recover(const NodeOptions& options, const NodeSurroundings& surrou
                                               [this](const Status& why) { engine_->fail(why); });
     }
     return {};
+}
+
+// An edge that has nothing begins with a member's snapshot where the cluster has pruned its log's first entry. One that
+// has anything, be it messages of its gateways, does not: it would pass over what its clients have yet to be told.
+Failure Node::beginAtSnapshot(const NodeOptions& options, journal::Storage& storage,
+                              const DirectoryFacts& facts) {
+    Result<std::vector<journal::SnapshotListing>> snapshots = store_->list();
+    if (!snapshots.isOk()) return snapshots.status();
+    const std::string journal = journalDirectory(options.data);
+    Result<std::vector<journal::SegmentName>> segments = journal::listSegments(storage, journal);
+    if (!segments.isOk()) return segments.status();
+    Result<std::vector<std::string>> messages = storage.list(gatewayDirectory(options.data));
+    if (messages.isOk() && !messages.value().empty()) return {};
+    Position position = 0;
+    if (!snapshots.value().empty()) {
+        // It was stopped between the snapshot and the journal behind it.
+        if (!segments.value().empty()) return {};
+        position = snapshots.value().front().position;
+    } else {
+        const journal::RecoveryReport report = journal::verifyJournal(storage, journal);
+        // What is damaged is said by the recovery that follows.
+        if (!report.status.isOk() || report.end.nextPosition != 1) return {};
+        SnapshotFetchOptions fetch;
+        fetch.network = options.cluster->network;
+        fetch.cluster = options.cluster->cluster;
+        fetch.directory = snapshotDirectory(options.data);
+        fetch.beforePublish = [&] { return replication::removeJournal(storage, journal); };
+        const Result<Position> fetched = fetchSnapshot(storage, *lock_, fetch);
+        if (!fetched.isOk()) {
+            // Nobody is there yet: it begins with nothing, and follows when somebody is.
+            if (fetched.status().code() == StatusCode::TimedOut) return {};
+            return fetched.status().within("beginning at a member's snapshot");
+        }
+        position = fetched.value();
+    }
+    if (position == 0) return {};
+    Result<std::optional<CoreLimits>> members = memberLimits(storage, options.data);
+    if (!members.isOk()) return members.status();
+    if (members.value().has_value()) {
+        CoreLimits asked = facts.limits;
+        if (Failure differ = settleLimits(DirectoryFacts{*members.value(), {}}, asked); !differ.isOk()) {
+            return differ;
+        }
+    }
+    journal::JournalEnd end;
+    end.nextPosition = position + 1;
+    journal::WriterOptions writing;
+    writing.durability = journal::Durability::Async;
+    writing.segmentBytes = options.segmentBytes;
+    writing.journalId = facts.journalId;
+    Result<std::unique_ptr<journal::JournalWriter>> writer =
+        journal::JournalWriter::open(storage, *lock_, journal, end, writing);
+    return writer.isOk() ? writer.value()->close() : writer.status();
 }
 
 Failure Node::start(const NodeOptions& options, const NodeSurroundings& surroundings,

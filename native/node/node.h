@@ -26,6 +26,7 @@
 
 #include "node/clock.h"
 #include "node/cluster_feed.h"
+#include "node/data_directory.h"
 #include "node/engine.h"
 #include "node/gateway_host.h"
 #include "node/state_recovery.h"
@@ -138,6 +139,8 @@ private:
     Node() = default;
     Failure recover(const NodeOptions& options, const NodeSurroundings& surroundings,
                     RecoveredState& recovered);
+    Failure beginAtSnapshot(const NodeOptions& options, journal::Storage& storage,
+                            const DirectoryFacts& facts);
     Failure start(const NodeOptions& options, const NodeSurroundings& surroundings,
                   std::unique_ptr<Core> core);
     Failure openGateways(const NodeOptions& options, const NodeSurroundings& surroundings,

@@ -144,7 +144,7 @@ SnapshotOutcome SnapshotThread::replayAndWrite(const SnapshotMark& mark) {
     }
 
     Replay replay(*base.core, mark.position, &abandon_);
-    replay.expect(base.facts.position, base.facts.journalDigest);
+    const Position first = replay.follow(base.facts);
     // The last known point of the digest chain that the shadow passes. Before the session's start
     // there is none.
     const auto known = std::find_if(marks_.rbegin(), marks_.rend(), [&](const SnapshotMark& one) {
@@ -152,7 +152,7 @@ SnapshotOutcome SnapshotThread::replayAndWrite(const SnapshotMark& mark) {
     });
     replay.digestAfter(known->position, known->events);
     Result<std::unique_ptr<journal::JournalReader>> reader = journal::JournalReader::open(
-        storage_, journalDirectory(settings_.data), std::max<Position>(base.facts.position, 1));
+        storage_, journalDirectory(settings_.data), first);
     if (!reader.isOk()) return {reader.status(), 0, {}};
     Status read = reader.value()->readUpTo(
         mark.position,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "journal/segment.h"
 #include "journal/snapshots.h"
 #include "node/data_directory.h"
 #include "pipeline/steady_clock.h"
@@ -33,6 +34,19 @@ private:
     Status failure_;
 };
 
+bool isDamage(StatusCode code) {
+    return code == StatusCode::SnapshotDamaged || code == StatusCode::UnsupportedFormat;
+}
+
+Result<std::unique_ptr<journal::SnapshotReader>> openSnapshotOf(journal::Storage& storage,
+                                                                const std::string& data,
+                                                                const std::string& name) {
+    Result<std::unique_ptr<journal::File>> file = storage.open(
+        journal::joinPath(snapshotDirectory(data), name), journal::FileMode::Read);
+    if (!file.isOk()) return file.status();
+    return journal::SnapshotReader::open(file.take(), name);
+}
+
 Failure failureOf(const journal::RecoveryReport& report) {
     Failure failure(report.status);
     failure.place = report.damage;
@@ -56,9 +70,11 @@ void Replay::Events::flush() {
 Replay::Replay(Core& core, Position upTo, const std::atomic<bool>* abandon)
     : core_(core), upTo_(upTo), abandon_(abandon) {}
 
-void Replay::expect(Position position, const Digest128& journalDigest) {
-    expectedPosition_ = position;
-    expectedDigest_ = journalDigest;
+Position Replay::follow(const journal::SnapshotFacts& facts) {
+    if (isAnothers(facts)) return facts.position + 1;
+    expectedPosition_ = facts.position;
+    expectedDigest_ = facts.journalDigest;
+    return std::max<Position>(facts.position, 1);
 }
 
 void Replay::digestAfter(Position position, const Digest128& from) {
@@ -114,18 +130,12 @@ Result<std::unique_ptr<Core>> loadSnapshot(journal::Storage& storage, const std:
                                            const std::string& name, const CoreLimits& limits,
                                            journal::SnapshotFacts& facts,
                                            const CoreShards& shards) {
-    const std::string path = journal::joinPath(snapshotDirectory(data), name);
-    const auto open = [&]() -> Result<std::unique_ptr<journal::SnapshotReader>> {
-        Result<std::unique_ptr<journal::File>> file = storage.open(path, journal::FileMode::Read);
-        if (!file.isOk()) return file.status();
-        return journal::SnapshotReader::open(file.take(), name);
-    };
-    Result<std::unique_ptr<journal::SnapshotReader>> reader = open();
+    Result<std::unique_ptr<journal::SnapshotReader>> reader = openSnapshotOf(storage, data, name);
     if (!reader.isOk()) return reader.status();
     // A member of a cluster keeps more than the state of its core, ahead of it.
-    Result<bool> isMembers = replication::passMemberHead(*reader.value());
-    if (!isMembers.isOk()) return isMembers.status();
-    if (!isMembers.value()) reader = open();
+    Result<std::optional<CoreLimits>> members = replication::passMemberHead(*reader.value());
+    if (!members.isOk()) return members.status();
+    if (!members.value().has_value()) reader = openSnapshotOf(storage, data, name);
     if (!reader.isOk()) return reader.status();
     facts = reader.value()->facts();
     SnapshotSource source(*reader.value());
@@ -151,29 +161,58 @@ Result<std::unique_ptr<Core>> loadSnapshot(journal::Storage& storage, const std:
     return core;
 }
 
-Result<SnapshotState> loadNewestState(journal::Storage& storage, const std::string& data,
-                                      const CoreLimits& limits, Position upTo,
-                                      const CoreShards& shards) {
+namespace {
+
+// Of [from, upTo], in the order in which they are listed, newest first, or turned.
+Result<SnapshotState> loadState(journal::Storage& storage, const std::string& data,
+                                const CoreLimits& limits, Position from, Position upTo,
+                                bool oldestFirst, const CoreShards& shards) {
     SnapshotState state;
     Result<std::vector<journal::SnapshotListing>> listed =
         journal::listSnapshots(storage, snapshotDirectory(data));
-    if (!listed.isOk() && listed.status().code() != StatusCode::NotFound) return listed.status();
-    if (listed.isOk()) {
-        for (const journal::SnapshotListing& snapshot : listed.value()) {
-            state.newestListed = std::max(state.newestListed, snapshot.position);
-            if (snapshot.position > upTo) continue;
-            Result<std::unique_ptr<Core>> core =
-                loadSnapshot(storage, data, snapshot.name, limits, state.facts, shards);
-            if (core.isOk()) {
-                state.core = core.take();
-                return state;
-            }
-            state.refused.push_back(core.status().toString());
+    if (!listed.isOk()) return listed.status();
+    std::vector<journal::SnapshotListing> snapshots = listed.take();
+    if (!snapshots.empty()) state.newestListed = snapshots.front().position;
+    if (oldestFirst) std::ranges::reverse(snapshots);
+    for (const journal::SnapshotListing& snapshot : snapshots) {
+        if (snapshot.position < from || snapshot.position > upTo) continue;
+        Result<std::unique_ptr<Core>> core =
+            loadSnapshot(storage, data, snapshot.name, limits, state.facts, shards);
+        if (core.isOk()) {
+            state.core = core.take();
+            return state;
         }
+        state.refused.push_back(core.status().toString());
     }
     state.facts = {};
     state.core = std::make_unique<Core>(limits, shards);
     return state;
+}
+
+}  // namespace
+
+Result<SnapshotState> loadNewestState(journal::Storage& storage, const std::string& data,
+                                      const CoreLimits& limits, Position upTo,
+                                      const CoreShards& shards) {
+    return loadState(storage, data, limits, 0, upTo, false, shards);
+}
+
+Result<std::optional<CoreLimits>> memberLimits(journal::Storage& storage, const std::string& data) {
+    const std::string directory = snapshotDirectory(data);
+    Result<std::vector<journal::SnapshotListing>> listed = journal::listSnapshots(storage, directory);
+    if (!listed.isOk()) return listed.status();
+    for (const journal::SnapshotListing& snapshot : listed.value()) {
+        Result<std::unique_ptr<journal::SnapshotReader>> reader =
+            openSnapshotOf(storage, data, snapshot.name);
+        Result<std::optional<CoreLimits>> limits =
+            reader.isOk() ? replication::passMemberHead(*reader.value())
+                          : Result<std::optional<CoreLimits>>(reader.status());
+        if (limits.isOk()) return limits;
+        // Damaged, or gone since it was listed: whoever loads it says so.
+        const StatusCode code = limits.status().code();
+        if (!isDamage(code) && code != StatusCode::NotFound) return limits.status();
+    }
+    return std::optional<CoreLimits>();
 }
 
 RecoveredState recoverState(journal::Storage& storage, const journal::DirectoryLock* lock,
@@ -183,13 +222,35 @@ RecoveredState recoverState(journal::Storage& storage, const journal::DirectoryL
     RecoveredState result;
     const uint64_t started = steadyNs();
     SnapshotState snapshot;
-    if (source == StateSource::Newest) {
-        Result<SnapshotState> loaded = loadNewestState(storage, data, limits, upTo, shards);
+    Position first = 1;
+    if (source == StateSource::Oldest) {
+        Result<std::vector<journal::SegmentName>> segments =
+            journal::listSegments(storage, journalDirectory(data));
+        if (!segments.isOk()) {
+            result.failure = segments.status();
+            return result;
+        }
+        if (!segments.value().empty()) first = segments.value().front().firstPosition;
+    }
+    if (source == StateSource::Newest || first > 1) {
+        const bool oldest = source == StateSource::Oldest;
+        Result<SnapshotState> loaded =
+            loadState(storage, data, limits, oldest ? first - 1 : 0, upTo, oldest, shards);
         if (!loaded.isOk()) {
             result.failure = loaded.status();
             return result;
         }
         snapshot = loaded.take();
+        if (oldest && snapshot.facts.position == 0) {
+            std::string damaged;
+            for (const std::string& one : snapshot.refused) damaged += "; " + one;
+            result.failure =
+                Status(damaged.empty() ? StatusCode::NotFound : StatusCode::SnapshotDamaged,
+                       "the journal in " + data + " begins at position " + std::to_string(first) +
+                           ", and no sound snapshot reaches to it" + damaged);
+            result.refusedSnapshots = std::move(snapshot.refused);
+            return result;
+        }
     } else {
         snapshot.core = std::make_unique<Core>(limits, shards);
     }
@@ -201,21 +262,16 @@ RecoveredState recoverState(journal::Storage& storage, const journal::DirectoryL
     options.journalId = journalId;
     options.minimumPosition = std::min(snapshot.newestListed, upTo);
     if (snapshot.facts.position != 0) {
-        // One position earlier, so that the record under the snapshot comes by and can be compared. A snapshot
-        // that a member has of another one names no journal: its own begins behind it, or goes over it later.
-        const bool isAnothers = snapshot.facts.journalId == journal::JournalId{};
-        options.fromPosition = snapshot.facts.position + (isAnothers ? 1 : 0);
-        if (!isAnothers && !options.journalId.has_value()) {
-            options.journalId = snapshot.facts.journalId;
-        }
-        if (!isAnothers && !(snapshot.facts.journalId == *options.journalId)) {
+        options.fromPosition = replay.follow(snapshot.facts);
+        const bool isOwn = !isAnothers(snapshot.facts);
+        if (isOwn && !options.journalId.has_value()) options.journalId = snapshot.facts.journalId;
+        if (isOwn && !(snapshot.facts.journalId == *options.journalId)) {
             result.failure = Status(StatusCode::SnapshotDamaged,
                                     "the snapshot at position " +
                                         std::to_string(snapshot.facts.position) +
                                         " belongs to another journal");
             return result;
         }
-        if (!isAnothers) replay.expect(snapshot.facts.position, snapshot.facts.journalDigest);
     }
     const journal::RecordSink sink = [&replay](const journal::RecordView& record) {
         return replay.take(record);

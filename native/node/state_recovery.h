@@ -36,8 +36,9 @@ public:
     explicit Replay(Core& core, Position upTo = UINT64_MAX,
                     const std::atomic<bool>* abandon = nullptr);
 
-    // The record that ends at this position must carry this digest, if it comes by.
-    void expect(Position position, const Digest128& journalDigest);
+    // The core is this snapshot's: a record that ends under it must carry its digest. Answers where the journal is
+    // to be read from, so that this record comes by where there is one of this journal.
+    Position follow(const journal::SnapshotFacts& facts);
     // Events of commands behind `position` pass the digest, which begins as `from`.
     void digestAfter(Position position, const Digest128& from);
 
@@ -91,6 +92,12 @@ struct SnapshotState {
     std::vector<std::string> refused;    // one line for each damaged snapshot that was passed over
 };
 
+// It names no journal: taken by somebody else, or behind what was had from elsewhere. The journal here begins behind
+// it, or goes over it later.
+[[nodiscard]] inline bool isAnothers(const journal::SnapshotFacts& facts) {
+    return facts.position != 0 && facts.journalId == journal::JournalId{};
+}
+
 // Loads one snapshot into a core and checks everything about it.
 Result<std::unique_ptr<Core>> loadSnapshot(journal::Storage& storage, const std::string& data,
                                            const std::string& name, const CoreLimits& limits,
@@ -102,7 +109,12 @@ Result<SnapshotState> loadNewestState(journal::Storage& storage, const std::stri
                                       const CoreLimits& limits, Position upTo,
                                       const CoreShards& shards = {});
 
-enum class StateSource : uint8_t { Newest, Genesis };
+// The limits that the snapshots of a member name: its directory has no facts. None: there are no such snapshots.
+Result<std::optional<CoreLimits>> memberLimits(journal::Storage& storage, const std::string& data);
+
+// Oldest: as far back as the directory reaches: from the first command where the journal begins there, else from the
+// oldest good snapshot that the journal follows on.
+enum class StateSource : uint8_t { Newest, Genesis, Oldest };
 
 struct RecoveredState {
     Failure failure;

@@ -71,7 +71,7 @@ void Bridge::answered(const SubmittedFrame& answer) {
 }
 
 void Bridge::lost(Position oldest) {
-    progress_.trouble = "the source no longer has what the target needs; its oldest is " +
+    progress_.trouble = "POSITION_LOST: the source no longer has what the target needs; its oldest is " +
                         std::to_string(oldest);
     isProbing_ = true;
 }

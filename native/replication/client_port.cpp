@@ -13,8 +13,16 @@ static_assert(sizeof(EntriesFrame) + kBatchBytesMax <= kFrameBytesMax);
 }  // namespace
 
 ClientPort::ClientPort(const ClientPortOptions& options, Replica& replica, MemberLog& log,
-                       Outputs& outputs, Wires& wires)
-    : options_(options), replica_(replica), log_(log), outputs_(outputs), wires_(wires) {}
+                       Outputs& outputs, MemberSnapshots& snapshots, Wires& wires)
+    : options_(options), replica_(replica), log_(log), outputs_(outputs), wires_(wires),
+      desk_(options.snapshots, snapshots, wires) {}
+
+FrameHeader ClientPort::header() const {
+    FrameHeader header;
+    header.from = replica_.facts().id;
+    header.epoch = replica_.facts().promised;
+    return header;
+}
 
 void ClientPort::onFrame(NodeId client, std::span<const std::byte> frame) {
     std::span<const std::byte> payload;
@@ -25,6 +33,12 @@ void ClientPort::onFrame(NodeId client, std::span<const std::byte> frame) {
         case FrameKind::Subscribe:
             if (SubscribeFrame head; readFrame(frame, head)) subscribe(client, head);
             break;
+        case FrameKind::Want:
+            if (WantFrame head; readFrame(frame, head) &&
+                                !desk_.want(client, head, log_.first(), header())) {
+                (void)refuse(client, Answered::Busy, 0);
+            }
+            break;
         default:
             (void)refuse(client, Answered::Malformed, 0);
             wires_.close(client);
@@ -32,7 +46,10 @@ void ClientPort::onFrame(NodeId client, std::span<const std::byte> frame) {
     }
 }
 
-void ClientPort::onClosed(NodeId client) { subscribers_.erase(client); }
+void ClientPort::onClosed(NodeId client) {
+    subscribers_.erase(client);
+    desk_.onClosed(client);
+}
 
 void ClientPort::submit(NodeId client, const SubmitFrame& frame,
                         std::span<const std::byte> payload) {
@@ -83,8 +100,8 @@ bool ClientPort::refuse(NodeId client, Answered why, Position resume) {
     return wires_.send(client, buffer_.make(frame));
 }
 
-bool ClientPort::step() {
-    bool sent = false;
+bool ClientPort::step(uint64_t nowNs) {
+    bool sent = desk_.step(nowNs, header());
     for (auto at = subscribers_.begin(); at != subscribers_.end();) {
         bool ended = false;
         sent |= serve(at->first, at->second, ended);

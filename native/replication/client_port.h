@@ -20,6 +20,7 @@
 #include "replication/frames.h"
 #include "replication/outputs.h"
 #include "replication/replica.h"
+#include "replication/snapshot_desk.h"
 #include "replication/wires.h"
 
 namespace verbex::replication {
@@ -27,17 +28,18 @@ namespace verbex::replication {
 struct ClientPortOptions {
     uint32_t clientsMax = 1024;
     uint32_t framesPerStep = 64;  // to one subscriber, so that others get their turn
+    SnapshotDeskOptions snapshots;
 };
 
 class ClientPort {
 public:
     ClientPort(const ClientPortOptions& options, Replica& replica, MemberLog& log, Outputs& outputs,
-               Wires& wires);
+               MemberSnapshots& snapshots, Wires& wires);
 
     void onFrame(NodeId client, std::span<const std::byte> frame);
     void onClosed(NodeId client);
     // Sends what has been released; false: nothing was to send, or nobody takes it.
-    bool step();
+    bool step(uint64_t nowNs);
     // Everything released is on its way to every subscriber.
     [[nodiscard]] bool isIdle() const;
     // The member halts or is replaced: all subscriptions end.
@@ -56,6 +58,7 @@ private:
     };
     void submit(NodeId client, const SubmitFrame& frame, std::span<const std::byte> payload);
     void subscribe(NodeId client, const SubscribeFrame& frame);
+    [[nodiscard]] FrameHeader header() const;
     bool refuse(NodeId client, Answered why, Position resume);
     bool serve(NodeId client, Subscriber& subscriber, bool& ended);
     bool sendEvents(NodeId client, Subscriber& subscriber, const OutputBatch& batch);
@@ -67,6 +70,7 @@ private:
     MemberLog& log_;
     Outputs& outputs_;
     Wires& wires_;
+    SnapshotDesk desk_;
     FrameBuffer buffer_;
     std::vector<Event> chosen_;
     std::map<NodeId, Subscriber> subscribers_;

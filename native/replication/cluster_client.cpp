@@ -85,6 +85,21 @@ bool ClusterClient::send(SubmitFrame frame, std::span<const std::byte> payload) 
     return link_->offer(message) == transport::Answer::Accepted;
 }
 
+bool ClusterClient::want(Position position, uint64_t offset) {
+    if (link_ == nullptr) return false;
+    WantFrame frame;
+    frame.position = position;
+    frame.offset = offset;
+    transport::Message message;
+    message.kind = kFrameMessage;
+    message.payload = buffer_.make(frame);
+    return link_->offer(message) == transport::Answer::Accepted;
+}
+
+void ClusterClient::tryNext(const std::string& why) {
+    if (link_ != nullptr) leave(why, 0);
+}
+
 void ClusterClient::flush() {
     if (link_ != nullptr) link_->flush();
 }
@@ -177,9 +192,24 @@ void ClusterClient::onMessage(const transport::Message& message) {
         case FrameKind::Refused:
             if (RefusedFrame frame; readFrame(message.payload, frame)) {
                 if (frame.why == Answered::PositionLost) events_.onEnded(frame.why, frame.resume);
-                leave("it has ended the subscription", frame.leader);
+                if (!subscribed_) {
+                    leave("it has no place for one more", 0);
+                    break;
+                }
+                // Who leads may have pruned the same: the next one is asked.
+                const bool isLost = frame.why == Answered::PositionLost;
+                leave("it has ended the subscription", isLost ? 0 : frame.leader);
             }
             break;
+        case FrameKind::Offer:
+            if (OfferFrame frame; readFrame(message.payload, frame)) events_.onOffer(frame);
+            break;
+        case FrameKind::Part: {
+            PartFrame frame;
+            std::span<const std::byte> payload;
+            if (readHead(message.payload, frame, payload)) events_.onPart(frame, payload);
+            break;
+        }
         default: break;
     }
 }

@@ -47,6 +47,9 @@ public:
     virtual void onDisconnected(const std::string& why) = 0;
     // The subscription can't go on where it was: `oldest` is what that member still has.
     virtual void onEnded(Answered why, Position oldest) = 0;
+    // Answers to want().
+    virtual void onOffer(const OfferFrame&) {}
+    virtual void onPart(const PartFrame&, std::span<const std::byte>) {}
 
 protected:
     ~ClusterClientEvents() = default;
@@ -72,6 +75,11 @@ public:
     bool submit(uint64_t sequence, std::span<const std::byte> commands, uint32_t count);
     // A bridge's: an EntryHeader and its payload, or nothing, to hear what is next.
     bool submitEntry(uint64_t sequence, std::span<const std::byte> entry);
+    // Position 0: a snapshot, if the entry at `offset` is gone; else parts of the one that was offered, from this
+    // offset of its content on.
+    bool want(Position position, uint64_t offset);
+    // This member is left, and the next one is dialled.
+    void tryNext(const std::string& why);
     // False: nothing had arrived.
     bool poll(uint64_t nowNs);
     void flush();

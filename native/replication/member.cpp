@@ -1,8 +1,10 @@
 #include "replication/member.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "journal/segment.h"
+#include "replication/scrub_watch.h"
 
 namespace verbex::replication {
 
@@ -72,6 +74,7 @@ struct Member::Parts {
         settings.options = options.snapshots;
         settings.data = options.data;
         settings.executor = options.replica.executor;
+        settings.clockNs = options.clockNs;
         settings.shares = static_cast<uint32_t>(std::max<size_t>(1, options.replica.members.size()));
         for (const MemberPlace& place : options.replica.members) {
             if (place.id == options.id) break;
@@ -140,6 +143,8 @@ struct Member::Parts {
     std::unique_ptr<SnapshotTransfer> transfer;
     std::unique_ptr<Replica> replica;
     std::unique_ptr<ClientPort> port;
+    ScrubWatch scrubWatch;
+    uint64_t installs = 0;  // that the watch knows of
     bool ended = false;  // subscribers have been told that this member halts
 };
 
@@ -219,7 +224,8 @@ Result<std::unique_ptr<Member>> Member::open(const MemberOptions& given, journal
         return status.isOk();
     };
     all.replica = std::make_unique<Replica>(options.replica, facts, std::move(with), now);
-    all.port = std::make_unique<ClientPort>(options.clients, *all.replica, *all.log, all.outputs, wires);
+    all.port = std::make_unique<ClientPort>(options.clients, *all.replica, *all.log, all.outputs,
+                                            *all.snapshots, wires);
     return std::unique_ptr<Member>(new Member(std::move(parts)));
 }
 
@@ -242,8 +248,17 @@ bool Member::step(Moment now) {
         parts_->ended = true;
         return done;
     }
-    if (!failed()) parts_->snapshots->consider(parts_->outputs, *parts_->executor);
-    return parts_->port->step() || done;
+    if (!failed()) {
+        const Executor& executor = *parts_->executor;
+        parts_->snapshots->consider(parts_->outputs, executor);
+        if (parts_->installs != parts_->transfer->installs()) {
+            parts_->installs = parts_->transfer->installs();
+            parts_->scrubWatch.restart(executor.scrubs());
+        }
+        parts_->scrubWatch.look(executor.scrubs(), executor.position(), parts_->outputs.released(),
+                                now.steadyNs);
+    }
+    return parts_->port->step(now.steadyNs) || done;
 }
 
 uint64_t Member::nextTimer() const { return parts_->replica->nextTimer(); }
@@ -296,6 +311,8 @@ MemberStatus Member::status() const {
     status.takeovers = replica.counters().takeovers;
     status.truncations = replica.counters().truncations;
     status.scrubs = parts_->executor->scrubs();
+    status.scrubLongestNs = parts_->scrubWatch.longestNs();
+    status.snapshotHolds = std::as_const(*parts_->snapshots).holds();
     status.clients = parts_->port->clients();
     status.first = parts_->log->first();
     status.snapshot = parts_->snapshots->newest();

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -47,6 +48,7 @@ struct MemberOptions {
     uint64_t tailBytes = 64u << 20;     // of the log's end that are kept in memory
     ClientPortOptions clients;
     SnapshotOptions snapshots;
+    std::function<uint64_t()> clockNs;  // steady, to say how long something took; none: it is not said
     journal::JournalId journalId;       // of a new journal; the surroundings draw it
 };
 
@@ -70,11 +72,13 @@ struct MemberStatus {
     uint64_t takeovers = 0;
     uint64_t truncations = 0;
     uint64_t scrubs = 0;
+    uint64_t scrubLongestNs = 0;     // from one scrub to the release of the next: so long was damage unseen at most
     uint32_t clients = 0;
     Position first = 1;              // that the log still has
     Position snapshot = 0;           // the newest one; 0: there is none
     uint64_t snapshots = 0;          // taken since the start
     uint64_t installs = 0;           // snapshots of others that took the log's place
+    SnapshotHolds snapshotHolds;
     std::string snapshotTrouble;     // why the last one came to nothing; empty: it did not
     std::vector<std::string> refusedSnapshots;  // that were damaged when the member started
     struct Peer {

@@ -138,6 +138,7 @@ void MemberSnapshots::consider(const Outputs& outputs, const Executor& executor)
     const bool any = settings_.executor.mutant == Mutant::SnapshotUncommitted;
     const Position position = any ? executor.position() : outputs.released();
     if (!isDue(position)) return;
+    const Hold held(*this, holds_.mark);
     Mark mark;
     mark.position = position;
     if (position == executor.position()) {
@@ -290,6 +291,7 @@ Result<MemberState> MemberSnapshots::install(std::unique_ptr<journal::SnapshotWr
                                              const Digest128& stateHash,
                                              const Digest128& contentDigest, Outputs& outputs,
                                              bool& undone) {
+    const Hold held(*this, holds_.install);
     const std::unique_lock lock = pause();
     undone = true;
     const Position position = writer->facts().position;

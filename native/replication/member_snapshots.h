@@ -21,7 +21,9 @@
 // Requires: the lock of the data directory.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -48,13 +50,42 @@ struct SnapshotSettings {
     SnapshotOptions options;
     std::string data;
     ExecutorOptions executor;
+    std::function<uint64_t()> clockNs;  // steady; none: nothing is timed
     // Members take theirs one after the other: this one `share` of `shares` of the way.
     uint32_t share = 0;
     uint32_t shares = 1;
 };
 
+// For how long at most snapshots have held the member's thread, in nanoseconds.
+struct SnapshotHolds {
+    uint64_t mark = 0;     // noting one that is due
+    uint64_t give = 0;     // reading parts for another member, at its request
+    uint64_t install = 0;  // taking another member's: durable, read back, loaded
+};
+
 class MemberSnapshots {
 public:
+    // Measures until it goes.
+    class Hold {
+    public:
+        Hold(const MemberSnapshots& snapshots, uint64_t& longest)
+            : clockNs_(snapshots.settings_.clockNs), longest_(longest),
+              since_(clockNs_ ? clockNs_() : 0) {}
+        ~Hold() {
+            if (clockNs_) longest_ = std::max(longest_, clockNs_() - since_);
+        }
+        Hold(const Hold&) = delete;
+        Hold& operator=(const Hold&) = delete;
+
+    private:
+        const std::function<uint64_t()>& clockNs_;
+        uint64_t& longest_;
+        const uint64_t since_;
+    };
+    // The member's thread's.
+    [[nodiscard]] const SnapshotHolds& holds() const { return holds_; }
+    [[nodiscard]] SnapshotHolds& holds() { return holds_; }
+
     // Finishes or undoes what a crash has stopped.
     static Result<std::unique_ptr<MemberSnapshots>> open(journal::Storage& storage,
                                                          const journal::DirectoryLock& lock,
@@ -129,6 +160,7 @@ private:
     const SnapshotSettings settings_;
     std::unique_ptr<journal::SnapshotStore> store_;
     MemberLog* log_ = nullptr;
+    SnapshotHolds holds_;
     bool distrusted_ = false;
     bool installing_ = false;
     // The log's bytes when the newest snapshot was noted, and when one was noted that is not yet the newest. The

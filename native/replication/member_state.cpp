@@ -109,21 +109,27 @@ Status writeMemberState(journal::SnapshotWriter& writer, const Executor& executo
     return sink.failure();
 }
 
-Result<bool> passMemberHead(journal::SnapshotReader& reader) {
+Result<std::optional<CoreLimits>> passMemberHead(journal::SnapshotReader& reader) {
+    const std::optional<CoreLimits> none;
     Source source(reader);
     StateHead head;
     if (!source.read(&head, sizeof(head))) {
         VERBEX_RETURN_IF_FAILED(source.failure());
-        return false;
+        return none;
     }
-    if (head.magic != kMagic || head.version != kVersion) return false;
+    if (head.magic != kMagic || head.version != kVersion) return none;
     EpochEnd end;
     for (uint32_t i = 0; i < head.ends; i++) {
         if (source.read(&end, sizeof(end))) continue;
         VERBEX_RETURN_IF_FAILED(source.failure());
-        return false;
+        return none;
     }
-    return true;
+    CoreLimits limits;
+    limits.maxOrders = head.capacities[0];
+    limits.maxAccounts = head.capacities[1];
+    limits.maxInstruments = head.capacities[2];
+    limits.maxClientIds = head.capacities[3];
+    return std::optional(limits);
 }
 
 Result<MemberState> readMemberState(journal::SnapshotReader& reader, const ExecutorOptions& options,

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "journal/snapshot_file.h"
@@ -36,9 +37,9 @@ struct MemberState {
 Status writeMemberState(journal::SnapshotWriter& writer, const Executor& executor,
                         const std::vector<EpochEnd>& ends, const ExecutorOptions& options);
 
-// Whether it is a member's: then the reader is placed at the state of the core. Else it has been read from, and is
-// of no use any more.
-Result<bool> passMemberHead(journal::SnapshotReader& reader);
+// The capacities where it is a member's: then the reader is placed at the state of the core. Else it has been read
+// from, and is of no use any more.
+Result<std::optional<CoreLimits>> passMemberHead(journal::SnapshotReader& reader);
 
 // Events from there on go to `outputs`.
 Result<MemberState> readMemberState(journal::SnapshotReader& reader, const ExecutorOptions& options,

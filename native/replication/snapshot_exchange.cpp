@@ -72,6 +72,7 @@ void Replica::onWant(MemberId from, const WantFrame& frame) {
     SnapshotTransfer::Given* given = with_.snapshots.given(from, frame.position);
     if (given == nullptr) return;
     given->wantedAt = now_.steadyNs;
+    const MemberSnapshots::Hold held = with_.snapshots.holdToGive();
     journal::SnapshotReader& reader = *given->reader;
     uint64_t at = frame.offset;
     for (uint32_t i = 0; i < kPartsPerWant && at < reader.facts().contentBytes; i++) {

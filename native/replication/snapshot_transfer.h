@@ -70,6 +70,9 @@ public:
     void drop();
     // The log is that snapshot's from now on. Requires: isWhole(). `undone`: the old log is as it was.
     Result<MemberState> install(Outputs& outputs, bool& undone);
+    [[nodiscard]] MemberSnapshots::Hold holdToGive() {
+        return MemberSnapshots::Hold(snapshots_, snapshots_.holds().give);
+    }
     [[nodiscard]] uint32_t partBytes() const { return snapshots_.partBytes(); }
     [[nodiscard]] bool isDistrusted() const { return snapshots_.isDistrusted(); }
     [[nodiscard]] uint64_t installs() const { return installs_; }

@@ -17,7 +17,8 @@ export const backupCommand: Command = {
   positionals: [{ name: 'TARGET', help: 'the folder to make; it must not exist, or be empty' }],
   options: [folderOption],
   notes: [
-    'The copy holds everything that had been written when the command began, and perhaps some of what came later. It is recovered twice, from its snapshot and from its journal alone, and the hashes are compared.',
+    'The copy holds everything that had been written when the command began, and perhaps some of what came later. It is recovered twice, from its newest snapshot and from as far back as it reaches, and the hashes are compared: from its journal alone, or where that was pruned from its oldest snapshot and the journal behind it.',
+    'The folder of a member of a cluster is copied in the same way. Its copy is for `verbex journal recover`: never start a member with it.',
     'keys.json and admin.key are copied too: guard the copy as you guard the folder.',
   ],
   examples: [['verbex backup --data /var/lib/verbex /mnt/backup/today', 'beside the running node']],
@@ -26,21 +27,31 @@ export const backupCommand: Command = {
     if (target === undefined) throw new UsageError('TARGET is missing');
     const bytes = await copyFolder(given.need('data'), target);
     const recovered = JSON.parse(await recoverFolder(target, undefined, 'both')) as Recovered;
-    const { position, stateHash, snapshotPosition } = recovered;
+    const { position, stateHash, snapshotPosition, oldestPosition, refusedSnapshots } = recovered;
     output.answer(
-      { position, stateHash, snapshotPosition, bytes },
+      { position, stateHash, snapshotPosition, oldestPosition, refusedSnapshots, bytes },
       [
         facts([
           ['position', grouped(position)],
           ['state hash', stateHash],
           ['snapshot at', snapshotPosition === 0 ? 'none' : grouped(snapshotPosition)],
+          ['proved from', provedFrom(recovered)],
           ['bytes', grouped(bytes)],
         ]),
+        ...refusedSnapshots.map((line) => `damaged, and not used: ${line}`),
       ].join('\n'),
     );
     return 0;
   },
 };
+
+/** What the newest snapshot, and the journal behind it, were held against. */
+function provedFrom({ snapshotPosition, oldestPosition }: Recovered): string {
+  if (oldestPosition === 0) return 'the first command on';
+  if (oldestPosition === snapshotPosition)
+    return 'this snapshot alone: no older one is sound, and the journal begins behind it';
+  return `the snapshot at ${grouped(oldestPosition)} on, where the journal begins`;
+}
 
 /**
  * Snapshots first, so that the journal reaches at least as far; then the journal from its end to its beginning: whatever is in the copy of
@@ -59,7 +70,8 @@ export async function copyFolder(from: string, to: string): Promise<number> {
     bytes += await (folder === 'journal' ? copyJournal : copySnapshots)(join(from, folder), join(to, folder));
     await syncFolder(join(to, folder));
   }
-  for (const name of await list(from, 'file')) bytes += await copyBackwards(join(from, name), join(to, name));
+  for (const name of await list(from, 'file'))
+    bytes += (await copyBackwards(join(from, name), join(to, name))) ?? 0;
   await syncFolder(to);
   return bytes;
 }
@@ -67,7 +79,7 @@ export async function copyFolder(from: string, to: string): Promise<number> {
 async function copySnapshots(from: string, to: string): Promise<number> {
   let bytes = 0;
   for (const name of await named(from, '.snapshot'))
-    bytes += await copyBackwards(join(from, name), join(to, name));
+    bytes += (await copyBackwards(join(from, name), join(to, name))) ?? 0;
   return bytes;
 }
 
@@ -79,12 +91,17 @@ async function copyJournal(from: string, to: string): Promise<number> {
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     const [newest, ...older] = await named(from, '.journal');
     if (newest === undefined) return 0;
-    let bytes = await copyBackwards(join(from, newest), join(to, newest));
+    let bytes = (await copyBackwards(join(from, newest), join(to, newest))) ?? 0;
     if ((await named(from, '.journal'))[0] !== newest) {
       await rm(join(to, newest));
       continue;
     }
-    for (const name of older) bytes += await copyBackwards(join(from, name), join(to, name));
+    for (const name of older) {
+      const copied = await copyBackwards(join(from, name), join(to, name));
+      // A running member has pruned it, and what is older: its snapshots cover that. Whether the copy's do, its proof says.
+      if (copied === undefined) break;
+      bytes += copied;
+    }
     return bytes;
   }
   throw new VerbexError(
@@ -113,13 +130,17 @@ async function list(folder: string, kind: 'file' | 'directory'): Promise<string[
   }
 }
 
-/** From the last page to the first. A snapshot that is removed meanwhile is not missed: there is a newer one in the copy. */
-async function copyBackwards(from: string, to: string): Promise<number> {
+/**
+ * From the last page to the first. A snapshot that is removed meanwhile is not missed: there is a newer one in the copy. Undefined: it, or a
+ * segment of the journal, is gone.
+ */
+async function copyBackwards(from: string, to: string): Promise<number | undefined> {
   let source: FileHandle;
   try {
     source = await open(from, 'r');
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT' && from.endsWith('.snapshot')) return 0;
+    const isGone = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    if (isGone && (from.endsWith('.snapshot') || from.endsWith('.journal'))) return undefined;
     throw cause;
   }
   try {

@@ -10,17 +10,24 @@ export interface Recovered {
   readonly position: number;
   readonly stateHash: string;
   readonly snapshotPosition: number;
+  /** From where the folder was recovered a second time, for comparison: 0: from the first command. */
+  readonly oldestPosition: number;
   readonly replayed: number;
   readonly elapsedMs: number;
   readonly commandsPerSecond: number;
   readonly tornBytes: number;
+  readonly refusedSnapshots: readonly string[];
 }
 
 interface RecoveredFrom {
   readonly position: number;
   readonly stateHash: string;
+  /** Behind which the journal that was made begins; 0: with the first command. */
+  readonly snapshotPosition: number;
   readonly replayed: number;
   readonly compared: number;
+  readonly comparedStates: number;
+  readonly refusedSnapshots: readonly string[];
   readonly elapsedMs: number;
   readonly commandsPerSecond: number;
   readonly sources: readonly {
@@ -33,7 +40,13 @@ interface RecoveredFrom {
 
 const countMax = 2 ** 32 - 1;
 /** What a recovery that did not come to its end may have left. */
-const leftovers: ReadonlySet<string> = new Set(['lock', 'journal.recovering', 'facts', 'facts.tmp']);
+const leftovers: ReadonlySet<string> = new Set([
+  'lock',
+  'journal.recovering',
+  'snapshots.recovering',
+  'facts',
+  'facts.tmp',
+]);
 /** A host, or an address of IPv6 in brackets, and a port. */
 const memberAddress = /^(\[[0-9A-Fa-f:.]+\]|[^:/\\]+):\d{1,5}$/;
 
@@ -73,8 +86,10 @@ export const journalRecoverCommand: Command = {
     { name: 'max-client-ids', value: 'N', range: [1, countMax], help: 'remembered order ids; likewise' },
   ],
   notes: [
+    'Where a journal was pruned, the newest state is compared with what the oldest snapshot and the journal behind it give.',
     "With --from nothing of DIR is read: it must not exist, or be empty, and gets a journal of its own. A source is another data folder (a node's or a member's), a folder of journal segments, or a running member of a cluster. Sources are read only.",
     'Two sources are compared position by position, epoch and command, as far as both reach; the longer one counts behind that. Where they differ nothing is made: RECOVERY_SOURCES_DIFFER says at which position, and --at stops before it.',
+    'A source that was pruned gives its oldest snapshot that its log follows on, and that log. Snapshots of both are compared by hash with the state at their positions. Two that have nothing in common are refused: RECOVERY_SOURCES_APART.',
   ],
   examples: [
     ['verbex journal recover ./data', 'the last state'],
@@ -93,13 +108,15 @@ async function recoverAndAnswer(given: Given, output: Output): Promise<number> {
   const folder = folderOf(given);
   const source = given.need('source') === 'journal' ? 'journal' : 'both';
   const text = await recoverFolder(folder, given.integer('at'), source);
-  const { position, stateHash, snapshotPosition, replayed, elapsedMs, commandsPerSecond, tornBytes } =
-    JSON.parse(text) as Recovered;
+  const recovered = JSON.parse(text) as Recovered;
+  const { position, stateHash, snapshotPosition, oldestPosition, replayed } = recovered;
+  const { elapsedMs, commandsPerSecond, tornBytes } = recovered;
   output.answerJson(text, () =>
     facts([
       ['position', grouped(position)],
       ['state hash', stateHash],
       ['from snapshot at', snapshotPosition === 0 ? 'none' : grouped(snapshotPosition)],
+      ...(oldestPosition === 0 ? [] : [['compared from', `snapshot at ${grouped(oldestPosition)}`] as const]),
       ['commands replayed', grouped(replayed)],
       ['took', `${elapsedMs} ms`],
       ['commands a second', grouped(commandsPerSecond)],
@@ -132,7 +149,9 @@ async function recoverFromSources(given: Given, output: Output): Promise<number>
         ['made', folder],
         ['position', grouped(recovered.position)],
         ['state hash', recovered.stateHash],
+        ['from snapshot at', recovered.snapshotPosition === 0 ? 'none' : grouped(recovered.snapshotPosition)],
         ['positions compared', second === undefined ? 'none: one source' : grouped(recovered.compared)],
+        ...(second === undefined ? [] : [['states compared', grouped(recovered.comparedStates)] as const]),
         ['took', `${recovered.elapsedMs} ms`],
         ['commands a second', grouped(recovered.commandsPerSecond)],
       ]),
@@ -146,6 +165,7 @@ async function recoverFromSources(given: Given, output: Output): Promise<number>
           grouped(tornBytes),
         ]),
       ),
+      ...recovered.refusedSnapshots.map((line) => `damaged, and not used: ${line}`),
     ].join('\n'),
   );
   return 0;

@@ -40,12 +40,18 @@ export interface MemberStatus {
   readonly takeovers: string;
   readonly truncations: string;
   readonly scrubs: string;
+  /** The longest time from one scrub to the release of the next: damage to the state was unseen for so long at most. */
+  readonly scrubLongestNs: string;
   /** The first position that its log still has; the newest snapshot's, 0: there is none. */
   readonly first: string;
   readonly snapshot: string;
   /** Taken since the start; taken of other members; why the last one came to nothing, or "". */
   readonly snapshots: string;
   readonly installs: string;
+  /** The longest that the member’s thread was held: to note that one is due, to read parts for another member, to install another’s. */
+  readonly snapshotMarkNs: string;
+  readonly snapshotGiveNs: string;
+  readonly snapshotInstallNs: string;
   readonly snapshotTrouble: string;
   /** Damaged ones that were passed over at the start. */
   readonly refusedSnapshots: readonly string[];

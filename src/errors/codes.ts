@@ -125,15 +125,25 @@ export const errorCodes = [
   ['SNAPSHOT_DAMAGED', 'NativeError', 'a snapshot does not verify, or belongs to another history'],
   ['SNAPSHOT_DIVERGED', 'NativeError', 'a replay contradicts the live engine'],
   [
+    'EDGE_BEHIND',
+    'NativeError',
+    'no member has what comes next for this edge any more; it has stopped, and skipped nothing',
+  ],
+  [
     'EDGE_DIVERGED',
     'NativeError',
     'what this edge makes of an entry is not what the members have voted; the edge has stopped',
   ],
   ['SOURCES_DISAGREE', 'NativeError', 'snapshot and journal give different states'],
   [
+    'RECOVERY_SOURCES_APART',
+    'NativeError',
+    'two sources of a recovery have nothing in common that could be compared; nothing was made. Name one of them alone',
+  ],
+  [
     'RECOVERY_SOURCES_DIFFER',
     'NativeError',
-    'two sources of a recovery hold different commands, or epochs, at a position that the message names; nothing was made',
+    'two sources of a recovery hold different commands, epochs or states at a position that the message names; nothing was made',
   ],
   ['STATE_INVALID', 'NativeError', 'bytes given to NativeCore.load() are no state'],
   ['UNSUPPORTED_FORMAT', 'NativeError', 'a file was written by a newer version'],

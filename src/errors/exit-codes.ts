@@ -37,8 +37,10 @@ export const exitCodes: readonly (readonly [number, string, readonly string[]])[
     [
       'SNAPSHOT_DIVERGED',
       'EDGE_DIVERGED',
+      'EDGE_BEHIND',
       'SOURCES_DISAGREE',
       'RECOVERY_SOURCES_DIFFER',
+      'RECOVERY_SOURCES_APART',
       'SITES_DIFFER',
       'REPLAY_FOREIGN_DATA',
     ],

@@ -1,5 +1,5 @@
 // The drill of docs/operations.md: a copy of a running node's folder opens, and its journal confirms its hash.
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
@@ -116,6 +116,81 @@ test('a stopped folder copied by anything opens too', async () => {
     position: Number(position),
     stateHash,
   });
+});
+
+test('a folder whose journal was pruned is copied, recovered and made anew from its oldest snapshot', {
+  timeout: 60_000,
+}, async () => {
+  const data = join(folder, 'pruned');
+  const exchange = await running(data, 'async');
+  let at = 0;
+  const trade = async (count: number) => {
+    for (const end = at + count; at < end; ) {
+      at += exchange.offer(Array.from({ length: Math.min(64, end - at) }, (_, i) => order(at + i))).accepted;
+      await exchange.room();
+    }
+  };
+  for (let round = 0; round < 2; round++) {
+    await trade(9000);
+    await exchange.snapshot();
+  }
+  await trade(1000);
+  const { position, stateHash } = await exchange.close();
+  // As a member does behind the older of two snapshots.
+  const positions = (within: string) =>
+    readdirSync(join(data, within))
+      .filter((name) => /^\d+\.\w+$/.test(name))
+      .sort()
+      .map((name) => ({ name, position: Number.parseInt(name, 10) }));
+  const [oldest, newest] = positions('snapshots');
+  const segments = positions('journal');
+  for (const [i, { name }] of segments.entries())
+    if ((segments[i + 1]?.position ?? Number.POSITIVE_INFINITY) <= oldest!.position)
+      rmSync(join(data, 'journal', name));
+  expect(positions('journal')[0]!.position).toBeGreaterThan(1);
+
+  const copy = join(folder, 'pruned-copy');
+  const expected = { position: Number(position), stateHash, oldestPosition: oldest!.position };
+  expect((await verbex(['backup', copy, '--data', data, '--json'])).json).toMatchObject({
+    ...expected,
+    snapshotPosition: newest!.position,
+    refusedSnapshots: [],
+  });
+  expect((await verbex(['journal', 'recover', copy, '--json'])).json).toMatchObject(expected);
+  expect((await verbex(['journal', 'recover', copy, '--source', 'journal'])).code).toBe(65);
+
+  const from = async (made: string, ...sources: string[]) =>
+    verbex([
+      'journal',
+      'recover',
+      ...sources.flatMap((one) => ['--from', one]),
+      '--data',
+      join(folder, made),
+      '--json',
+    ]);
+  expect((await from('pruned-made', copy, data)).json).toMatchObject({
+    position: Number(position),
+    stateHash,
+    snapshotPosition: oldest!.position,
+    comparedStates: 2,
+  });
+  await using made = await Exchange.open({ data: join(folder, 'pruned-made'), clock: 'manual' });
+  expect(made.stats()).toMatchObject({ position, stateHash });
+  await made.execute(order(at));
+  await made.snapshot();
+
+  // Torn: the newer one is left. Both: nothing is made.
+  truncateSync(join(copy, 'snapshots', oldest!.name), 5000);
+  expect((await from('pruned-newer', copy)).json).toMatchObject({
+    stateHash,
+    snapshotPosition: newest!.position,
+    refusedSnapshots: [expect.stringContaining(oldest!.name)],
+  });
+  truncateSync(join(copy, 'snapshots', newest!.name), 5000);
+  const none = await from('pruned-none', copy);
+  expect(none.code).toBe(65);
+  expect(none.err).toContain('SNAPSHOT_DAMAGED');
+  expect(existsSync(join(folder, 'pruned-none', 'journal'))).toBe(false);
 });
 
 test('what cannot be copied, or not there', async () => {

@@ -125,6 +125,40 @@ describe.runIf(built)('a live cluster (skipped without dist/: npm run build)', (
     expect(hashes.size).toBe(1);
   }, 90_000);
 
+  test('a running member’s folder is copied with its snapshots, and its status says what they cost', async () => {
+    const made = await LocalCluster.make(newFolder(), {
+      ...{ replicas: 3, warm: 0, ack: 'memory', transport: 'tcp', control: 'file' },
+      limits: { maxOrders: 100_000 },
+    });
+    const description = join(made.folder, 'cluster.json');
+    const asked = JSON.parse(readFileSync(description, 'utf8')) as Record<string, unknown>;
+    writeFileSync(description, JSON.stringify({ ...asked, snapshots: { every: 300 } }));
+    const cluster = LocalCluster.open(made.folder);
+    clusters.push(cluster);
+    await cluster.start();
+    await cluster.settle(30_000);
+    const load = await LedgerLoad.start(cluster);
+    const statuses = () =>
+      Promise.all(cluster.description.members.map(({ id }) => cluster.statusOf(id, 3000)));
+    await expect
+      .poll(async () => (await statuses()).every((one) => BigInt(one?.snapshots ?? 0) >= 2n), {
+        timeout: 30_000,
+      })
+      .toBe(true);
+    for (const one of await statuses()) expect(BigInt(one!.snapshotMarkNs)).toBeGreaterThan(0n);
+    const { data } = cluster.description.members[0]!;
+    const copy = newFolder();
+    const { code, err, json } = await verbex(['backup', copy, '--data', data, '--json']);
+    expect(code, err).toBe(0);
+    expect(json).toMatchObject({ refusedSnapshots: [] });
+    expect(json.snapshotPosition).toBeGreaterThan(0);
+    // With the capacities that the snapshots name: no description is needed.
+    const anew = await verbex(['journal', 'recover', '--from', copy, '--data', newFolder(), '--json']);
+    expect(anew.code, anew.err).toBe(0);
+    expect(anew.json).toMatchObject({ position: json.position, stateHash: json.stateHash });
+    await load.end();
+  }, 90_000);
+
   test('up, kill leader, start, pause, promote, evict, readmit, down', { timeout: 120_000 }, async () => {
     const dir = newFolder();
     const run = async (...args: string[]): Promise<Record<string, unknown>> => {

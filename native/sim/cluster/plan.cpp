@@ -4,6 +4,7 @@
 
 #include "sim/cluster/random.h"
 #include "sim/cluster/timeline.h"
+#include "wire/command_codec.h"
 
 namespace verbex::sim {
 
@@ -67,6 +68,10 @@ void drawSnapshots(ClusterPlan& plan, Random random) {
     // Machines with empty disks, and members that miss more than is kept.
     if (random.coin()) plan.every(Fault::Replace) = random.between(300, 900) * kMillis;
     if (random.coin()) plan.every(Fault::DiskStops) = random.between(100, 500) * kMillis;
+    // Due by bytes too in a half of the runs, and in a quarter by them alone.
+    const uint64_t by = random.below(4);
+    if (by < 2) plan.snapshotBytes = random.between(5, 80) * kCommandLineBytes;
+    if (by == 0) plan.snapshotEvery = 0;
 }
 
 void drawFaults(ClusterPlan& plan, Random& random) {
@@ -112,6 +117,7 @@ void drawAsking(ClusterPlan& plan, Random random, Mutant mutant) {
 }
 
 void favourSnapshots(ClusterPlan& plan, Random& random) {
+    plan.snapshotBytes = 0;
     plan.snapshotEvery = static_cast<uint32_t>(random.between(4, 20));
     plan.batchBytes = std::min(plan.batchBytes, 512u);
     plan.segmentBytes = 8u << 10;

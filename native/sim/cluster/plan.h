@@ -88,7 +88,8 @@ struct ClusterPlan {
     uint32_t sendAheadBytes = 0;
     uint64_t segmentBytes = 0;
     uint64_t tailBytes = 0;
-    uint32_t snapshotEvery = 0;  // commands; 0: no snapshots
+    uint32_t snapshotEvery = 0;  // commands; 0: none is due by them
+    uint64_t snapshotBytes = 0;  // of the log; 0: none is due by them
     uint64_t historyBytes = 0;   // that stay of the log
     uint32_t partBytes = 0;      // of one that another member is given
     bool damagesSnapshots = false;  // the newest one, while the process is down and there is another

@@ -67,6 +67,7 @@ void Site::makeMembers(const SiteOptions& site) {
         options.segmentBytes = plan_.segmentBytes;
         options.tailBytes = plan_.tailBytes;
         options.snapshots.everyCommands = plan_.snapshotEvery;
+        options.snapshots.everyBytes = plan_.snapshotBytes;
         options.snapshots.historyBytes = plan_.historyBytes;
         options.snapshots.partBytes = plan_.partBytes;
         options.outputEvents = 1u << 18;

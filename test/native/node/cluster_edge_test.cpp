@@ -1,4 +1,6 @@
 // Edges: nodes whose commands a cluster sequences, and whose engines execute what it has released.
+#include <filesystem>
+#include <fstream>
 #include <future>
 
 #include "cluster_world.h"
@@ -302,6 +304,129 @@ TEST(ClusterEdge, AnEdgeWhoseStateIsDamagedStopsAndSaysSo) {
     // The cluster and other edges go on.
     sound.offer(orders(2, 0, 100));
     EXPECT_TRUE(sound.answeredAll(deposits.size() + 100));
+}
+
+// ---- when nobody has the beginning of the log any more
+
+class PrunedCluster : public testing::Test {
+protected:
+    static ClusterOptions options() {
+        ClusterOptions options;
+        options.hot = 3;
+        options.segmentBytes = 256u << 10;
+        options.snapshots.everyCommands = 1000;
+        options.snapshots.historyBytes = 0;
+        options.snapshots.partBytes = 4096;
+        return options;
+    }
+    [[nodiscard]] std::string folder(const std::string& name) const {
+        return cluster_.directory() + "/" + name;
+    }
+
+    // What was there first goes from the members' disks, then from their memory.
+    void prune(Edge& busy) {
+        uint32_t from = 0;
+        ASSERT_TRUE(eventually([&] {
+            busy.offer(orders(1, from, 200));
+            from += 200;
+            busy.take();
+            for (MemberId id = 1; id <= 3; id++) {
+                if (cluster_.host(id)->status().first == 1) return false;
+            }
+            return true;
+        }));
+        for (MemberId id = 1; id <= 3; id++) {
+            cluster_.kill(id);
+            cluster_.start(id);
+            ASSERT_TRUE(eventually([&] {
+                busy.take();
+                const MemberId leader = cluster_.leader();
+                if (leader == 0 || leader == id) return leader == id;
+                const MemberStatus leaders = cluster_.host(leader)->status();
+                return leaders.configuration.member(id) != nullptr &&
+                       cluster_.host(id)->status().position >= leaders.released;
+            })) << id;
+        }
+        ordered_ = from;
+    }
+    [[nodiscard]] static std::string stateOf(Edge& edge) {
+        return ask(edge.node(), [](const Core& core) {
+            return std::to_string(core.position()) + " " + core.hash().hex();
+        });
+    }
+
+    Cluster cluster_{options()};
+    uint32_t ordered_ = 0;
+};
+
+TEST_F(PrunedCluster, AnEdgeWithAnEmptyFolderBeginsAtASnapshotAndFollows) {
+    Edge busy(cluster_, 1);
+    const std::vector<Command> setUp = market();
+    busy.offer(setUp);
+    ASSERT_TRUE(busy.answeredAll(setUp.size()));
+    prune(busy);
+    {
+        Edge fresh(cluster_, 2, folder("fresh"));
+        EXPECT_GT(fresh.node().stats().recoveredFrom, 0u);
+        fresh.offer(orders(2, 0, 300));
+        ASSERT_TRUE(fresh.answeredAll(300)) << fresh.node().cluster()->stats().trouble;
+        EXPECT_TRUE(eventually([&] { return fresh.node().cluster()->stats().compared > 0; }));
+        EXPECT_EQ(fresh.node().cluster()->stats().trouble, "");
+        // The same state, not only the same events since.
+        EXPECT_TRUE(eventually([&] {
+            busy.take();
+            fresh.take();
+            return stateOf(busy) == stateOf(fresh);
+        })) << stateOf(busy) << ", " << stateOf(fresh);
+    }
+    // Again from its own folder.
+    Edge again(cluster_, 2, folder("fresh"));
+    again.offer(orders(2, 300, 100));
+    ASSERT_TRUE(again.answeredAll(100)) << again.node().cluster()->stats().trouble;
+    EXPECT_TRUE(again.node().failure().isOk());
+}
+
+TEST_F(PrunedCluster, AnEdgeThatMissesWhatIsGoneStopsAndSkipsNothing) {
+    const std::vector<Command> setUp = market();
+    Position stoppedAt = 0;
+    {
+        Edge old(cluster_, 1, folder("old"));
+        old.offer(setUp);
+        ASSERT_TRUE(old.answeredAll(setUp.size()));
+        stoppedAt = old.last();
+    }
+    Edge busy(cluster_, 2);
+    ASSERT_TRUE(busy.reaches(setUp.size()));
+    prune(busy);
+    Edge old(cluster_, 1, folder("old"));
+    EXPECT_TRUE(eventually([&] { return !old.node().failure().isOk(); }));
+    EXPECT_EQ(old.node().failure().code, kCodeEdgeBehind);
+    EXPECT_NE(old.node().cluster()->stats().trouble.find(kCodeEdgeBehind), std::string::npos);
+    old.take();
+    EXPECT_EQ(old.last(), 0u);  // nothing was told
+    EXPECT_GE(old.node().stats().position, stoppedAt);
+    EXPECT_LT(old.node().stats().position, cluster_.host(1)->status().first);
+    // Without a folder there is nothing to begin at a snapshot with.
+    Edge nowhere(cluster_, 3);
+    EXPECT_TRUE(eventually([&] { return !nowhere.node().failure().isOk(); }));
+    EXPECT_EQ(nowhere.node().failure().code, kCodeEdgeBehind);
+    EXPECT_TRUE(busy.node().failure().isOk());
+}
+
+// Its gateways' messages are of a time that nobody can tell any more.
+TEST_F(PrunedCluster, AFolderWithGatewaysMessagesIsNotAnEmptyOne) {
+    Edge busy(cluster_, 1);
+    const std::vector<Command> setUp = market();
+    busy.offer(setUp);
+    ASSERT_TRUE(busy.answeredAll(setUp.size()));
+    prune(busy);
+    std::filesystem::create_directories(folder("kept") + "/gateway");
+    std::ofstream(folder("kept") + "/gateway/messages-00000000") << "of clients";
+    Edge kept(cluster_, 2, folder("kept"));
+    EXPECT_EQ(kept.node().stats().recoveredFrom, 0u);
+    EXPECT_TRUE(eventually([&] { return !kept.node().failure().isOk(); }));
+    EXPECT_EQ(kept.node().failure().code, kCodeEdgeBehind);
+    EXPECT_TRUE(std::filesystem::exists(folder("kept") + "/gateway/messages-00000000"));
 }
 
 }  // namespace

@@ -1,5 +1,9 @@
 // Members on real threads, links and files: a cluster serves, loses members, and loses nothing.
+#include <set>
+
 #include "cluster_world.h"
+#include "node/log_source.h"
+#include "node/source_recovery.h"
 #include "node/state_recovery.h"
 #include "replication/floating_environment.h"
 #include "transport/verbs/verbs_library.h"
@@ -268,6 +272,18 @@ TEST_F(Pruned, AMemberThatIsWipedJoinsByASnapshotWhileTradingGoesOn) {
     ASSERT_TRUE(ledger_.pollUntil([&] { return isBack(wiped); })) << said();
     EXPECT_EQ(cluster_.host(wiped)->status().installs, 1u);
     EXPECT_GT(cluster_.host(wiped)->status().first, 1u);
+    // What it cost each member's thread is said.
+    EXPECT_GT(cluster_.host(wiped)->status().snapshotHolds.install, 0u);
+    uint64_t given = 0;
+    for (MemberId id = 1; id <= 3; id++) {
+        const MemberStatus its = cluster_.host(id)->status();
+        given += its.snapshotHolds.give;
+        RecordProperty("mark-ns-" + std::to_string(id), std::to_string(its.snapshotHolds.mark));
+        if (id == wiped) continue;
+        EXPECT_GT(its.snapshotHolds.mark, 0u) << id;
+        EXPECT_TRUE(eventually([&] { return cluster_.host(id)->status().scrubLongestNs > 0; })) << id;
+    }
+    EXPECT_GT(given, 0u);
     EXPECT_EQ(ledger_.doubled(), 0u);
     EXPECT_EQ(ledger_.ended(), 0u);
     // And it can lead: what it has is enough.
@@ -293,6 +309,89 @@ TEST_F(Pruned, AMemberThatIsWipedJoinsByASnapshotWhileTradingGoesOn) {
         EXPECT_GT(state.snapshotPosition, 0u) << id;
         EXPECT_GE(state.core->position(), ledger_.next() - 1) << id;
     }
+    // So does what makes a folder anew, from one of them, or from two whose snapshots are of different positions.
+    const Position position = ledger_.next() - 1;
+    std::set<std::string> hashes;
+    for (MemberId id = 1; id <= 3; id++) {
+        for (const bool two : {false, true}) {
+            journal::PosixStorage storage;
+            std::vector<std::unique_ptr<LogSource>> opened;
+            std::vector<LogSource*> sources;
+            for (const MemberId each : two ? std::vector{id, id % 3 + 1} : std::vector{id}) {
+                OpenedSource source =
+                    openDirectorySource(storage, cluster_.directory() + "/" + std::to_string(each));
+                ASSERT_TRUE(source.failure.isOk()) << source.failure.message;
+                EXPECT_GT(source.source->first(), 1u);
+                ASSERT_TRUE(source.source->facts().has_value());
+                EXPECT_EQ(source.source->facts()->limits.maxOrders, 1u << 14);
+                EXPECT_EQ(source.source->facts()->limits.maxClientIds, 1u << 16);
+                sources.push_back(source.source.get());
+                opened.push_back(std::move(source.source));
+            }
+            // Its capacities are those that the snapshots name.
+            SourceRecoveryOptions options{.data = cluster_.directory() + "/made-" + std::to_string(id) +
+                                                  (two ? "-of-two" : ""),
+                                          .upTo = position};
+            options.limits.maxOrders = options.limits.maxAccounts = options.limits.maxInstruments =
+                options.limits.maxClientIds = 0;
+            const SourceRecovery made = recoverFromSources(storage, sources, options);
+            ASSERT_TRUE(made.failure.isOk()) << id << ": " << made.failure.message;
+            EXPECT_GT(made.snapshotPosition, 0u);
+            if (two) EXPECT_GT(made.compared + made.comparedStates, 0u) << id;
+            hashes.insert(made.stateHash.hex());
+        }
+    }
+    EXPECT_EQ(hashes.size(), 1u);
+}
+
+// The snapshot that it begins behind keeps all that a member needs; it is another incarnation.
+TEST_F(Pruned, AMemberStartsFromAFolderThatWasMadeOfAMembers) {
+    prune();
+    const MemberId one = other();
+    cluster_.kill(one);
+    const std::string folder = cluster_.directory() + "/" + std::to_string(one);
+    const std::string made = cluster_.directory() + "/made";
+    {
+        journal::PosixStorage storage;
+        const OpenedSource source = openDirectorySource(storage, folder);
+        ASSERT_TRUE(source.failure.isOk()) << source.failure.message;
+        SourceRecoveryOptions options{.data = made};
+        options.limits.maxOrders = options.limits.maxAccounts = options.limits.maxInstruments =
+            options.limits.maxClientIds = 0;
+        const SourceRecovery result = recoverFromSources(storage, {source.source.get()}, options);
+        ASSERT_TRUE(result.failure.isOk()) << result.failure.message;
+    }
+    std::filesystem::remove_all(folder);
+    std::filesystem::rename(made, folder);
+    cluster_.start(one);
+    EXPECT_GT(cluster_.host(one)->status().first, 1u);
+    ASSERT_TRUE(ledger_.pollUntil([&] {
+        if (ledger_.isComplete()) ledger_.want(100);
+        return isBack(one);
+    })) << said();
+    EXPECT_EQ(ledger_.doubled(), 0u);
+    EXPECT_EQ(cluster_.host(one)->status().halted, "");
+}
+
+TEST_F(Pruned, ARecoveryFromALiveMemberSaysWhatToDoInstead) {
+    prune();
+    // As long as it runs it may have in memory what is gone from its disk.
+    const MemberId asked = other();
+    cluster_.kill(asked);
+    cluster_.start(asked);
+    ASSERT_TRUE(ledger_.pollUntil([&] { return isBack(asked); })) << said();
+    const OpenedSource source =
+        openMemberSource({"127.0.0.1", cluster_.host(asked)->port()}, MemberSourceOptions());
+    Failure failure = source.failure;
+    const std::string data = cluster_.directory() + "/made";
+    journal::PosixStorage storage;
+    // The refusal comes behind what it has released, or with it.
+    if (failure.isOk()) {
+        failure = recoverFromSources(storage, {source.source.get()}, {.data = data, .limits = {}}).failure;
+    }
+    EXPECT_EQ(failure.code, "POSITION_LOST");
+    EXPECT_NE(failure.message.find("verbex backup"), std::string::npos) << failure.message;
+    EXPECT_FALSE(std::filesystem::exists(data + "/journal"));
 }
 
 TEST_F(Pruned, AMemberThatDiesWhileItTakesASnapshotTakesItAgain) {

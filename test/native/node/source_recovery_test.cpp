@@ -6,7 +6,10 @@
 
 #include "cluster_world.h"
 #include "journal/recovery.h"
+#include "journal/snapshots.h"
 #include "journal/writer.h"
+#include "node/data_directory.h"
+#include "node/event_replay.h"
 #include "node/state_recovery.h"
 #include "node_fixture.h"
 
@@ -281,6 +284,258 @@ TEST_F(SourceRecoveryTest, DamagedSourcesAndOtherLimitsAreRefused) {
     EXPECT_EQ(result.failure.code, "JOURNAL_DAMAGED");
     EXPECT_TRUE(result.failure.place.has_value());
     EXPECT_FALSE(std::filesystem::exists(root_ + "/data/journal"));
+}
+
+// ---- sources that were pruned
+
+class PrunedSourceTest : public SourceRecoveryTest {
+protected:
+    static constexpr uint64_t kBatches = 40;
+
+    // A data directory whose journal begins at or before `pruneBefore`, with snapshots of these positions.
+    std::string writeData(const std::string& name, const std::vector<Command>& commands,
+                          uint64_t seed, Position pruneBefore, const std::vector<Position>& at) {
+        writeJournal(name + "/journal", batchesOf(commands, seed, kBatches), pruneBefore);
+        for (const Position position : at) writeSnapshot(name, commands, position);
+        return root_ + "/" + name;
+    }
+
+    // As a member keeps one that it was given: it names no journal.
+    void writeSnapshot(const std::string& name, const std::vector<Command>& commands,
+                       Position position) {
+        SerialRun serial(smallLimits());
+        for (Position i = 0; i < position; i++) serial.apply(commands[i]);
+        const std::string data = root_ + "/" + name;
+        const auto lock = storage_.lockDirectory(data).take();
+        auto store =
+            journal::SnapshotStore::open(storage_, *lock, snapshotDirectory(data)).take();
+        journal::SnapshotFacts facts;
+        facts.position = position;
+        facts.epoch = 1 + (position - 1) / 300;
+        auto writer = store->begin(facts).take();
+        class Sink final : public ByteSink {
+        public:
+            explicit Sink(journal::SnapshotWriter& writer) : writer_(writer) {}
+            void write(const void* bytes, size_t size) override {
+                EXPECT_TRUE(writer_.write({static_cast<const std::byte*>(bytes), size}).isOk());
+            }
+
+        private:
+            journal::SnapshotWriter& writer_;
+        } sink(*writer);
+        serial.core().save(sink);
+        ASSERT_TRUE(store->publish(std::move(writer), serial.core().hash()).isOk());
+    }
+
+    void flip(const std::string& path, uint64_t offset) {
+        auto file = storage_.open(path, journal::FileMode::Buffered).take();
+        std::byte one[1];
+        ASSERT_TRUE(file->pread(offset, one).isOk());
+        one[0] ^= std::byte{4};
+        ASSERT_TRUE(file->pwrite(offset, one).isOk());
+    }
+
+    [[nodiscard]] std::string snapshotOf(const std::string& data, Position position) const {
+        return snapshotDirectory(data) + "/" + journal::snapshotFileName(position);
+    }
+
+    [[nodiscard]] bool isNothingMade(const std::string& data) const {
+        return !std::filesystem::exists(root_ + "/" + data + "/journal") &&
+               !std::filesystem::exists(root_ + "/" + data + "/snapshots");
+    }
+
+    const std::vector<Command> commands_ = Flow(11).take(3000);
+};
+
+TEST_F(PrunedSourceTest, FromItsOldestSnapshotAndANodeGoesOn) {
+    const std::string source = writeData("a", commands_, 1, 1200, {1200, 2400});
+    const SourceRecovery result = recover({source}, "data");
+    ASSERT_TRUE(result.failure.isOk()) << result.failure.message;
+    EXPECT_EQ(result.snapshotPosition, 1200u);
+    EXPECT_EQ(result.position, commands_.size());
+    EXPECT_EQ(result.stateHash.hex(), serialHash(commands_, commands_.size()));
+    EXPECT_FALSE(std::filesystem::exists(root_ + "/data/snapshots.recovering"));
+    EXPECT_EQ(recover({source}, "data").failure.code, "ALREADY_EXISTS");
+
+    // It lives: takes commands, and snapshots that begin at the one that it was made with.
+    NodeSurroundings surroundings;
+    surroundings.storage = &storage_;
+    std::vector<Command> more = Flow(11).take(3600);
+    {
+        auto opened = Node::open(smallOptions(root_ + "/data"), surroundings);
+        ASSERT_TRUE(opened.failure.isOk()) << opened.failure.message;
+        EXPECT_EQ(opened.node->stats().recoveredFrom, 1200u);
+        Client client(*opened.node);
+        ASSERT_TRUE(client.feed(more, 3000, 3600));
+        ASSERT_TRUE(client.drainUpTo(3600));
+        const SnapshotOutcome outcome = snapshotNow(*opened.node);
+        ASSERT_TRUE(outcome.failure.isOk()) << outcome.failure.message;
+        EXPECT_EQ(outcome.stateHash.hex(), serialHash(more, 3600));
+        // What a gateway missed is made again from there too.
+        uint64_t told = 0;
+        const Status replayed = replayEvents(
+            storage_, root_ + "/data", smallLimits(), 1300, 3000,
+            [&](const Event& event, uint32_t, uint64_t) { told += event.position > 1300 ? 1 : 0; });
+        EXPECT_TRUE(replayed.isOk()) << replayed.toString();
+        EXPECT_GT(told, 1700u);
+    }
+    const RecoveredState oldest = recoverState(storage_, nullptr, root_ + "/data", smallLimits(),
+                                               UINT64_MAX, StateSource::Oldest);
+    ASSERT_TRUE(oldest.failure.isOk()) << oldest.failure.message;
+    EXPECT_EQ(oldest.snapshotPosition, 1200u);
+    EXPECT_EQ(oldest.core->hash().hex(), serialHash(more, 3600));
+}
+
+TEST_F(PrunedSourceTest, UpToAPositionThatASnapshotReaches) {
+    const std::string source = writeData("a", commands_, 1, 1200, {1200, 2400});
+    for (const Position upTo : {1200u, 1201u, 2399u, 2400u, 2999u}) {
+        const std::string data = "data" + std::to_string(upTo);
+        const SourceRecovery result = recover({source}, data, upTo);
+        ASSERT_TRUE(result.failure.isOk()) << result.failure.message;
+        EXPECT_EQ(result.position, upTo);
+        EXPECT_EQ(result.stateHash.hex(), serialHash(commands_, upTo));
+        const RecoveredState state = recoverState(storage_, nullptr, root_ + "/" + data,
+                                                  smallLimits(), UINT64_MAX, StateSource::Newest);
+        ASSERT_TRUE(state.failure.isOk()) << state.failure.message;
+        EXPECT_EQ(state.core->hash().hex(), serialHash(commands_, upTo));
+    }
+    EXPECT_EQ(recover({source}, "before", 1199).failure.code, "NOT_FOUND");
+    EXPECT_TRUE(isNothingMade("before"));
+}
+
+TEST_F(PrunedSourceTest, TwoAreComparedByRecordsAndByStates) {
+    const std::vector<Command> fewer(commands_.begin(), commands_.begin() + 2000);
+    const std::string one = writeData("one", commands_, 1, 1500, {1500, 2400});
+    const std::string early = writeData("early", fewer, 2, 600, {600, 1900});
+    const std::string whole = writeJournal("whole", batchesOf(fewer, 3, kBatches));
+    const std::string last = writeData("last", commands_, 4, 2700, {2700});
+    const std::string before = writeData("before", {fewer.begin(), fewer.begin() + 900}, 5, 300, {300});
+    const std::string hash = serialHash(commands_, 3000);
+    unsigned number = 0;
+    struct Case {
+        std::string other;
+        Position first;
+        uint64_t states;
+    };
+    for (const Case& each : {Case{early, 1500, 2}, Case{whole, 1500, 1}, Case{last, 1500, 1}}) {
+        for (const bool turned : {false, true}) {
+            const std::string data = "both" + std::to_string(number++);
+            const SourceRecovery result =
+                turned ? recover({each.other, one}, data) : recover({one, each.other}, data);
+            ASSERT_TRUE(result.failure.isOk()) << each.other << ": " << result.failure.message;
+            EXPECT_EQ(result.stateHash.hex(), hash);
+            EXPECT_GT(result.compared, 0u) << each.other;
+            if (each.other != last) {
+                EXPECT_EQ(result.snapshotPosition, each.first);
+                EXPECT_EQ(result.compared, 2000 - each.first);
+                EXPECT_EQ(result.comparedStates, each.states);
+            }
+        }
+    }
+    // Nothing in common: an operator who named two is not told that they agree.
+    const SourceRecovery apart = recover({one, before}, "apart");
+    EXPECT_EQ(apart.failure.code, "RECOVERY_SOURCES_APART") << apart.failure.message;
+    EXPECT_TRUE(isNothingMade("apart"));
+}
+
+// One command that differs, before either log begins, is seen in the states only.
+TEST_F(PrunedSourceTest, TwoThatDifferAreRefusedWhereverItLies) {
+    const std::string one = writeData("one", commands_, 1, 1500, {1500, 2400});
+    unsigned number = 0;
+    // Names of accounts are in every state from there on; so are deposits.
+    for (const bool turned : {false, true}) {
+        for (const Position pruneBefore : {Position{0}, Position{600}, Position{1500}, Position{2000}}) {
+            std::vector<Command> changed = commands_;
+            changed[6].id = text("another");
+            const std::vector<Position> at =
+                pruneBefore == 0 ? std::vector<Position>{} : std::vector<Position>{pruneBefore};
+            const std::string name = "other" + std::to_string(number);
+            const std::string other = writeData(name, changed, 2 + number, pruneBefore, at);
+            const std::string data = "data" + std::to_string(number++);
+            const SourceRecovery result =
+                turned ? recover({other, one}, data) : recover({one, other}, data);
+            EXPECT_EQ(result.failure.code, "RECOVERY_SOURCES_DIFFER")
+                << pruneBefore << ": " << result.failure.message;
+            EXPECT_TRUE(isNothingMade(data));
+        }
+    }
+    // One that has lost its own history: its second snapshot is not what its log gives.
+    std::vector<Command> changed = commands_;
+    changed[6].id = text("another");
+    const std::string torn = writeData("torn", commands_, 1, 1500, {1500});
+    writeSnapshot("torn", changed, 2400);
+    EXPECT_EQ(recover({torn}, "own").failure.code, "SOURCES_DISAGREE");
+    EXPECT_TRUE(isNothingMade("own"));
+}
+
+TEST_F(PrunedSourceTest, WhatIsDamagedOrMissingIsNamed) {
+    const std::string source = writeData("a", commands_, 1, 1200, {1200, 2400});
+    // The older one torn in its middle: the newer one is left, and says less.
+    flip(snapshotOf(source, 1200), 4000);
+    const SourceRecovery newer = recover({source}, "newer");
+    ASSERT_TRUE(newer.failure.isOk()) << newer.failure.message;
+    EXPECT_EQ(newer.snapshotPosition, 2400u);
+    EXPECT_EQ(newer.stateHash.hex(), serialHash(commands_, 3000));
+    ASSERT_EQ(newer.refusedSnapshots.size(), 1u);
+    EXPECT_NE(newer.refusedSnapshots[0].find(journal::snapshotFileName(1200)), std::string::npos);
+    // Cut off in the middle, as a full disk or a torn copy leaves it.
+    std::filesystem::resize_file(snapshotOf(source, 2400), 5000);
+    const SourceRecovery none = recover({source}, "none");
+    EXPECT_EQ(none.failure.code, "SNAPSHOT_DAMAGED");
+    EXPECT_NE(none.failure.message.find(journal::snapshotFileName(2400)), std::string::npos)
+        << none.failure.message;
+    EXPECT_TRUE(isNothingMade("none"));
+
+    // A sound snapshot, and the log behind it begins too late.
+    const std::string hole = writeData("hole", commands_, 1, 1800, {900});
+    const SourceRecovery missing = recover({hole}, "missing");
+    EXPECT_EQ(missing.failure.code, "JOURNAL_DAMAGED") << missing.failure.message;
+    EXPECT_NE(missing.failure.message.find("900"), std::string::npos) << missing.failure.message;
+    EXPECT_TRUE(isNothingMade("missing"));
+
+    // Another history's snapshot beside it.
+    const std::string epoch = writeData("epoch", commands_, 1, 1200, {1200});
+    writeJournal("strange/journal", batchesOf(Flow(12).take(3000), 1, kBatches), 1200);
+    std::filesystem::create_directories(root_ + "/strange/snapshots");
+    std::filesystem::copy_file(snapshotOf(epoch, 1200), snapshotOf(root_ + "/strange", 1200));
+    writeSnapshot("strange", commands_, 2400);
+    EXPECT_EQ(recover({root_ + "/strange"}, "strange-data").failure.code, "SOURCES_DISAGREE");
+
+    // Snapshots without a journal may be all that is left of somebody's market.
+    const std::string kept = root_ + "/kept";
+    writeSnapshot("kept", commands_, 1200);
+    EXPECT_EQ(recover({epoch}, "kept").failure.code, "ALREADY_EXISTS");
+    EXPECT_TRUE(std::filesystem::exists(snapshotOf(kept, 1200)));
+    EXPECT_FALSE(std::filesystem::exists(kept + "/journal"));
+}
+
+// Wherever the target's disk is full: a clear word, and no journal.
+TEST_F(PrunedSourceTest, AFullDiskLeavesNothingThatLooksMade) {
+    const std::string source = writeData("a", commands_, 1, 1200, {1200, 2400});
+    const auto onto = [&](sim::SimulatedDisk& disk) {
+        OpenedSource opened = openDirectorySource(storage_, source);
+        EXPECT_TRUE(opened.failure.isOk()) << opened.failure.message;
+        return recoverFromSources(disk, {opened.source.get()},
+                                  {.data = "data", .limits = smallLimits(), .segmentBytes = 32768});
+    };
+    uint64_t calls = 0;
+    {
+        sim::SimulatedDisk disk;
+        (void)onto(disk);
+        calls = disk.calls();
+    }
+    ASSERT_GT(calls, 20u);
+    for (uint64_t call = 1; call < calls; call += 1 + calls / 40) {
+        sim::SimulatedDisk disk;
+        disk.failAt(call, sim::DiskFault::NoSpace);
+        const SourceRecovery result = onto(disk);
+        if (result.failure.code == "NOT_FOUND") continue;  // that call was one whose failure costs nothing
+        ASSERT_EQ(result.failure.code, "NO_SPACE") << call << ": " << result.failure.message;
+        for (const auto& [path, bytes] : disk.image()) {
+            ASSERT_FALSE(path.starts_with("data/journal/") || path.starts_with("data/snapshots/"))
+                << path;
+        }
+    }
 }
 
 // ---- members

@@ -8,6 +8,8 @@
 
 #include "../core/random_commands.h"
 #include "replication/member.h"
+#include "replication/scrub_watch.h"
+#include "replication/snapshot_transfer.h"
 #include "sim/disk.h"
 #include "wire/command_codec.h"
 #include "wire/log_facts.h"
@@ -43,7 +45,11 @@ public:
 
 class NoWires final : public Wires {
 public:
-    bool send(NodeId, std::span<const std::byte>) override { return true; }
+    bool send(NodeId to, std::span<const std::byte> frame) override {
+        if (to >= kFirstClient) sent_.emplace_back(to, std::vector(frame.begin(), frame.end()));
+        return true;
+    }
+    std::vector<std::pair<NodeId, std::vector<std::byte>>> sent_;  // to clients
     void fence(uint64_t) override {}
     void close(NodeId) override {}
 };
@@ -201,6 +207,119 @@ TEST(MemberSnapshots, BytesOfTheLogMakeOneDueToo) {
     EXPECT_EQ(snapshots->taken(), 0u);
     while (log.bytesTaken() < kEveryBytes * 3 / 2) world.submit(random, 5);
     EXPECT_EQ(snapshots->taken(), 1u);
+}
+
+// With a clock that goes 7 each time that it is asked.
+TEST(MemberSnapshots, WhatTheyCostTheMembersThreadIsMeasured) {
+    One one(40);
+    uint64_t clock = 0;
+    one.options_.clockNs = [&clock] { return clock += 7; };
+    ASSERT_TRUE(one.start().isOk());
+    test::RandomCommands random(3);
+    for (int i = 0; i < 60; i++) one.submit(random, 5);
+    const MemberStatus status = one.member_->status();
+    EXPECT_GT(status.snapshots, 3u);
+    EXPECT_EQ(status.snapshotHolds.mark, 7u);
+    EXPECT_EQ(status.snapshotHolds.install, 0u);
+    EXPECT_EQ(status.snapshotHolds.give, 0u);
+    // Asked for marks only: no step of the hot path reads a clock for it.
+    EXPECT_LE(clock, 14 * (status.snapshots + 2));
+    // The log's time passes a multiple of 50 ms, in steps of 3 ms.
+    EXPECT_GT(status.scrubs, 3u);
+    EXPECT_GE(status.scrubLongestNs, 40'000'000u);
+    EXPECT_LE(status.scrubLongestNs, 120'000'000u);
+}
+
+// An edge that begins with nothing: slowly, one part at a time, and not everybody at once.
+TEST(MemberSnapshots, AClientIsGivenOneWholeAndBounded) {
+    One one(40, 0);
+    one.options_.snapshots.partBytes = 512;
+    one.options_.clients.snapshots.bytesPerSecond = 100'000;
+    ASSERT_TRUE(one.start().isOk());
+    test::RandomCommands random(5);
+    while (one.member_->log().first() == 1) one.submit(random, 5);
+    FrameBuffer buffer;
+    const auto want = [&](NodeId client, Position position, uint64_t offset) {
+        WantFrame frame;
+        frame.position = position;
+        frame.offset = offset;
+        one.member_->onFrame(client, buffer.make(frame), one.moment());
+    };
+    const auto offered = [&](OfferFrame& into) {
+        const bool is = readFrame(one.wires_.sent_.back().second, into);
+        one.wires_.sent_.clear();
+        return is;
+    };
+    OfferFrame offer;
+    // What is in the log needs no snapshot.
+    want(kFirstClient, 0, one.member_->log().first());
+    ASSERT_TRUE(offered(offer));
+    EXPECT_EQ(offer.position, 0u);
+    want(kFirstClient + 1, 0, 1);
+    ASSERT_TRUE(offered(offer));
+    want(kFirstClient, 0, 1);
+    ASSERT_TRUE(offered(offer));
+    ASSERT_EQ(offer.position, one.member_->snapshots().newest());
+    RefusedFrame refused;
+    want(kFirstClient + 2, 0, 1);
+    ASSERT_TRUE(readFrame(one.wires_.sent_.back().second, refused));
+    EXPECT_EQ(refused.why, Answered::Busy);
+    // A place that is free again is given.
+    one.member_->onClosed(kFirstClient + 1);
+    want(kFirstClient + 2, 0, 1);
+    OfferFrame other;
+    ASSERT_TRUE(offered(other));
+
+    Hash128 hash{journal::kSnapshotChainSeed};
+    uint64_t got = 0;
+    uint64_t steps = 0;
+    const Position newest = one.member_->snapshots().newest();
+    for (; got < offer.contentBytes && steps < 100'000; steps++) {
+        one.wires_.sent_.clear();
+        want(kFirstClient, offer.position, got);
+        // A newer one is no reason to begin again.
+        if (one.member_->snapshots().newest() == newest) {
+            one.submit(random, 5);
+        } else {
+            one.step();
+        }
+        for (const auto& [to, frame] : one.wires_.sent_) {
+            PartFrame part;
+            std::span<const std::byte> bytes;
+            if (to != kFirstClient || !readHead(frame, part, bytes)) continue;
+            if (part.offset != got) continue;
+            hash.update(bytes.data(), bytes.size());
+            got += bytes.size();
+        }
+        // A step is 3 ms, and two at most each time: 300 bytes a step.
+        ASSERT_LE(got, 2 * 300 * (steps + 1) + kPartsPerWant * 512);
+    }
+    ASSERT_EQ(got, offer.contentBytes);
+    EXPECT_EQ(hash.digest(), offer.contentDigest);
+    EXPECT_GT(one.member_->snapshots().newest(), offer.position);
+}
+
+TEST(ScrubWatch, CountsFromOneScrubToTheReleaseOfTheNext) {
+    ScrubWatch watch;
+    watch.look(1, 10, 10, 1000);  // the first one: nothing is known of what was before
+    EXPECT_EQ(watch.longestNs(), 0u);
+    watch.look(1, 20, 20, 3000);
+    watch.look(2, 30, 25, 5000);  // executed, not released
+    EXPECT_EQ(watch.longestNs(), 0u);
+    watch.look(2, 35, 29, 5500);
+    EXPECT_EQ(watch.longestNs(), 0u);
+    watch.look(2, 35, 30, 6000);
+    EXPECT_EQ(watch.longestNs(), 5000u);
+    watch.look(3, 50, 50, 7000);  // both at once
+    EXPECT_EQ(watch.longestNs(), 5000u);
+    watch.look(4, 60, 55, 9000);
+    watch.look(5, 70, 55, 11'000);  // the next one, while that waits
+    watch.look(5, 70, 60, 20'000);
+    EXPECT_EQ(watch.longestNs(), 13'000u);
+    watch.restart(9);
+    watch.look(9, 90, 90, 90'000);
+    watch.look(10, 95, 95, 91'000);  // how long the other one was before is not known
+    EXPECT_EQ(watch.longestNs(), 13'000u);
 }
 
 TEST(MemberSnapshots, OneThatFailedByBytesIsDueAgain) {

@@ -94,6 +94,27 @@ TEST(SimulatedCluster, SameSeedIsTheSameRun) {
     EXPECT_EQ(hashes.size(), 10u) << "seeds are not different runs";
 }
 
+// The plans of a campaign have both kinds; here are those where nothing but the log's bytes makes one due.
+TEST(SimulatedCluster, SnapshotsAreDueByTheBytesOfTheLogAlone) {
+    ClusterCounters counters;
+    uint64_t runs = 0;
+    uint64_t taking = 0;
+    for (uint64_t seed = 1; runs < 24; seed++) {
+        ClusterRunOptions options;
+        options.seed = seed;
+        const ClusterPlan plan = ClusterPlan::draw(seed, options.commands, Mutant::None);
+        if (plan.snapshotEvery != 0 || plan.snapshotBytes == 0) continue;
+        runs++;
+        const ClusterRunReport report = runCluster(options);
+        EXPECT_TRUE(report.ok) << "seed " << seed << ": " << report.problem << " [" << report.plan << "]";
+        // In each of them: a second site draws a plan of its own, which would hide what is missing here.
+        if (report.counters.snapshots != 0) taking++;
+        counters.add(report.counters);
+    }
+    EXPECT_GT(taking, runs * 3 / 4);
+    EXPECT_GT(counters.prunings, runs / 2);
+}
+
 // A campaign has them too, one in eight; these have a seed each that once went wrong, and some more.
 TEST(SimulatedCluster, ASecondSiteFollowsWordForWordAndTakesOver) {
     std::vector<uint64_t> seeds = {36, 65, 113, 143, 197, 303, 851, 1006};

@@ -1,0 +1,38 @@
+// SnapshotFetch: a member's newest snapshot, brought into a directory here.
+//
+// Purpose: whoever begins with nothing when the cluster has pruned its log's beginning starts from a state instead.
+// Owner: Node, for an edge with an empty folder.
+// Thread safety: one thread, which it keeps until it is done.
+// Invariants:
+//   1. The snapshot gets its name only when it is here whole, has the digest that was offered, and was read back.
+//   2. Another member is asked where one goes away or does not give it; nothing of two is mixed.
+// Requires: the lock of the data directory.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/status.h"
+#include "journal/storage.h"
+#include "replication/cluster_client.h"
+#include "transport/network.h"
+#include "wire/command.h"
+
+namespace verbex::node {
+
+struct SnapshotFetchOptions {
+    transport::NetworkOptions network;
+    replication::ClusterClientOptions cluster;
+    std::string directory;  // of the snapshots
+    Position needed = 1;    // nothing is fetched where a member still has the entry at this position
+    uint64_t patienceNs = 10'000'000'000;  // without a word of any member
+    // Before the snapshot gets its name: what it takes the place of goes.
+    std::function<Status()> beforePublish;
+};
+
+// The snapshot's position; 0: a member has what is needed. TimedOut: nobody answers.
+Result<Position> fetchSnapshot(journal::Storage& storage, const journal::DirectoryLock& lock,
+                               const SnapshotFetchOptions& options);
+
+}  // namespace verbex::node
