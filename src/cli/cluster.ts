@@ -13,6 +13,7 @@ const site2Folder = 'site2';
 const redrawMs = 500;
 const lookMs = 20;
 const forceMsMax = 10_000;
+const forceTakesMs = 2000;
 
 const dirOption: Option = {
   name: 'dir',
@@ -334,12 +335,23 @@ const startCommand: Command = {
   },
 };
 
-/** A member that tries to take over again and again takes the word between two attempts. */
+/**
+ * A member that tries to take over again and again takes the word between two attempts. One that has taken it, but asks the control
+ * store for a change of a record that somebody else has just changed, forgets it: so the word is said until the member leads.
+ */
 async function forced(cluster: LocalCluster, id: number): Promise<number> {
   for (const until = performance.now() + forceMsMax; ; await sleep(lookMs)) {
     try {
       await cluster.admin.tell(id, 'force');
-      return id;
+      for (const soon = performance.now() + forceTakesMs; performance.now() < soon; await sleep(lookMs)) {
+        if ((await cluster.statusOf(id))?.role === 'leader') return id;
+      }
+      if (performance.now() <= until) continue;
+      const { ClusterError } = await import('../errors/errors.ts');
+      throw new ClusterError(
+        'OPERATOR_REFUSED',
+        `member ${id} took the word, and does not lead: see its status`,
+      );
     } catch (error) {
       if ((error as { code?: string }).code !== 'OPERATOR_REFUSED' || performance.now() > until) throw error;
     }

@@ -28,7 +28,7 @@ void* operator new(size_t size) {
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
-namespace verbex {
+namespace verbex::allocation_test {
 namespace {
 
 class Discard final : public EventWriter {
@@ -109,4 +109,4 @@ TEST(Allocation, NoneOnTheHotPath) {
 }
 
 }  // namespace
-}  // namespace verbex
+}  // namespace verbex::allocation_test

@@ -8,7 +8,7 @@
 #include "core/core.h"
 #include "wire/reject.h"
 
-namespace verbex {
+namespace verbex::availability_test {
 namespace {
 
 class One final : public EventWriter {
@@ -185,4 +185,4 @@ TEST(Availability, ASavedStateCarriesIt) {
 }
 
 }  // namespace
-}  // namespace verbex
+}  // namespace verbex::availability_test

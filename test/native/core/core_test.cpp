@@ -10,7 +10,7 @@
 #include "core/random_commands.h"
 #include "wire/reject.h"
 
-namespace verbex {
+namespace verbex::core_test {
 namespace {
 
 constexpr CoreLimits kSmall{1000, 100, 16, 100000};
@@ -230,4 +230,4 @@ TEST(Core, FullPoolsRejectOrdersAndStillCancel) {
 }
 
 }  // namespace
-}  // namespace verbex
+}  // namespace verbex::core_test

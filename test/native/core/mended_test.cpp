@@ -7,7 +7,7 @@
 #include "core/core.h"
 #include "wire/reject.h"
 
-namespace verbex {
+namespace verbex::mended_test {
 namespace {
 
 constexpr int64_t kLotsMax = int64_t{1} << 53;
@@ -205,4 +205,4 @@ TEST(Mended, TransactionsAreNotCountedAgainstOrderIds) {
 }
 
 }  // namespace
-}  // namespace verbex
+}  // namespace verbex::mended_test

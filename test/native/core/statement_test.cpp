@@ -9,7 +9,7 @@
 #include "core/core.h"
 #include "core/random_commands.h"
 
-namespace verbex {
+namespace verbex::statement_test {
 namespace {
 
 class Discard final : public EventWriter {
@@ -140,4 +140,4 @@ TEST(AccountStatement, SaysWhatExplainAccountSays) {
 }
 
 }  // namespace
-}  // namespace verbex
+}  // namespace verbex::statement_test

@@ -15,6 +15,7 @@ namespace {
 using namespace verbex::gateway;
 using namespace verbex::gateway::ouch;
 using namespace verbex::gateway::ouch_test;
+using verbex::gateway::ouch_test::Client;  // not the node's
 
 constexpr uint32_t kSessions = 4;
 

@@ -8,8 +8,10 @@
 
 #include <chrono>
 
-namespace verbex::node::cluster_world {
+namespace verbex::node::places_test {
 namespace {
+
+using namespace cluster_world;
 
 constexpr uint16_t kPort = 9300;
 
@@ -90,4 +92,4 @@ TEST(Places, WiresAreCutOneWayOrBothAndMended) {
 }
 
 }  // namespace
-}  // namespace verbex::node::cluster_world
+}  // namespace verbex::node::places_test

@@ -85,7 +85,7 @@ public:
         disk_.restart(mode, seed);
     }
 
-    void submit(test::RandomCommands& random, uint32_t count) {
+    void submit(verbex::test::RandomCommands& random, uint32_t count) {
         std::vector<Command> commands;
         for (uint32_t i = 0; i < count; i++) {
             Command command = random.next();
@@ -163,7 +163,7 @@ Result<Standing> recovered(One& world) {
 TEST(MemberSnapshots, WhatIsRecoveredIsWhatTheWholeLogGives) {
     for (uint64_t seed = 1; seed <= 12; seed++) {
         One world(20 + seed * 7);
-        test::RandomCommands random(seed);
+        verbex::test::RandomCommands random(seed);
         // Several lives, so that there are several epochs.
         for (int life = 0; life < 4; life++) {
             ASSERT_TRUE(world.start().isOk());
@@ -189,7 +189,7 @@ TEST(MemberSnapshots, BytesOfTheLogMakeOneDueToo) {
     constexpr uint64_t kEveryBytes = 20'000;
     One world(0);
     world.options_.snapshots.everyBytes = kEveryBytes;
-    test::RandomCommands random(3);
+    verbex::test::RandomCommands random(3);
     ASSERT_TRUE(world.start().isOk());
     MemberSnapshots* snapshots = &world.member_->snapshots();
     while (world.member_->log().bytesTaken() < kEveryBytes / 2) world.submit(random, 5);
@@ -215,7 +215,7 @@ TEST(MemberSnapshots, WhatTheyCostTheMembersThreadIsMeasured) {
     uint64_t clock = 0;
     one.options_.clockNs = [&clock] { return clock += 7; };
     ASSERT_TRUE(one.start().isOk());
-    test::RandomCommands random(3);
+    verbex::test::RandomCommands random(3);
     for (int i = 0; i < 60; i++) one.submit(random, 5);
     const MemberStatus status = one.member_->status();
     EXPECT_GT(status.snapshots, 3u);
@@ -236,7 +236,7 @@ TEST(MemberSnapshots, AClientIsGivenOneWholeAndBounded) {
     one.options_.snapshots.partBytes = 512;
     one.options_.clients.snapshots.bytesPerSecond = 100'000;
     ASSERT_TRUE(one.start().isOk());
-    test::RandomCommands random(5);
+    verbex::test::RandomCommands random(5);
     while (one.member_->log().first() == 1) one.submit(random, 5);
     FrameBuffer buffer;
     const auto want = [&](NodeId client, Position position, uint64_t offset) {
@@ -326,7 +326,7 @@ TEST(MemberSnapshots, OneThatFailedByBytesIsDueAgain) {
     constexpr uint64_t kEveryBytes = 20'000;
     One world(0);
     world.options_.snapshots.everyBytes = kEveryBytes;
-    test::RandomCommands random(4);
+    verbex::test::RandomCommands random(4);
     ASSERT_TRUE(world.start().isOk());
     MemberSnapshots& snapshots = world.member_->snapshots();
     // Given up in the midst, as a stop or a getter would have it: nothing is taken.
@@ -341,7 +341,7 @@ TEST(MemberSnapshots, OneThatFailedByBytesIsDueAgain) {
 
 TEST(MemberSnapshots, ADamagedOneIsPassedOverAndNamed) {
     One world(60);
-    test::RandomCommands random(5);
+    verbex::test::RandomCommands random(5);
     ASSERT_TRUE(world.start().isOk());
     for (int i = 0; i < 60; i++) world.submit(random, 5);
     const Standing sound = standingOf(*world.member_);
@@ -385,7 +385,7 @@ TEST(MemberSnapshots, ADamagedOneIsPassedOverAndNamed) {
 
 TEST(MemberSnapshots, ThePrunedLogIsRefusedWithoutASoundSnapshot) {
     One world(60, 0);
-    test::RandomCommands random(6);
+    verbex::test::RandomCommands random(6);
     ASSERT_TRUE(world.start().isOk());
     for (int i = 0; i < 120; i++) world.submit(random, 5);
     ASSERT_GT(world.member_->log().first(), 1u);
@@ -418,7 +418,7 @@ TEST(MemberSnapshots, ThePrunedLogIsRefusedWithoutASoundSnapshot) {
 
 TEST(MemberSnapshots, ALogThatHasLostWhatASnapshotCoversIsRefused) {
     One world(60);
-    test::RandomCommands random(7);
+    verbex::test::RandomCommands random(7);
     ASSERT_TRUE(world.start().isOk());
     for (int i = 0; i < 60; i++) world.submit(random, 5);
     world.stop(RestartMode::ProcessCrash, 1);
@@ -473,14 +473,14 @@ Status installIn(Member& member, const Gift& gift, bool* wasUndone = nullptr) {
 // The machine or the process stops at each of the calls to the disk.
 TEST(MemberSnapshots, AnInstallationIsWholeOrNothingWhereverItStops) {
     One giver(100);
-    test::RandomCommands random(8);
+    verbex::test::RandomCommands random(8);
     ASSERT_TRUE(giver.start().isOk());
     for (int i = 0; i < 80; i++) giver.submit(random, 5);
     const Gift gift = giftOf(giver);
 
     One getter(30, 0);
     getter.options_.journalId = {3, 4};
-    test::RandomCommands others(9);
+    verbex::test::RandomCommands others(9);
     ASSERT_TRUE(getter.start().isOk());
     for (int i = 0; i < 40; i++) getter.submit(others, 5);
     const Standing old = standingOf(*getter.member_);
@@ -523,13 +523,13 @@ TEST(MemberSnapshots, AnInstallationIsWholeOrNothingWhereverItStops) {
 // A failed call is not a stopped machine: the member goes on with what it had, or fails.
 TEST(MemberSnapshots, AnInstallationThatFailsIsUndoneOrEndsTheMember) {
     One giver(100);
-    test::RandomCommands random(8);
+    verbex::test::RandomCommands random(8);
     ASSERT_TRUE(giver.start().isOk());
     for (int i = 0; i < 80; i++) giver.submit(random, 5);
     Gift gift = giftOf(giver);
     One getter(1000);
     ASSERT_TRUE(getter.start().isOk());
-    test::RandomCommands others(9);
+    verbex::test::RandomCommands others(9);
     for (int i = 0; i < 20; i++) getter.submit(others, 5);
     const Standing old = standingOf(*getter.member_);
     // Content that is not what its header says.
@@ -548,12 +548,12 @@ TEST(MemberSnapshots, AnInstallationThatFailsIsUndoneOrEndsTheMember) {
 // There was no room for one of its files, and now there is: nothing of the first try is in the second one's way.
 TEST(MemberSnapshots, AnInstallationThatWasUndoneMayBeTriedAgain) {
     One giver(100);
-    test::RandomCommands random(8);
+    verbex::test::RandomCommands random(8);
     ASSERT_TRUE(giver.start().isOk());
     for (int i = 0; i < 80; i++) giver.submit(random, 5);
     const Gift gift = giftOf(giver);
     One getter(1000);
-    test::RandomCommands others(9);
+    verbex::test::RandomCommands others(9);
     ASSERT_TRUE(getter.start().isOk());
     for (int i = 0; i < 20; i++) getter.submit(others, 5);
     getter.stop(RestartMode::ProcessCrash, 1);
@@ -586,7 +586,7 @@ TEST(MemberSnapshots, AnInstallationThatWasUndoneMayBeTriedAgain) {
 
 TEST(MemberSnapshots, AnotherMachinesCapacitiesAreRefused) {
     One world(60);
-    test::RandomCommands random(5);
+    verbex::test::RandomCommands random(5);
     ASSERT_TRUE(world.start().isOk());
     for (int i = 0; i < 30; i++) world.submit(random, 5);
     std::unique_ptr<journal::SnapshotReader> reader = world.member_->snapshots().openNewest().take();

@@ -11,8 +11,10 @@
 #include "conformance_world.h"
 #include "transport/host/host_network.h"
 
-namespace verbex::transport::conformance {
+namespace verbex::transport::conformance_death {
 namespace {
+
+using namespace conformance;
 
 constexpr uint32_t kPayloadMax = 1024;
 
@@ -112,4 +114,4 @@ TEST(ShmLeftovers, AreRemovedByTheNextOne) {
 }
 
 }  // namespace
-}  // namespace verbex::transport::conformance
+}  // namespace verbex::transport::conformance_death
