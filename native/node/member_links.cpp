@@ -15,9 +15,14 @@ using transport::Link;
 namespace {
 
 constexpr size_t kMessagesPerPoll = 256;
+// Doubled with each dial that comes to nothing, three times at most: a member that is away for a minute costs whoever
+// serves meanwhile six dials a second, not fifty. One that comes back dials by itself.
 constexpr uint64_t kRedialNs = 20'000'000;
+constexpr uint32_t kDoubled = 3;
 // The side that need not dial waits so much longer.
 constexpr uint64_t kHigherDialsAfterNs = 60'000'000;
+
+uint64_t redialNs(uint32_t vain) { return kRedialNs << std::min(std::max(vain, 1u) - 1, kDoubled); }
 
 uint32_t linkEpoch(replication::Epoch epoch) {
     return static_cast<uint32_t>(std::min<uint64_t>(epoch, UINT32_MAX - 1));
@@ -132,7 +137,8 @@ void MemberLinks::dial(uint64_t nowNs) {
             peer.dialAt = nowNs + kHigherDialsAfterNs;
             continue;
         }
-        peer.dialAt = nowNs + kRedialNs;
+        peer.vain++;
+        peer.dialAt = nowNs + redialNs(peer.vain);
         peer.dialling = network_.connect(peer.place.address, service(self_),
                                          linkEpoch(with_.epoch()), nowNs);
     }
@@ -152,6 +158,7 @@ void MemberLinks::tie(Peer& peer, Link& link, bool dialled) {
     }
     peer.tie = {&link, dialled};
     peer.dialAt = 0;
+    peer.vain = 0;
 }
 
 void MemberLinks::onAccepted(transport::ListenId, Link& link) {
@@ -188,7 +195,9 @@ void MemberLinks::onRefused(transport::ConnectId id, const Status& why) {
     for (Peer& peer : peers_) {
         if (peer.dialling != id) continue;
         peer.dialling = 0;
-        peer.dialAt = now_ + kRedialNs;
+        // Whoever says so is there, and is asked again as soon as the epoch is known.
+        if (why.code() == StatusCode::StaleEpoch) peer.vain = 1;
+        peer.dialAt = now_ + redialNs(peer.vain);
         if (why.code() == StatusCode::StaleEpoch) with_.onStale();
     }
 }

@@ -67,6 +67,7 @@ private:
         Tie tie;
         transport::ConnectId dialling = 0;
         uint64_t dialAt = 0;
+        uint32_t vain = 0;  // dials in a row that came to nothing
     };
 
     void onAccepted(transport::ListenId listener, transport::Link& link) override;
