@@ -60,7 +60,8 @@ public:
         : dir_(settings.dir + "/cluster"), patient_(patient) {
         std::filesystem::create_directories(dir_);
         // Every order of every phase is remembered by its id, and some more are sent in the end.
-        const uint64_t ids = uint64_t{settings.rate} * ((settings.seconds + 1) * std::size(kKinds) * settings.runs + 60);
+        const uint64_t phases = std::size(kKinds) * settings.runs;
+        const uint64_t ids = settings.rate * ((settings.seconds + 1) * phases + 60);
         limits_ = {1u << 18, 1u << 12, 1u << 8, 1u << 20, false};
         while (limits_.maxClientIds < ids && limits_.maxClientIds < 1u << 30) limits_.maxClientIds *= 2;
         for (MemberId id = 1; id <= kMembers; ++id) {
@@ -158,7 +159,9 @@ double loadAverage() {
 
 Phase runPhase(Cluster& cluster, Kind kind, const Settings& settings, uint64_t& sent) {
     if (kind == kAway) cluster.stop(kWarm);
-    if (kind == kHere || kind == kAgain) await("the warm member does not come level", [&] { return cluster.isWhole(); });
+    if (kind == kHere || kind == kAgain) {
+        await("the warm member does not come level", [&] { return cluster.isWhole(); });
+    }
     load::ClusterLoadOptions options = cluster.loadOptions(sent);
     options.ordersPerSecond = settings.rate;
     // What the change of the phase itself costs, in a process that all members share, is not looked at; but

@@ -15,8 +15,8 @@ using transport::Link;
 namespace {
 
 constexpr size_t kMessagesPerPoll = 256;
-// Doubled with each dial that comes to nothing, three times at most: a member that is away for a minute costs whoever
-// serves meanwhile six dials a second, not fifty. One that comes back dials by itself.
+// Doubled with each dial that comes to nothing, three times at most: whoever serves meanwhile has
+// other things to do. A member that comes back dials by itself.
 constexpr uint64_t kRedialNs = 20'000'000;
 constexpr uint32_t kDoubled = 3;
 // The side that need not dial waits so much longer.
