@@ -193,8 +193,9 @@ describe.runIf(built)('roles as processes (skipped without dist/: npm run build)
   }, async () => {
     const { up, roles, said } = await bringUp(['--sequencers', '2', '--risk', '1', '--matching', '1']);
     const load = await startLoad(roles);
+    // One that was slow is out for as long as it takes to come back.
+    await poll(() => roles.whole);
     const first = roles.leading!;
-    expect(first.status.sync).toHaveLength(2);
     const killed = await verbex(['roles', 'kill', roles.folder, nameOf(first.place), '--json']);
     expect(killed.code, killed.err).toBe(0);
     await poll(() => roles.leading !== undefined && roles.leading.place.shard !== first.place.shard);
