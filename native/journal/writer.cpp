@@ -166,6 +166,7 @@ Status JournalWriter::flush() {
         return poison(std::move(status));
     }
     writtenEnd_ = stagedEnd_;
+    noteUse();
     writtenPosition_.store(nextPosition_ - 1, std::memory_order_release);
     const uint64_t base = blockFloor(stagedEnd_);
     if (base != stagingBase_) {
@@ -243,7 +244,14 @@ Status JournalWriter::roll() {
     }
     currentSegmentBytes_ = segmentBytes_;
     stagingBase_ = writtenEnd_ = stagedEnd_ = kSegmentHeaderBytes;
+    noteUse();
     return {};
+}
+
+void JournalWriter::noteUse() {
+    constexpr uint64_t kDueFraction = 8;
+    const bool due = writtenEnd_ - kSegmentHeaderBytes >= currentSegmentBytes_ / kDueFraction;
+    if (due != nextIsDue()) nextDue_.store(due, std::memory_order_release);
 }
 
 Status JournalWriter::makeSegment(uint64_t firstPosition, const Digest128& previousDigest,
