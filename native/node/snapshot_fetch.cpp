@@ -174,6 +174,8 @@ private:
     void onConnected(replication::MemberId) override { askedAt_ = 0; }
     void onDisconnected(const std::string&) override {
         noteStall();
+        // Whoever is dialled now has all the patience again.
+        if (getting_ != nullptr) heardAt_ = now_;
         drop();
     }
     void onEnded(replication::Answered, Position) override {}

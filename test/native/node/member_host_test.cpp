@@ -500,7 +500,7 @@ TEST_F(PrunedSource, ADamagedSnapshotIsPassedOverAndTwoLeaveNothing) {
     const std::vector<journal::SnapshotListing> its = snapshots();
     ASSERT_EQ(its.size(), 2u);
     damage(its[0]);
-    constexpr uint64_t kPatienceNs = 2'000'000'000;
+    constexpr uint64_t kPatienceNs = 3'000'000'000;
     {
         const OpenedSource source = open(asked_, "fetched", kPatienceNs);
         ASSERT_TRUE(source.failure.isOk()) << source.failure.message;
@@ -515,7 +515,8 @@ TEST_F(PrunedSource, ADamagedSnapshotIsPassedOverAndTwoLeaveNothing) {
     }
     damage(its[1]);
     const OpenedSource source = open(asked_, "fetched", kPatienceNs);
-    EXPECT_EQ(source.failure.code, "SNAPSHOT_DAMAGED") << source.failure.message;
+    EXPECT_EQ(source.failure.code, "SNAPSHOT_DAMAGED")
+        << source.failure.code << ": " << source.failure.message;
     EXPECT_FALSE(exists("fetched"));
 }
 
