@@ -22,5 +22,6 @@ enum class RoleMutant : uint8_t {
 };
 inline constexpr uint8_t kRoleMutantMax = 6;  // without a pair
 inline constexpr uint8_t kPairMutantMax = 9;
+inline constexpr uint8_t kSnapshotMutantMax = 12;
 
 }  // namespace verbex::roles
