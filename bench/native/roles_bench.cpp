@@ -9,7 +9,7 @@
 //
 // With --market so many of a hundred orders are market orders, for each of which the line stands still.
 //
-//   roles_bench [--orders N] [--window N] [--market PERCENT] [--runs N] [--dir DIR] [--json]
+//   roles_bench [--orders N] [--window N] [--market PERCENT] [--runs N] [--snapshots EVERY] [--dir DIR] [--json]
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,6 +34,7 @@ struct Settings {
     uint32_t window = 4096;
     uint32_t runs = 3;
     uint32_t market = 0;  // percent
+    uint32_t snapshots = 0;  // risk and matching processes take one every so many commands; 0: none
     std::string dir;
 };
 
@@ -112,7 +113,12 @@ void openRoles(const Case& shape, const Settings& settings, const std::string& d
             role.network.node = "role";
             role.network.transport = shape.transport;
             role.sequencers = {{"127.0.0.1", into.port}};
-            auto host = node::RoleHost::open(role);
+            if (settings.snapshots != 0) {
+                role.snapshots = dir + "/" + (kind == PartKind::Risk ? "risk-" : "matching-") +
+                                 std::to_string(shard);
+                role.snapshotEvery = settings.snapshots;
+            }
+            auto host = node::RoleHost::open(role, into.storage);
             if (!host.isOk()) stopWith(host.status().toString());
             into.roles.push_back(host.take());
         }

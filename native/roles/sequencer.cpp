@@ -233,7 +233,7 @@ SequencerStatus Sequencer::status() const {
     for (const auto* seats : {&risk_, &matching_}) {
         for (const Seat& seat : *seats) {
             status.seats.push_back({seat.kind, seat.shard, seat.link != 0, seat.live, seat.rebuilt,
-                                    seat.losses, seat.followed, seat.disagreed});
+                                    seat.losses, seat.base, seat.followed, seat.disagreed});
         }
     }
     return status;

@@ -97,6 +97,7 @@ struct SeatStatus {
     bool live = false;       // it takes part
     Position rebuilt = 0;    // while it is not
     uint64_t losses = 0;
+    Position base = 0;       // of the core with which its link began: the log was sent from there on
     Position shadow = 0;     // executed for its next snapshot
     uint64_t refused = 0;    // hashes that it offered, and that were not those of the log
 };
@@ -195,6 +196,7 @@ private:
         uint32_t ids = 0;                  // risk
         uint32_t orders = 0;               // matching
         uint64_t losses = 0;
+        Position base = 0;                 // what it has offered and was confirmed
         bool follows = false;              // its shadow is fed
         Position fed = 0;
         Position followed = 0;

@@ -140,7 +140,7 @@ void Sequencer::onHello(LinkId link, const RoleMessage& message) {
     seat->link = link;
     seat->channel = std::move(channel);
     seat->heardAt = seat->pingedAt = now_.steadyNs;
-    seat->sent = seat->rebuilt = agree(*seat, hello);
+    seat->sent = seat->rebuilt = seat->base = agree(*seat, hello);
     seat->channel->put(MessageKind::Begin, seat->sent);
     if (options_.mutant != RoleMutant::DeadDecisionUsed || seat->kind != PartKind::Risk) return;
     // What was not heard of after all.
