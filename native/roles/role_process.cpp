@@ -94,8 +94,9 @@ Status RoleProcess::begin(Position from) {
         return {};
     }
     const Status refused(StatusCode::PositionLost,
-                         "the sequencer does not confirm the snapshot of position " +
-                             std::to_string(base_) + ": its log says another thing, or ends before");
+                         "the sequencer does not confirm the state of position " +
+                             std::to_string(base_) +
+                             ": its log says another thing, ends before, or that is not known any more");
     rebuild_.reset();
     snapshots_->refuse(std::exchange(base_, 0), refused.message());
     return refused;
