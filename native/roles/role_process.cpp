@@ -141,7 +141,8 @@ Status RoleProcess::join(const RoleMessage& message) {
                              "the log gives another result here than at the sequencer: " +
                                  rebuild_->chain().hex() + ", not " + body.hash.hex());
         // It may be the snapshot's doing.
-        if (base_ != 0) snapshots_->refuse(base_, another.message());
+        rebuild_.reset();
+        if (base_ != 0) snapshots_->refuse(std::exchange(base_, 0), another.message());
         return another;
     }
     position_ = message.position;
