@@ -112,7 +112,7 @@ private:
 inline int runEchoClient(const std::vector<std::string>& arguments) {
     const auto number = [&](size_t i) { return std::strtoull(arguments.at(i).c_str(), nullptr, 10); };
     const uint64_t rate = number(2);
-    const uint64_t durationNs = number(4) * 1'000'000'000;
+    const uint64_t durationNs = number(4);
     const int pipe = static_cast<int>(number(6));
     struct Client {
         int socket;

@@ -9,7 +9,10 @@
 // is the first one again: how far these two are apart is what cannot be told from nothing. In the end the hot member that
 // does not lead is stopped where it stands, and the warm one takes its place.
 //
-//   warm_bench [--rate N] [--seconds N] [--runs N] [--dir DIR] [--json]
+// Processors are kept awake meanwhile, unless they may be sleepy: the less a machine does, the deeper they sleep, and
+// a member less would seem to make the others slower.
+//
+//   warm_bench [--rate N] [--seconds N] [--runs N] [--processors awake|sleepy] [--dir DIR] [--json]
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +22,7 @@
 #include <memory>
 #include <thread>
 
+#include "awake_processors.h"
 #include "journal/posix_storage.h"
 #include "load/cluster_load.h"
 #include "measuring.h"
@@ -39,6 +43,7 @@ struct Settings {
     uint32_t rate = 10'000;
     uint32_t seconds = 2;
     uint32_t runs = 5;
+    std::string processors = "awake";
     std::string dir;
 };
 
@@ -211,6 +216,7 @@ int run(int count, char** arguments) {
     options.count("rate", &settings.rate)
         .count("seconds", &settings.seconds)
         .count("runs", &settings.runs)
+        .choice("processors", {"awake", "sleepy"}, &settings.processors)
         .text("dir", "DIR", &settings.dir);
     options.read(count, arguments);
     std::string made;
@@ -220,6 +226,7 @@ int run(int count, char** arguments) {
         settings.dir = made;
     }
     Answers answers(options);
+    const AwakeProcessors awake(settings.processors == "awake");
     Figures facts;
     {
         Cluster cluster(settings, true);
@@ -258,6 +265,7 @@ int run(int count, char** arguments) {
         }
     }
     facts.add("rate", settings.rate).add("seconds", settings.seconds).add("runs", settings.runs);
+    facts.add("processors", settings.processors);
     answers.say("a hot member stops");
     replace(settings, facts);
     if (!made.empty()) std::filesystem::remove_all(made);

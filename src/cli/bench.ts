@@ -111,6 +111,12 @@ export const benchCommand: Command = {
       range: [1, countMax],
       help: 'roles: risk and matching processes take a snapshot every so many commands; default: none',
     },
+    {
+      name: 'processors',
+      value: 'HOW',
+      oneOf: ['awake', 'sleepy'],
+      help: 'warm: kept awake meanwhile, or left to sleep; default: awake',
+    },
     { name: 'largest', value: 'N', range: [1, countMax], help: 'scale: the largest size; default: 1000000' },
     {
       name: 'memory',

@@ -46,7 +46,7 @@ describe('native programs', () => {
     fanout: ['--operations', '2000', '--runs', '1'],
     cluster: ['--orders', '2000', '--rate', '2000', '--runs', '1', '--transport', 'tcp'],
     roles: ['--orders', '2000', '--runs', '1'],
-    warm: ['--rate', '1000', '--seconds', '1', '--runs', '1'],
+    warm: ['--rate', '1000', '--seconds', '1', '--runs', '1', '--processors', 'sleepy'],
     scale: ['--operations', '1000', '--runs', '1', '--largest', '1000'],
     presets: ['--operations', '1000', '--memory', '64'],
   };
@@ -130,7 +130,7 @@ describe('native programs', () => {
   test(
     'gateway answers every order that was sent, by both kinds of thread',
     async () => {
-      const options = ['--connections', '8', '--rate', '2000', '--seconds', '0.3', '--runs', '1'];
+      const options = ['--connections', '8', '--rate', '2000', '--seconds', '0.5', '--runs', '1'];
       const result = await nativeBench('gateway', options, silent);
       expectSound(result);
       expect(result.cases.map((one) => `${one.name} ${one.wait} ${one.thread}`)).toEqual([
