@@ -232,12 +232,16 @@ Status Replica::force() {
         return Status(StatusCode::Refused, "force: member " + std::to_string(heardLeader_) +
                                                " leads; stop all others first");
     }
+    if (options_.mutant == Mutant::ForceByCommit &&
+        !cut(std::max(commit_, with_.outputs.released()))) {
+        return failure_;
+    }
     Configuration wanted = known_;
     wanted.sync = {{facts_.id, facts_.incarnation}};
     std::erase_if(wanted.evicted, [this](const Evicted& each) { return each.id == facts_.id; });
     wanted.reservedEpoch = std::max({known_.epoch, known_.reservedEpoch, facts_.promised}) + 1;
     wanted.candidate = facts_.id;
-    wanted.dataLossEpochs++;
+    if (options_.mutant != Mutant::ForceUncounted) wanted.dataLossEpochs++;
     wanted.writer = facts_.id;
     wanted.writerNonce = ++nonce_;
     role_ = Role::Reserving;
