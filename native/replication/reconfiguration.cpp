@@ -228,6 +228,10 @@ Status Replica::force() {
     if (asked_.request != 0 || revision_ == 0) {
         return Status(StatusCode::Refused, "force: the control store has not answered");
     }
+    if (facts_.incarnation == 0) {
+        // The record would name an incarnation that it never has.
+        return Status(StatusCode::Refused, "force: this member could not store its incarnation yet");
+    }
     if (heardLeader_ != 0 && now_.steadyNs - heardAt_ < options_.suspectNs) {
         return Status(StatusCode::Refused, "force: member " + std::to_string(heardLeader_) +
                                                " leads; stop all others first");

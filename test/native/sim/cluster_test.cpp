@@ -140,6 +140,16 @@ TEST(SimulatedCluster, WhatAnOperatorForcesLosesNothingElse) {
     EXPECT_GT(counters.truncations, 0u);
 }
 
+// A member with an empty folder was forced before its disk had taken its incarnation: the record named one that it
+// never had, and the leader counted itself for nobody.
+TEST(SimulatedCluster, NobodyIsForcedBeforeItHasAnIncarnation) {
+    ClusterRunOptions options;
+    options.seed = 2180;
+    const ClusterRunReport report = runCluster(options);
+    EXPECT_TRUE(report.ok) << report.problem << " [" << report.plan << "]";
+    EXPECT_GT(report.counters.forced, 0u);
+}
+
 // A campaign has them too, one in eight; these have a seed each that once went wrong, and some more.
 TEST(SimulatedCluster, ASecondSiteFollowsWordForWordAndTakesOver) {
     std::vector<uint64_t> seeds = {36, 65, 113, 143, 197, 303, 851, 1006};
