@@ -29,7 +29,7 @@ struct Settings {
     uint32_t connections = 1000;
     uint32_t rate = 20'000;
     uint32_t window = 32;
-    uint32_t seconds = 5;
+    double seconds = 5;
     uint32_t runs = 3;
     std::string folder = "/tmp";
 };
@@ -131,7 +131,7 @@ int run(int count, char** arguments) {
     options.count("connections", &settings.connections)
         .count("rate", &settings.rate)
         .count("window", &settings.window)
-        .count("seconds", &settings.seconds)
+        .seconds("seconds", &settings.seconds)
         .count("runs", &settings.runs)
         .text("dir", "DIR", &settings.folder);
     options.read(count, arguments);

@@ -28,7 +28,7 @@ struct LoadCase {
     uint32_t connections = 1000;
     uint64_t ordersPerSecond = 0;  // 0: saturated
     uint32_t window = 32;
-    uint32_t seconds = 5;
+    double seconds = 5;
     uint32_t seed = 1;
     uint32_t stalled = 0;  // of the connections
 };
@@ -56,7 +56,7 @@ inline std::string loadUserName(uint32_t number) {
 inline constexpr const char* kLoadPassword = "load";
 inline constexpr const char* kLoadSymbol = "LOAD";
 
-// The child: `arguments` are port, connections, rate, window, seconds, seed, pipe, stalled.
+// The child: `arguments` are port, connections, rate, window, nanoseconds, seed, pipe, stalled.
 inline int runLoadClient(const std::vector<std::string>& arguments) {
     const auto number = [&](size_t i) { return std::strtoull(arguments.at(i).c_str(), nullptr, 10); };
     load::LoadOptions options;
@@ -64,7 +64,7 @@ inline int runLoadClient(const std::vector<std::string>& arguments) {
     for (uint32_t i = 1; i <= number(1); i++) options.users.push_back({loadUserName(i), kLoadPassword});
     options.ordersPerSecond = number(2);
     options.window = static_cast<uint32_t>(number(3));
-    options.durationNs = number(4) * 1'000'000'000;
+    options.durationNs = number(4);
     options.seed = number(5);
     const int pipe = static_cast<int>(number(6));
     options.stalled = static_cast<uint32_t>(number(7));
@@ -101,7 +101,7 @@ public:
         std::vector<std::string> arguments = {
             "gateway_bench", mode, std::to_string(port), std::to_string(what.connections),
             std::to_string(what.ordersPerSecond), std::to_string(what.window),
-            std::to_string(what.seconds), std::to_string(what.seed), std::to_string(ends[1]),
+            std::to_string(static_cast<uint64_t>(what.seconds * 1e9)), std::to_string(what.seed), std::to_string(ends[1]),
             std::to_string(what.stalled)};
         std::vector<char*> pointers;
         for (std::string& argument : arguments) pointers.push_back(argument.data());

@@ -142,6 +142,17 @@ public:
             *value = static_cast<uint32_t>(number);
         });
     }
+    // Of time, with decimals or without.
+    Options& seconds(const char* name, double* value) {
+        return add(name, "N", [this, name, value](const char* text) {
+            char* end = nullptr;
+            const double number = std::strtod(text, &end);
+            if (*text < '0' || *text > '9' || *end != 0 || !(number >= 0.001 && number <= 86'400)) {
+                refuse(std::string("--") + name + " is no time from 0.001 to 86400 s: " + text);
+            }
+            *value = number;
+        });
+    }
     Options& text(const char* name, const char* what, std::string* value) {
         return add(name, what, [value](const char* text) { *value = text; });
     }

@@ -3,16 +3,21 @@
 //   client ──Submit──▶ sequencer ──Validate──▶ risk    ──Match──▶ matching    (one process: a member alone, one core)
 //      ◀──Events──                ◀──Decided──         ◀──Matched──
 //
-// Every role is a thread of this process with links as between processes; the client is one more. An order is
-// counted when the last event of its command is back at the client. Cases take turns; a figure is the median
-// of the runs. On fewer cores than roles it shows what the hops cost, not what the shards win.
+// Every role is a thread of this process with links as between processes, or a process of its own: this very program,
+// started with the hosts that `verbex role` starts. The client is a thread here. An order is counted when the last
+// event of its command is back at the client. Cases take turns; a figure is the median of the runs. On fewer cores than roles it shows what the hops cost, not what the shards win.
 //
 // With --market so many of a hundred orders are market orders, for each of which the line stands still.
 //
-//   roles_bench [--orders N] [--window N] [--market PERCENT] [--runs N] [--dir DIR] [--json]
+//   roles_bench [--orders N] [--window N] [--market PERCENT] [--runs N] [--snapshots EVERY] [--dir DIR] [--json]
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <thread>
@@ -34,12 +39,14 @@ struct Settings {
     uint32_t window = 4096;
     uint32_t runs = 3;
     uint32_t market = 0;  // percent
+    uint32_t snapshots = 0;  // risk and matching processes take one every so many commands; 0: none
     std::string dir;
 };
 
 struct Case {
     uint32_t shards = 0;  // 0: one process
     TransportWish transport = TransportWish::Tcp;
+    bool processes = false;  // each role is one
 
     [[nodiscard]] std::string transportName() const {
         return transport == TransportWish::Shm ? "shm" : "tcp";
@@ -47,7 +54,7 @@ struct Case {
     [[nodiscard]] std::string name() const {
         const std::string number = std::to_string(shards);
         return (shards == 0 ? std::string("one process") : "roles " + number + "x" + number) +
-               ", " + transportName();
+               (processes ? ", processes, " : ", ") + transportName();
     }
 };
 
@@ -57,6 +64,55 @@ CoreLimits limits(const Settings& settings) {
     return {1u << 18, 1u << 12, 1u << 8, ids, false};
 }
 
+constexpr char kChild[] = "VERBEX_ROLES_BENCH_CHILD";
+
+// A role as a process of its own. It says when it is ready, and ends when nobody holds the other end of its input.
+class Child {
+public:
+    explicit Child(const std::string& what) {
+        int toChild[2];
+        int fromChild[2];
+        if (pipe2(toChild, O_CLOEXEC) != 0 || pipe2(fromChild, O_CLOEXEC) != 0) stopWith("no pipe");
+        const std::string said = std::string(kChild) + "=" + what;
+        child_ = fork();
+        if (child_ < 0) stopWith("no process for a role");
+        if (child_ == 0) {
+            dup2(toChild[0], STDIN_FILENO);
+            dup2(fromChild[1], STDOUT_FILENO);
+            char program[] = "/proc/self/exe";
+            char* arguments[] = {program, nullptr};
+            char* surroundings[] = {const_cast<char*>(said.c_str()), nullptr};
+            execve(program, arguments, surroundings);
+            _exit(127);
+        }
+        close(toChild[0]);
+        close(fromChild[1]);
+        input_ = toChild[1];
+        output_ = fromChild[0];
+    }
+    ~Child() {
+        close(input_);
+        close(output_);
+        int status = 0;
+        waitpid(child_, &status, 0);
+    }
+    Child(const Child&) = delete;
+    Child& operator=(const Child&) = delete;
+    [[nodiscard]] bool ready() {
+        pollfd waited{output_, POLLIN, 0};
+        if (ready_ || poll(&waited, 1, 0) == 0) return ready_;
+        char byte = 0;
+        if (read(output_, &byte, 1) != 1) stopWith("a role's process has ended");
+        return ready_ = true;
+    }
+
+private:
+    pid_t child_ = 0;
+    int input_ = -1;
+    int output_ = -1;
+    bool ready_ = false;
+};
+
 // Whoever serves the client, until it is destroyed.
 struct Deployment {
     journal::PosixStorage storage;
@@ -64,13 +120,18 @@ struct Deployment {
     std::unique_ptr<node::MemberHost> member;
     std::unique_ptr<node::SequencerHost> sequencer;
     std::vector<std::unique_ptr<node::RoleHost>> roles;
+    std::vector<std::unique_ptr<Child>> children;  // the first one is the sequencer
     uint16_t port = 0;
 };
 
+uint16_t nextPort() {
+    static uint16_t next = static_cast<uint16_t>(20'000 + getpid() % 10'000);
+    return next++;
+}
+
 void openMember(const Case& shape, const Settings& settings, const std::string& dir,
                 Deployment& into) {
-    static uint16_t next = static_cast<uint16_t>(20'000 + getpid() % 10'000);
-    into.port = next++;
+    into.port = nextPort();
     node::MemberHostOptions options;
     options.peers = {{1, {"127.0.0.1", into.port}}};
     options.listen = {"127.0.0.1", into.port};
@@ -88,8 +149,9 @@ void openMember(const Case& shape, const Settings& settings, const std::string& 
     into.member = opened.take();
 }
 
-void openRoles(const Case& shape, const Settings& settings, const std::string& dir,
-               Deployment& into) {
+std::unique_ptr<node::SequencerHost> openSequencer(const Case& shape, const Settings& settings,
+                                                   const std::string& dir, uint16_t port,
+                                                   journal::PosixStorage& storage) {
     node::SequencerHostOptions options;
     options.sequencer.limits = limits(settings);
     options.sequencer.riskShards = options.sequencer.matchingShards = shape.shards;
@@ -97,29 +159,94 @@ void openRoles(const Case& shape, const Settings& settings, const std::string& d
     options.member.journalId = {1, 1};
     options.network.node = "sequencer";
     options.network.transport = shape.transport;
-    options.listen = {"127.0.0.1", 0};
-    auto opened = node::SequencerHost::open(options, into.storage);
+    options.listen = {"127.0.0.1", port};
+    auto opened = node::SequencerHost::open(options, storage);
     if (!opened.isOk()) stopWith(opened.status().toString());
-    into.sequencer = opened.take();
-    into.port = into.sequencer->port();
+    return opened.take();
+}
+
+std::unique_ptr<node::RoleHost> openRole(const Case& shape, const Settings& settings,
+                                         const std::string& dir, uint16_t port, PartKind kind,
+                                         uint32_t shard, journal::PosixStorage& storage) {
+    node::RoleHostOptions role;
+    role.kind = kind;
+    role.role.limits = limits(settings);
+    role.role.riskShards = role.role.matchingShards = shape.shards;
+    role.role.shard = shard;
+    role.network.node = "role";
+    role.network.transport = shape.transport;
+    role.sequencers = {{"127.0.0.1", port}};
+    if (settings.snapshots != 0) {
+        role.snapshots = dir + (kind == PartKind::Risk ? "/risk-" : "/matching-") +
+                         std::to_string(shard);
+        role.snapshotEvery = settings.snapshots;
+    }
+    auto host = node::RoleHost::open(role, storage);
+    if (!host.isOk()) stopWith(host.status().toString());
+    return host.take();
+}
+
+void openRoles(const Case& shape, const Settings& settings, const std::string& dir,
+               Deployment& into) {
+    const auto child = [&](PartKind kind, uint32_t shard) {
+        char what[512];
+        std::snprintf(what, sizeof(what), "%u:%u:%u:%u:%u:%u:%u:%s", static_cast<unsigned>(kind),
+                      shard, shape.shards, static_cast<unsigned>(shape.transport), into.port,
+                      settings.orders, settings.snapshots, dir.c_str());
+        into.children.push_back(std::make_unique<Child>(what));
+    };
+    if (shape.processes) {
+        into.port = nextPort();
+        child(PartKind::Centre, 0);
+    } else {
+        into.sequencer = openSequencer(shape, settings, dir, 0, into.storage);
+        into.port = into.sequencer->port();
+    }
     for (const PartKind kind : {PartKind::Risk, PartKind::Matching}) {
         for (uint32_t shard = 0; shard < shape.shards; shard++) {
-            node::RoleHostOptions role;
-            role.kind = kind;
-            role.role.limits = limits(settings);
-            role.role.riskShards = role.role.matchingShards = shape.shards;
-            role.role.shard = shard;
-            role.network.node = "role";
-            role.network.transport = shape.transport;
-            role.sequencers = {{"127.0.0.1", into.port}};
-            auto host = node::RoleHost::open(role);
-            if (!host.isOk()) stopWith(host.status().toString());
-            into.roles.push_back(host.take());
+            if (shape.processes) {
+                child(kind, shard);
+                continue;
+            }
+            into.roles.push_back(
+                openRole(shape, settings, dir, into.port, kind, shard, into.storage));
         }
     }
 }
 
+// One role, in this process, until its input ends.
+int runChild(const char* said) {
+    unsigned kind = 0, shard = 0, shards = 0, transport = 0, port = 0, orders = 0, snapshots = 0;
+    char dir[400] = "";
+    if (std::sscanf(said, "%u:%u:%u:%u:%u:%u:%u:%399s", &kind, &shard, &shards, &transport, &port,
+                    &orders, &snapshots, dir) != 8) {
+        return 2;
+    }
+    Settings settings;
+    settings.orders = orders;
+    settings.snapshots = snapshots;
+    const Case shape{shards, TransportWish(transport), true};
+    journal::PosixStorage storage;
+    std::unique_ptr<node::SequencerHost> sequencer;
+    std::unique_ptr<node::RoleHost> role;
+    if (PartKind(kind) == PartKind::Centre) {
+        sequencer = openSequencer(shape, settings, dir, static_cast<uint16_t>(port), storage);
+    } else {
+        role = openRole(shape, settings, dir, static_cast<uint16_t>(port), PartKind(kind), shard,
+                        storage);
+    }
+    bool told = false;
+    for (;;) {
+        pollfd input{STDIN_FILENO, POLLIN, 0};
+        if (poll(&input, 1, told ? -1 : 1) != 0) return 0;
+        if (told || (sequencer != nullptr && !sequencer->status().serving)) continue;
+        if (write(STDOUT_FILENO, "r", 1) != 1) return 1;
+        told = true;
+    }
+}
+
 bool serves(const Deployment& deployment) {
+    if (!deployment.children.empty()) return deployment.children.front()->ready();
     return deployment.member != nullptr
                ? deployment.member->status().role == replication::Role::Leader
                : deployment.sequencer->status().serving;
@@ -173,6 +300,7 @@ int run(int count, char** arguments) {
         .count("window", &settings.window)
         .count("runs", &settings.runs)
         .count("market", &settings.market, 0)
+        .count("snapshots", &settings.snapshots, 0)
         .text("dir", "DIR", &settings.dir);
     options.read(count, arguments);
     std::string made;
@@ -184,6 +312,7 @@ int run(int count, char** arguments) {
     std::vector<Case> cases;
     for (const TransportWish transport : {TransportWish::Tcp, TransportWish::Shm}) {
         for (const uint32_t shards : {0u, 1u, 2u}) cases.push_back({shards, transport});
+        for (const uint32_t shards : {1u, 2u}) cases.push_back({shards, transport, true});
     }
     Answers answers(options);
     std::vector<std::vector<double>> found(cases.size());
@@ -202,6 +331,7 @@ int run(int count, char** arguments) {
         figures.add("name", cases[at].name())
             .add("shards", cases[at].shards)
             .add("transport", cases[at].transportName())
+            .add("processes", uint32_t{cases[at].processes ? 1u : 0u})
             .add("ordersPerSecond", perSecond)
             .add("ofOneProcess", one == 0 ? 0 : perSecond / one, 2);
         answers.add(figures);
@@ -210,6 +340,7 @@ int run(int count, char** arguments) {
     facts.add("orders", settings.orders)
         .add("window", settings.window)
         .add("market", settings.market)
+        .add("snapshots", settings.snapshots)
         .add("runs", settings.runs);
     answers.end(facts);
     return 0;
@@ -218,4 +349,7 @@ int run(int count, char** arguments) {
 }  // namespace
 }  // namespace verbex::bench
 
-int main(int count, char** arguments) { return verbex::bench::run(count, arguments); }
+int main(int count, char** arguments) {
+    const char* const child = std::getenv(verbex::bench::kChild);
+    return child != nullptr ? verbex::bench::runChild(child) : verbex::bench::run(count, arguments);
+}

@@ -264,7 +264,7 @@ struct SourceWords {
 };
 
 node::OpenedSource openSource(journal::Storage& storage, const std::string& from,
-                              const node::MemberSourceOptions& member) {
+                              node::MemberSourceOptions member, const std::string& scratch) {
     static constexpr std::string_view kMember = "member:";
     static constexpr std::string_view kDirectory = "dir:";
     if (from.starts_with(kDirectory)) {
@@ -273,7 +273,8 @@ node::OpenedSource openSource(journal::Storage& storage, const std::string& from
     Result<transport::Address> address =
         transport::Address::parse(std::string_view(from).substr(kMember.size()));
     if (!address.isOk()) return {address.status(), nullptr};
-    return node::openMemberSource(address.value(), member);
+    member.scratch = scratch;
+    return node::openMemberSource(storage, address.value(), member);
 }
 
 WorkOutcome rebuildFrom(const SourceWords& words) {
@@ -283,7 +284,10 @@ WorkOutcome rebuildFrom(const SourceWords& words) {
     std::vector<node::LogSource*> sources;
     std::vector<std::string> texts;
     for (const std::string& from : words.from) {
-        node::OpenedSource source = openSource(storage, from, words.member);
+        // Of each its own, within what is made: on the disk that has the room.
+        const std::string scratch = journal::joinPath(
+            words.recovery.data, "fetched-" + std::to_string(opened.size() + 1) + ".recovering");
+        node::OpenedSource source = openSource(storage, from, words.member, scratch);
         if (!source.failure.isOk()) return {source.failure, {}};
         texts.push_back(JsonObject()
                             .text("from", source.source->name())

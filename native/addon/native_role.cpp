@@ -135,6 +135,8 @@ void readOptions(const Arguments& arguments, napi_value object, RoleHandle& hand
         options.role.shard = shard;
         options.name = name;
         options.network = network;
+        options.snapshots = arguments.textOf(object, "snapshots", kTextBytesMax, "");
+        options.snapshotEvery = number("snapshotEvery", 1, 1ull << 40, options.snapshotEvery);
         for (const auto& each : sequencers) options.sequencers.push_back(each.address);
     }
 }
@@ -174,7 +176,7 @@ napi_value open(const Arguments& arguments) {
                 const std::lock_guard guard(handle->mutex);
                 handle->sequencer = host.take();
             } else {
-                auto host = node::RoleHost::open(handle->roleOptions);
+                auto host = node::RoleHost::open(handle->roleOptions, handle->storage);
                 if (!host.isOk()) return {node::Failure(host.status()), {}};
                 const std::lock_guard guard(handle->mutex);
                 handle->role = host.take();
@@ -216,6 +218,9 @@ std::string statusText(const roles::SequencerStatus& status) {
             << ",\"live\":" << flag(seat.live);
         number("rebuilt", seat.rebuilt);
         number("losses", seat.losses);
+        number("base", seat.base);
+        number("shadow", seat.shadow);
+        number("refused", seat.refused);
         out << "}";
         between = ",";
     }
@@ -228,8 +233,15 @@ std::string statusText(const node::RoleHostOptions& options, const node::RoleSta
     out << "{\"role\":\"" << (options.kind == PartKind::Risk ? "risk" : "matching")
         << "\",\"shard\":" << options.role.shard << ",\"connected\":" << flag(status.connected)
         << ",\"joined\":" << flag(status.joined) << ",\"position\":\"" << status.position
-        << "\",\"rebuilds\":\"" << status.rebuilds
-        << "\",\"trouble\":" << jsonString(status.trouble) << "}";
+        << "\",\"rebuilds\":\"" << status.rebuilds << "\",\"base\":\"" << status.base
+        << "\",\"trouble\":" << jsonString(status.trouble);
+    if (status.keepsSnapshots) {
+        const roles::RoleSnapshotStatus& kept = status.snapshots;
+        out << ",\"snapshots\":{\"newest\":\"" << kept.newest << "\",\"shadow\":\"" << kept.shadow
+            << "\",\"taken\":\"" << kept.taken << "\",\"refused\":\"" << kept.refused
+            << "\",\"trouble\":" << jsonString(kept.trouble) << "}";
+    }
+    out << "}";
     return out.str();
 }
 

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/check.h"
 #include "base/zeroed_array.h"
@@ -161,6 +162,42 @@ public:
         --live_;
     }
 
+    // ---- of a slab with slots of its own, whose slots are to be those of another one (core/numbers.h)
+    [[nodiscard]] OrderSlot neverUsed() const { return next_; }
+    // In the order in which they will be claimed; visit(slot)
+    template <typename Visit>
+    void forEachFree(Visit visit) const {
+        for (OrderSlot slot = free_; slot != 0; slot = orders_[slot].next) visit(slot);
+    }
+    // Nothing was claimed yet. False: these cannot be the slots of this slab.
+    [[nodiscard]] bool restoreSlots(OrderSlot next, std::span<const OrderSlot> free) {
+        if (live_ != 0 || next < first_ || next > end_ || free.size() > next - first_) return false;
+        next_ = next;
+        for (size_t i = free.size(); i-- > 0;) {
+            const OrderSlot slot = free[i];
+            // The mark is found by an order that wants this slot, and by another free one.
+            if (!owns(slot) || orders_[slot].orderId != 0) return false;
+            orders_[slot].orderId = kFreeMark;
+            orders_[slot].next = free_;
+            free_ = slot;
+        }
+        return true;
+    }
+    // All that are in use are claimed. False: some are neither free nor in use, and would be lost for ever.
+    [[nodiscard]] bool slotsRestored() {
+        uint32_t free = 0;
+        for (OrderSlot slot = free_; slot != 0; slot = orders_[slot].next, ++free) {
+            orders_[slot].orderId = 0;
+        }
+        return live_ + free == next_ - first_;
+    }
+    // Between the two.
+    [[nodiscard]] bool claimAt(OrderSlot slot) {
+        if (!owns(slot) || orders_[slot].orderId != 0) return false;
+        ++live_;
+        return true;
+    }
+
     [[nodiscard]] const OrderExtra& extra(const Order& order) const { return extras_[order.extra]; }
     // The order's extra, one that is all zeros if it had none.
     [[nodiscard]] OrderExtra& needExtra(Order& order) {
@@ -180,6 +217,8 @@ public:
     }
 
 private:
+    static constexpr uint64_t kFreeMark = UINT64_MAX;
+
     [[gnu::noinline, gnu::cold]] void takeBlock(std::atomic<uint32_t>& taken, uint32_t* next,
                                                 uint32_t* end) {
         *next = taken.fetch_add(memory_.blockSlots_, std::memory_order_relaxed);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/numbers.h"
 #include "core/state.h"
 #include "core/state_format.h"
 
@@ -50,16 +51,20 @@ bool orderPossible(const SavedOrder& saved, const Instrument& instrument) {
 
 class StateReader {
 public:
-    StateReader(ByteSource& source, Core::State& state) : source_(source), state_(state) {}
+    StateReader(ByteSource& source, Core::State& state, const CoreNumbers* numbers)
+        : source_(source), state_(state), numbers_(numbers) {}
 
     bool run() {
         if (!get(&head_) || head_.magic != kStateMagic || !availability()) return false;
         state_.position = head_.position;
         state_.time = head_.time;
+        if (numbers_ != nullptr && (numbers_->instruments.size() != head_.instruments ||
+                                    numbers_->orders.size() != head_.orders)) {
+            return false;
+        }
         return assets() && instruments() && accounts() && rights() && limits() && balances() &&
                exposures() && ids(head_.orderIds, true) && ids(head_.transactionIds, false) &&
-               orders() && linkOrders() &&
-               consistent();
+               slots() && orders() && linkOrders() && consistent();
     }
 
 private:
@@ -91,10 +96,26 @@ private:
             (void)state_.assetNames.add(0, saved.name, 0);
             state_.makeAsset(
                 Asset{saved.issued, saved.name, static_cast<uint8_t>(saved.decimals)});
+            if (numbers_ != nullptr) {
+                if (!sharedFees(i + 1, saved.fees)) return false;
+                continue;
+            }
             // Fees are a sum over the shards: which of them begins with it is all the same.
             state_.shards[0]->fees.back() = saved.fees;
         }
         return true;
+    }
+
+    bool sharedFees(size_t asset, Amount sum) {
+        for (size_t i = 0; i < state_.shards.size(); ++i) {
+            const std::vector<Amount>& fees = numbers_->shards[i].fees;
+            if (fees.size() != size_t{head_.assets} + 1 ||
+                __builtin_sub_overflow(sum, fees[asset], &sum)) {
+                return false;
+            }
+            state_.shards[i]->fees.back() = fees[asset];
+        }
+        return sum == 0;
     }
 
     bool instruments() {
@@ -127,6 +148,12 @@ private:
             instrument.lotQuote = saved.lotQuote;
             instrument.terms = terms;
             instrument.schedules[0] = fees;
+            if (numbers_ != nullptr) {
+                const CoreNumbers::OfInstrument& numbers = numbers_->instruments[i];
+                instrument.schedules = numbers.schedules;
+                instrument.schedule = static_cast<uint8_t>(numbers.schedule);
+                if (instrument.schedules[instrument.schedule] != fees) return false;
+            }
             CHECK(id == state_.instruments.size());
             state_.makeInstrument(instrument);
             state_.books.back()->restoreTrades(saved.lastPrice, saved.trades);
@@ -227,7 +254,7 @@ private:
     bool ids(uint64_t count, bool orderIds) {
         ClientIds& transactions = state_.transactionIds;
         transactions.restoreDay(0);
-        for (const auto& shard : state_.shards) shard->orderIds.restoreDay(0);
+        for (const auto& shard : state_.shards) shard->orderIds.restoreDay(today(*shard));
         for (uint64_t i = 0; i < count; ++i) {
             SavedId saved;
             if (!get(&saved) || saved.id.none() || saved.account == 0 ||
@@ -246,12 +273,32 @@ private:
             table.setDate(entry, i + 1);
             if (orderIds) arrived_.push_back(Arrived{saved.orderId, saved.account, entry});
             if (saved.live == 0) {
-                table.restoreDay(static_cast<uint8_t>(0 - saved.daysAgo));
+                const uint8_t today = table.day();
+                table.restoreDay(static_cast<uint8_t>(today - saved.daysAgo));
                 table.close(entry, saved.orderId, Reject(saved.reject));
-                table.restoreDay(0);
+                table.restoreDay(today);
             }
         }
         return true;
+    }
+
+    [[nodiscard]] uint8_t today(const RiskShard& shard) const {
+        return numbers_ == nullptr ? 0 : static_cast<uint8_t>(numbers_->shards[shard.number].day);
+    }
+
+    bool slots() {
+        if (numbers_ == nullptr) return true;
+        for (size_t lane = 0; lane < state_.slabs.size(); ++lane) {
+            const CoreNumbers::OfLane& numbers = numbers_->lanes[lane];
+            if (!state_.slabs[lane]->restoreSlots(numbers.next, numbers.free)) return false;
+        }
+        return true;
+    }
+
+    bool slotsRestored() {
+        if (numbers_ == nullptr) return true;
+        return std::ranges::all_of(state_.slabs,
+                                   [](const auto& slab) { return slab->slotsRestored(); });
     }
 
     bool orders() {
@@ -274,13 +321,22 @@ private:
             }
             const FeeSchedule fees{saved.makerFee, saved.takerFee};
             const uint8_t schedule =
-                instrument.slotFor(fees, false, state_.schedulesInUse(saved.instrument));
+                numbers_ != nullptr
+                    ? static_cast<uint8_t>(numbers_->orders[i].schedule)
+                    : instrument.slotFor(fees, false, state_.schedulesInUse(saved.instrument));
             if (schedule == Instrument::kSchedules) return false;
+            if (numbers_ != nullptr && instrument.schedules[schedule] != fees) return false;
             instrument.schedules[schedule] = fees;
             ++risk.scheduleOrders[saved.instrument][schedule];
 
             OrderSlab& slab = state_.books[saved.instrument]->slab();
-            const OrderSlot slot = slab.claim();
+            OrderSlot slot = 0;
+            if (numbers_ == nullptr) {
+                slot = slab.claim();
+            } else {
+                slot = numbers_->orders[i].slot;
+                if (!slab.claimAt(slot)) return false;
+            }
             Order& order = slab[slot];
             order = Order{};
             order.price = saved.price;
@@ -301,7 +357,7 @@ private:
                                             order.type() == OrderType::Limit});
             slots_.push_back(slot);
         }
-        return true;
+        return slotsRestored();
     }
 
     // Each account's open orders, by order id.
@@ -383,6 +439,7 @@ private:
 
     ByteSource& source_;
     Core::State& state_;
+    const CoreNumbers* const numbers_;  // null: they are chosen here
     SavedHead head_{};
     std::vector<OrderSlot> slots_;
     struct Arrived {
@@ -395,9 +452,11 @@ private:
 
 }  // namespace
 
-bool Core::load(ByteSource& source) {
-    CHECK(state_->position == 0);
-    return StateReader(source, *state_).run();
+bool loadState(ByteSource& source, Core::State& state, const CoreNumbers* numbers) {
+    CHECK(state.position == 0);
+    return StateReader(source, state, numbers).run();
 }
+
+bool Core::load(ByteSource& source) { return loadState(source, *state_, nullptr); }
 
 }  // namespace verbex

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "core/numbers.h"
 #include "core/state.h"
 
 namespace verbex {
@@ -53,6 +54,18 @@ CorePart::~CorePart() = default;
 void CorePart::replay(const Command& command, EventWriter& events) {
     CHECK(kind_ == PartKind::Whole);
     core_.apply(command, events);
+}
+
+void CorePart::save(ByteSink& sink) const {
+    CHECK(kind_ == PartKind::Whole);
+    saveNumbers(numbersOf(state_), sink);
+    core_.save(sink);
+}
+
+bool CorePart::load(ByteSource& source) {
+    CHECK(kind_ == PartKind::Whole);
+    CoreNumbers numbers;
+    return loadNumbers(source, state_, numbers) && loadState(source, state_, &numbers);
 }
 
 void CorePart::become(PartKind kind, uint32_t shard) {

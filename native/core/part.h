@@ -94,6 +94,10 @@ public:
     // The next command of the log, as one core applies it.
     void replay(const Command& command, EventWriter& events);
     void become(PartKind kind, uint32_t shard);
+    // The state with the numbers that parts know each other's orders by (numbers.h), and into a fresh core again. False:
+    // it is no such state, or one of another layout: this core is of no use then.
+    void save(ByteSink& sink) const;
+    [[nodiscard]] bool load(ByteSource& source);
 
     // ---- all
     [[nodiscard]] PartKind kind() const { return kind_; }

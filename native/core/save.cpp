@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "core/numbers.h"
 #include "core/state.h"
 #include "core/state_format.h"
 
@@ -105,27 +106,6 @@ void saveOrder(StateWriter& out, const Core::State& state, const Arrivals& arriv
         saved.expiry = extra.expiry;
     }
     out.put(saved);
-}
-
-void saveQueue(StateWriter& out, const Core::State& state, const Arrivals& arrivals, Level level) {
-    for (OrderSlot slot = level.head; slot != 0; slot = state.slab[slot].next) {
-        saveOrder(out, state, arrivals, slot);
-    }
-}
-
-void saveBook(StateWriter& out, const Core::State& state, const Arrivals& arrivals,
-              const Book& book) {
-    const Ladder& ladder = book.ladder();
-    for (int64_t price = book.bestBid(); price != Ladder::kNone; price = ladder.below(price)) {
-        saveQueue(out, state, arrivals, ladder.at(price));
-    }
-    for (int64_t price = book.bestAsk(); price != Ladder::kNone; price = ladder.above(price)) {
-        saveQueue(out, state, arrivals, ladder.at(price));
-    }
-    for (const auto& [price, level] : book.buyStops()) saveQueue(out, state, arrivals, level);
-    for (auto it = book.sellStops().rbegin(); it != book.sellStops().rend(); ++it) {
-        saveQueue(out, state, arrivals, it->second);
-    }
 }
 
 template <typename Saved>
@@ -249,7 +229,7 @@ void Core::save(ByteSink& sink) const {
     for (uint32_t entry = 1; entry <= state.transactionIds.size(); ++entry) {
         saveId(out, state, state.transactionIds, state.transactionIds[entry]);
     }
-    for (size_t i = 1; i < state.books.size(); ++i) saveBook(out, state, arrivals, *state.books[i]);
+    forEachResting(state, [&](OrderSlot slot) { saveOrder(out, state, arrivals, slot); });
 }
 
 Digest128 Core::hash() const {

@@ -173,6 +173,7 @@ Status JournalWriter::flush() {
         return poison(std::move(status));
     }
     writtenEnd_ = stagedEnd_;
+    noteUse();
     writtenPosition_.store(nextPosition_ - 1, std::memory_order_release);
     const uint64_t base = blockFloor(stagedEnd_);
     if (base != stagingBase_) {
@@ -267,6 +268,13 @@ void JournalWriter::enter(std::unique_ptr<File> segment) {
     segmentFirst_ = nextPosition_;
     segmentDigest_ = digest_;
     stagingBase_ = writtenEnd_ = stagedEnd_ = kSegmentHeaderBytes;
+    noteUse();
+}
+
+void JournalWriter::noteUse() {
+    constexpr uint64_t kDueFraction = 8;
+    const bool due = writtenEnd_ - kSegmentHeaderBytes >= currentSegmentBytes_ / kDueFraction;
+    if (due != nextIsDue()) nextDue_.store(due, std::memory_order_release);
 }
 
 Status JournalWriter::makeSegment(uint64_t firstPosition, const Digest128& previousDigest,

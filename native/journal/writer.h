@@ -3,8 +3,8 @@
 // Purpose: copies encoded batches into an aligned staging buffer and writes everything staged with
 // one call (group commit).
 // Owner: the journal stage of the pipeline (one thread).
-// Thread safety: every method belongs to the owning thread, except prepareNext(), syncWritten(),
-// writtenPosition(), durablePosition() and failed(), which any thread may call.
+// Thread safety: every method belongs to the owning thread, except prepareNext(), nextIsDue(),
+// syncWritten(), writtenPosition(), durablePosition() and failed(), which any thread may call.
 // Invariants:
 //   1. Acknowledged is what commit() (durable) or sync() (async) answered ok for; nothing else.
 //   2. durablePosition() ≤ writtenPosition() < nextPosition(); none of them ever moves back.
@@ -76,6 +76,9 @@ public:
     // answered without poisoning: the current segment still has its room. Any thread.
     Status prepareNext();
     [[nodiscard]] bool nextIsPrepared() const;
+    // Whether an eighth of the segment is used: whoever prepares begins now, with time to spare. Not
+    // earlier, since a segment is written once for its zeros, and most that start never fill one.
+    [[nodiscard]] bool nextIsDue() const { return nextDue_.load(std::memory_order_acquire); }
     // See segment.h. Any thread.
     Status removeSegmentsBefore(uint64_t position);
 
@@ -112,6 +115,7 @@ private:
     void raiseDurable(uint64_t position);
     Status standing() const;          // the first failure, or ok
     Status poison(Status failure);    // keeps the first failure
+    void noteUse();
 
     Storage& storage_;
     const std::string directory_;
@@ -138,6 +142,7 @@ private:
     std::atomic<uint64_t> writtenPosition_{0};
     std::atomic<uint64_t> durablePosition_{0};
 
+    std::atomic<bool> nextDue_{false};
     std::atomic<bool> failed_{false};
     mutable std::mutex failureMutex_;
     Status failure_;

@@ -39,7 +39,6 @@ Engine::Engine(const EngineOptions& options, std::unique_ptr<Core> core,
                                            &counters_.durable, &counters_.published}) {
         counter->store(position, std::memory_order_relaxed);
     }
-    if (with_.journal != nullptr) segmentOffset_ = with_.journal->segmentOffset();
     tickedTo_.store(core_->time(), std::memory_order_relaxed);
     if (options.plan.kind == pipeline::PlanKind::Serial) return;
     Pipeline::Surroundings around;
@@ -143,9 +142,7 @@ bool Engine::append() {
         fail(status);
         return mayGoOn();
     }
-    const uint64_t offset = with_.journal->segmentOffset();
-    if (offset < segmentOffset_ && with_.segments != nullptr) with_.segments->rolled();
-    segmentOffset_ = offset;
+    if (with_.segments != nullptr) with_.segments->look();
     count(counters_.journalBytes, journal::recordBytes(bytes));
     return true;
 }

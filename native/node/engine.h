@@ -241,7 +241,6 @@ private:
     Position batchLast_ = 0;   // position of the batch's last command
     Position executing_ = 0;   // position of the command in the core
     Position stored_ = 0;      // see invariant 1
-    uint64_t segmentOffset_ = 0;
     Position lastMark_ = 0;
 
     EngineCounters counters_;

@@ -7,8 +7,7 @@ JournalStage::JournalStage(CommandRing& ring, Position base, journal::JournalWri
                            SegmentThread* segments, const JournalStageOptions& options,
                            std::function<void(const Status&)> onFailure)
     : ring_(ring), base_(base), journal_(journal), segments_(segments), options_(options),
-      onFailure_(std::move(onFailure)), payload_(size_t{options.batchMax} * kCommandBytesMax),
-      segmentOffset_(journal.segmentOffset()) {}
+      onFailure_(std::move(onFailure)), payload_(size_t{options.batchMax} * kCommandBytesMax) {}
 
 bool JournalStage::ready() {
     const uint64_t from = stored_.getRelaxed();
@@ -27,9 +26,7 @@ bool JournalStage::step() {
     Status status = journal_.append(options_.epoch, base_ + from + 1,
                                     static_cast<uint32_t>(to - from), {payload_.data(), bytes});
     if (status.isOk()) {
-        const uint64_t offset = journal_.segmentOffset();
-        if (offset < segmentOffset_ && segments_ != nullptr) segments_->rolled();
-        segmentOffset_ = offset;
+        if (segments_ != nullptr) segments_->look();
         status = journal_.commit();
     }
     if (!status.isOk()) {

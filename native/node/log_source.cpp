@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <vector>
 
 #include "base/crc32c.h"
@@ -10,6 +11,7 @@
 #include "journal/recovery.h"
 #include "journal/segment.h"
 #include "journal/snapshots.h"
+#include "node/snapshot_fetch.h"
 #include "node/state_recovery.h"
 #include "pipeline/steady_clock.h"
 #include "replication/cluster_client.h"
@@ -55,6 +57,22 @@ private:
     std::vector<Kept> records_;
     size_t at_ = 0;
 };
+
+Status copySnapshot(journal::Storage& storage, const std::string& data,
+                    const SourceSnapshot& snapshot, journal::SnapshotWriter& into) {
+    Result<std::unique_ptr<journal::File>> file = storage.open(
+        journal::joinPath(snapshotDirectory(data), snapshot.name), journal::FileMode::Read);
+    if (!file.isOk()) return file.status();
+    Result<std::unique_ptr<journal::SnapshotReader>> reader =
+        journal::SnapshotReader::open(file.take(), snapshot.name);
+    if (!reader.isOk()) return reader.status();
+    for (;;) {
+        Result<std::span<const std::byte>> piece = reader.value()->next();
+        if (!piece.isOk()) return piece.status();
+        if (piece.value().empty()) return {};
+        VERBEX_RETURN_IF_FAILED(into.write(piece.value()));
+    }
+}
 
 // ---- a directory
 
@@ -125,20 +143,8 @@ public:
         journal::SnapshotFacts facts;
         return loadSnapshot(storage_, name_, snapshot.name, limits, facts);
     }
-
     Status copy(const SourceSnapshot& snapshot, journal::SnapshotWriter& into) override {
-        Result<std::unique_ptr<journal::File>> file = storage_.open(
-            journal::joinPath(snapshotDirectory(name_), snapshot.name), journal::FileMode::Read);
-        if (!file.isOk()) return file.status();
-        Result<std::unique_ptr<journal::SnapshotReader>> reader =
-            journal::SnapshotReader::open(file.take(), snapshot.name);
-        if (!reader.isOk()) return reader.status();
-        for (;;) {
-            Result<std::span<const std::byte>> piece = reader.value()->next();
-            if (!piece.isOk()) return piece.status();
-            if (piece.value().empty()) return {};
-            VERBEX_RETURN_IF_FAILED(into.write(piece.value()));
-        }
+        return copySnapshot(storage_, name_, snapshot, into);
     }
 
 private:
@@ -208,36 +214,33 @@ private:
 
 constexpr uint64_t kWaitNs = 1'000'000;
 constexpr uint32_t kRingBytes = 1u << 22;
+// A member that stops giving a snapshot twice, and offers it again, will not give it.
+constexpr uint32_t kStallsMax = 2;
 
 class MemberSource final : public LogSource, private replication::ClusterClientEvents {
 public:
-    MemberSource(const transport::Address& address, const MemberSourceOptions& options)
-        : LogSource(address.toString()), address_(address), options_(options) {}
+    MemberSource(journal::Storage& storage, const transport::Address& address,
+                 const MemberSourceOptions& options)
+        : LogSource(address.toString()), storage_(storage), address_(address), options_(options) {}
+    ~MemberSource() override { leaveNothing(); }
 
     Failure open() {
-        transport::NetworkOptions network;
-        network.node = "recovery";
-        network.ringBytes = kRingBytes;
-        network.payloadMax = replication::kFrameBytesMax;
-        network.key = options_.key;
-        Result<std::unique_ptr<transport::HostNetwork>> opened =
-            transport::HostNetwork::open(network);
-        if (!opened.isOk()) return opened.status();
-        network_ = opened.take();
-        replication::ClusterClientOptions client;
-        client.cluster = options_.cluster;
-        client.members = {{1, address_}};
-        client.anyMember = true;
-        client.silentNs = options_.patienceNs;
-        replication::ClusterClientEvents& events = *this;
-        client_ = std::make_unique<ClusterClient>(*network_, std::move(client), events);
-        client_->subscribeEntries(1);
-        if (Failure failure = pollUntil([this] { return released_.has_value(); });
-            !failure.isOk()) {
-            return failure;
+        Failure failure = follow(1);
+        if (failure.isOk() || !isLost_ || options_.scratch.empty()) return failure;
+        // The member goes on: while the oldest one comes, the log behind it may be pruned too.
+        for (const bool oldest : {true, false}) {
+            const Result<Position> fetched = fetch(oldest);
+            if (!fetched.isOk()) {
+                failure = fetched.status().within("fetching a snapshot of " + name_);
+                if (!oldest || fetched.status().code() != StatusCode::SnapshotDamaged) return failure;
+                refused_.push_back(fetched.status().toString());
+                continue;
+            }
+            failure = follow(fetched.value() + 1);
+            if (failure.isOk()) return fetched.value() == 0 ? Failure() : noteSnapshot();
+            if (!isLost_) return failure;
         }
-        last_ = *released_;
-        return {};
+        return failure;
     }
 
     Failure next(LogRecord& into, bool& got) override {
@@ -261,7 +264,121 @@ public:
         return {};
     }
 
+    Result<std::unique_ptr<Core>> load(const SourceSnapshot& snapshot,
+                                       const CoreLimits& limits) override {
+        journal::SnapshotFacts facts;
+        return loadSnapshot(storage_, options_.scratch, snapshot.name, limits, facts);
+    }
+    Status copy(const SourceSnapshot& snapshot, journal::SnapshotWriter& into) override {
+        return copySnapshot(storage_, options_.scratch, snapshot, into);
+    }
+
 private:
+    [[nodiscard]] transport::NetworkOptions networkOptions() const {
+        transport::NetworkOptions network;
+        network.node = "recovery";
+        network.ringBytes = kRingBytes;
+        network.payloadMax = replication::kFrameBytesMax;
+        network.key = options_.key;
+        return network;
+    }
+    [[nodiscard]] replication::ClusterClientOptions clientOptions() const {
+        replication::ClusterClientOptions client;
+        client.cluster = options_.cluster;
+        client.members = {{1, address_}};
+        client.anyMember = true;
+        client.silentNs = options_.patienceNs;
+        return client;
+    }
+
+    // Its log from `from` on. isLost_: it has not got that any more.
+    Failure follow(Position from) {
+        client_.reset();
+        network_.reset();
+        records_.clear();
+        released_.reset();
+        isLost_ = false;
+        failure_ = {};
+        first_ = from;
+        taken_ = from - 1;
+        Result<std::unique_ptr<transport::HostNetwork>> opened =
+            transport::HostNetwork::open(networkOptions());
+        if (!opened.isOk()) return opened.status();
+        network_ = opened.take();
+        replication::ClusterClientEvents& events = *this;
+        client_ = std::make_unique<ClusterClient>(*network_, clientOptions(), events);
+        client_->subscribeEntries(from);
+        // It says how far it has released before it finds out whether it has the first of these entries.
+        Failure failure = pollUntil([&] {
+            return released_.has_value() && (*released_ < from || !records_.isEmpty());
+        });
+        // What is in a snapshot is released, whether the member has heard so again or not.
+        if (failure.isOk()) last_ = std::max(*released_, from - 1);
+        return failure;
+    }
+
+    Result<Position> fetch(bool oldest) {
+        client_.reset();
+        network_.reset();
+        if (scratchLock_ == nullptr) {
+            Result<std::unique_ptr<journal::DirectoryLock>> lock =
+                storage_.lockDirectory(options_.scratch);
+            if (!lock.isOk()) return lock.status();
+            scratchLock_ = lock.take();
+        }
+        VERBEX_RETURN_IF_FAILED(removeSnapshots());
+        SnapshotFetchOptions fetch;
+        fetch.network = networkOptions();
+        fetch.cluster = clientOptions();
+        fetch.directory = snapshotDirectory(options_.scratch);
+        fetch.oldest = oldest;
+        fetch.giveUpNs = options_.patienceNs;
+        fetch.patienceNs = 2 * options_.patienceNs;
+        fetch.stallsMax = kStallsMax;
+        return fetchSnapshot(storage_, *scratchLock_, fetch);
+    }
+
+    Failure noteSnapshot() {
+        const std::string directory = snapshotDirectory(options_.scratch);
+        Result<std::vector<journal::SnapshotListing>> listed =
+            journal::listSnapshots(storage_, directory);
+        if (!listed.isOk()) return listed.status();
+        for (const journal::SnapshotListing& each : listed.value()) {
+            Result<journal::SnapshotFacts> facts =
+                journal::verifySnapshot(storage_, directory, each.name);
+            if (!facts.isOk()) return facts.status();
+            snapshots_.push_back({facts.value().position, facts.value().epoch,
+                                  facts.value().stateHash, each.name});
+        }
+        Result<std::optional<CoreLimits>> limits = memberLimits(storage_, options_.scratch);
+        if (!limits.isOk()) return limits.status();
+        if (limits.value().has_value()) facts_ = DirectoryFacts{*limits.value(), {}};
+        return {};
+    }
+
+    Status removeSnapshots() {
+        const std::string directory = snapshotDirectory(options_.scratch);
+        Result<std::vector<std::string>> names = storage_.list(directory);
+        if (!names.isOk()) {
+            return names.status().code() == StatusCode::NotFound ? Status() : names.status();
+        }
+        for (const std::string& name : names.value()) {
+            VERBEX_RETURN_IF_FAILED(storage_.remove(journal::joinPath(directory, name)));
+        }
+        return {};
+    }
+
+    // What cannot be removed now is cleared by the next recovery into the same folder.
+    void leaveNothing() {
+        if (scratchLock_ == nullptr) return;
+        (void)removeSnapshots();
+        scratchLock_.reset();
+        (void)storage_.remove(journal::joinPath(options_.scratch, "lock"));
+        std::error_code stays;
+        std::filesystem::remove(snapshotDirectory(options_.scratch), stays);
+        std::filesystem::remove(options_.scratch, stays);
+    }
+
     template <typename Is>
     Failure pollUntil(const Is& is) {
         uint64_t heardAt = steadyNs();
@@ -302,21 +419,25 @@ private:
     void onConnected(replication::MemberId) override {}
     void onDisconnected(const std::string&) override {}
     void onEnded(Answered, Position oldest) override {
+        isLost_ = true;
         failure_ = Status(StatusCode::PositionLost,
                           name_ + " has no entry at position " +
                               std::to_string(client_->next()) + " any more, or not yet; the oldest "
                               "that it keeps is at " + std::to_string(oldest) +
-                              ". Its folder has snapshots of what was before: copy it on its "
-                              "machine with verbex backup, and recover from the copy");
+                              ". Where it prunes its log faster than it can be read from here, copy its "
+                              "folder on its machine with verbex backup, and recover from the copy");
     }
 
+    journal::Storage& storage_;
     const transport::Address address_;
     const MemberSourceOptions options_;
+    std::unique_ptr<journal::DirectoryLock> scratchLock_;  // once something was fetched
     std::unique_ptr<transport::HostNetwork> network_;
     std::unique_ptr<ClusterClient> client_;
     RecordStore records_;
     std::optional<Position> released_;
     Position taken_ = 0;
+    bool isLost_ = false;
     Failure failure_;
 };
 
@@ -341,9 +462,9 @@ OpenedSource openDirectorySource(journal::Storage& storage, const std::string& d
     return opened(std::make_unique<DirectorySource>(storage, directory));
 }
 
-OpenedSource openMemberSource(const transport::Address& address,
+OpenedSource openMemberSource(journal::Storage& storage, const transport::Address& address,
                               const MemberSourceOptions& options) {
-    return opened(std::make_unique<MemberSource>(address, options));
+    return opened(std::make_unique<MemberSource>(storage, address, options));
 }
 
 }  // namespace verbex::node

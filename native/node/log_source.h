@@ -8,6 +8,7 @@
 //      is written meanwhile.
 //   2. A directory is verified as a whole, its snapshots too, before its first record is handed out, and
 //      changed never.
+//   3. What was fetched of a member is gone when its source is.
 // Requires: the storage outlives it; nobody shortens the directory's journal meanwhile.
 #pragma once
 
@@ -92,8 +93,13 @@ struct MemberSourceOptions {
     std::string cluster = "verbex";
     std::vector<std::byte> key;  // the cluster's, if it has one
     uint64_t patienceNs = 5'000'000'000;  // without a word of the member
+    // Where a snapshot that has to be fetched lies as long as the source lives; the folder itself goes with it.
+    // Empty: none is fetched.
+    std::string scratch;
 };
-// What a running member has released.
-OpenedSource openMemberSource(const transport::Address& address, const MemberSourceOptions& options);
+// What a running member has released. Where its log was pruned: the oldest sound snapshot that it follows on, and it.
+// POSITION_LOST: it prunes faster than it is read; SNAPSHOT_DAMAGED, TIMED_OUT: its snapshots do not come.
+OpenedSource openMemberSource(journal::Storage& storage, const transport::Address& address,
+                              const MemberSourceOptions& options);
 
 }  // namespace verbex::node

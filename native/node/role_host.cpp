@@ -27,7 +27,8 @@ public:
     bool poll(uint64_t nowNs) {
         now_ = nowNs;
         network_.poll(nowNs, *this);
-        if (link_ == nullptr && dialling_ == 0 && nowNs >= dialAt_) {
+        // What it will begin with is known first: a link that is up wants to be told.
+        if (link_ == nullptr && dialling_ == 0 && nowNs >= dialAt_ && process_.ready()) {
             dialAt_ = nowNs + options_.redialNs;
             dialling_ = network_.connect(options_.sequencers[at_++ % options_.sequencers.size()],
                                          std::string(kRoleService) + options_.name,
@@ -46,6 +47,7 @@ public:
             link_ = nullptr;
             return true;
         }
+        process_.report();
         const bool sent = process_.channel().flush([this](std::span<const std::byte> frame) {
             transport::Message message;
             message.kind = replication::kFrameMessage;
@@ -103,7 +105,8 @@ private:
 
 RoleHost::RoleHost() = default;
 
-Result<std::unique_ptr<RoleHost>> RoleHost::open(const RoleHostOptions& options) {
+Result<std::unique_ptr<RoleHost>> RoleHost::open(const RoleHostOptions& options,
+                                                 journal::Storage& storage) {
     if (options.sequencers.empty()) {
         return Status(StatusCode::InvalidArgument, "a role has a sequencer to dial");
     }
@@ -123,11 +126,27 @@ Result<std::unique_ptr<RoleHost>> RoleHost::open(const RoleHostOptions& options)
     } else {
         return Status(StatusCode::InvalidArgument, "a role is risk or matching");
     }
+    if (!options.snapshots.empty()) {
+        roles::RoleSnapshotOptions snapshots;
+        snapshots.whose = {options.name, options.kind, options.role.shard, options.role.riskShards,
+                           options.role.matchingShards, options.role.limits, options.role.mutant};
+        snapshots.directory = options.snapshots;
+        snapshots.everyCommands = options.snapshotEvery;
+        Result<std::unique_ptr<roles::RoleSnapshots>> kept =
+            roles::RoleSnapshots::open(storage, snapshots);
+        if (!kept.isOk()) return kept.status();
+        host->snapshots_ = kept.take();
+        host->process_->keep(*host->snapshots_);
+    }
     host->links_ = std::make_unique<Links>(*host->network_, host->options_, *host->process_);
     RoleHost* const self = host.get();
     host->thread_ = std::thread([self] { self->run(); });
     pthread_setname_np(host->thread_.native_handle(),
                        options.kind == PartKind::Risk ? "vbx-risk" : "vbx-matching");
+    if (host->snapshots_ != nullptr) {
+        host->shadow_ = std::thread([self] { self->runShadow(); });
+        pthread_setname_np(host->shadow_.native_handle(), "vbx-shadow");
+    }
     return host;
 }
 
@@ -138,13 +157,34 @@ void RoleHost::run() {
     while (!stop_.load(std::memory_order_acquire)) {
         const uint64_t now = steadyNs();
         const bool worked = links_->poll(now);
+        if (snapshots_ != nullptr && snapshots_->isWanted()) {
+            const std::lock_guard guard(shadowMutex_);
+            shadowWork_.notify_one();
+        }
         if (now - statusAt >= kStatusEveryNs) {
             statusAt = now;
+            RoleStatus status{links_->connected(), process_->joined(), process_->position(),
+                              process_->rebuilds(), links_->trouble(), process_->base(),
+                              snapshots_ != nullptr, {}};
+            if (snapshots_ != nullptr) status.snapshots = snapshots_->status();
             const std::lock_guard guard(mutex_);
-            status_ = {links_->connected(), process_->joined(), process_->position(),
-                       process_->rebuilds(), links_->trouble()};
+            status_ = std::move(status);
         }
         if (!worked) network_->wait(kWaitNs);
+    }
+}
+
+// What is executed and written for snapshots: a core's work, and a disk's.
+void RoleHost::runShadow() {
+    while (!stop_.load(std::memory_order_acquire)) {
+        if (snapshots_->isWanted()) {
+            snapshots_->workNow();
+            network_->wake();  // how far it is, is to be said
+            continue;
+        }
+        std::unique_lock lock(shadowMutex_);
+        if (stop_.load(std::memory_order_acquire) || snapshots_->isWanted()) continue;
+        shadowWork_.wait(lock);
     }
 }
 
@@ -156,9 +196,15 @@ RoleStatus RoleHost::status() const {
 void RoleHost::stop() {
     if (stopped_) return;
     stopped_ = true;
-    stop_.store(true, std::memory_order_release);
+    if (snapshots_ != nullptr) snapshots_->stop();
+    {
+        const std::lock_guard guard(shadowMutex_);
+        stop_.store(true, std::memory_order_release);
+        shadowWork_.notify_one();
+    }
     if (network_ != nullptr) network_->wake();
     if (thread_.joinable()) thread_.join();
+    if (shadow_.joinable()) shadow_.join();
 }
 
 }  // namespace verbex::node

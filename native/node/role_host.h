@@ -1,7 +1,8 @@
 // SequencerHost and RoleHost: the roles of native/roles on real machines: a thread, links, and the sequencers' disks.
 //
 //    clients, edges ──dial──▶ ┌── SequencerHost ──┐ ◀──dial── RoleHost (risk 0…R−1), RoleHost (matching 0…M−1)
-//                             │ thread · disk     │           each a thread, in a process of its own or beside
+//                             │ thread · disk     │           each a thread, and one for its snapshots, in a process
+//                             │                   │           of its own or beside
 //                             └────────▲──────────┘
 //                                      └── entries ──▶ SequencerHost, which takes over
 //
@@ -11,8 +12,10 @@
 // Thread safety: everything but open() from any thread.
 // Invariants:
 //   1. A role is touched by its own thread only, but for the log's syncNow() and prepareNow().
-//   2. A role process that loses its link, or hears nothing on it, dials the next sequencer, and begins anew.
-// Requires: storage and control store outlive the host.
+//   2. A role process that loses its link, or hears nothing on it, dials the next sequencer, and begins anew, with what
+//      its snapshots have.
+//   3. A role's thread touches no disk.
+// Requires: storage and control store outlive the hosts.
 #pragma once
 
 #include <atomic>
@@ -106,6 +109,9 @@ struct RoleHostOptions {
     std::string name = "verbex";
     transport::NetworkOptions network;
     std::vector<transport::Address> sequencers;  // one of them leads
+    // This process's folder of snapshots; empty: it keeps none, and replays the whole log at every link.
+    std::string snapshots;
+    uint64_t snapshotEvery = 1u << 20;  // commands
     uint64_t redialNs = 20'000'000;
     uint64_t silentNs = 10'000'000'000;  // a sequencer that says nothing for so long is left for the next
 };
@@ -116,33 +122,43 @@ struct RoleStatus {
     Position position = 0;
     uint64_t rebuilds = 0;
     std::string trouble;  // why its last link ended, or was not made
+    Position base = 0;    // of the core with which its link began; 0: it began with the first position
+    bool keepsSnapshots = false;
+    roles::RoleSnapshotStatus snapshots;
 };
 
 class RoleHost {
 public:
-    static Result<std::unique_ptr<RoleHost>> open(const RoleHostOptions& options);
+    // `storage`: of the snapshots. DataDirectoryInUse: another process has their folder.
+    static Result<std::unique_ptr<RoleHost>> open(const RoleHostOptions& options,
+                                                  journal::Storage& storage);
     ~RoleHost();
     RoleHost(const RoleHost&) = delete;
     RoleHost& operator=(const RoleHost&) = delete;
 
     [[nodiscard]] RoleStatus status() const;
-    // Ends the thread; the sequencer sees a link that is over. Idempotent.
+    // Ends the threads; the sequencer sees a link that is over. Idempotent.
     void stop();
 
 private:
     class Links;
     RoleHost();
     void run();
+    void runShadow();
 
     RoleHostOptions options_;
     std::unique_ptr<transport::HostNetwork> network_;
+    std::unique_ptr<roles::RoleSnapshots> snapshots_;  // null: it keeps none
     std::unique_ptr<roles::RoleProcess> process_;
     std::unique_ptr<Links> links_;
     std::thread thread_;
+    std::thread shadow_;
     std::atomic<bool> stop_{false};
     bool stopped_ = false;
     mutable std::mutex mutex_;
     RoleStatus status_;
+    std::mutex shadowMutex_;
+    std::condition_variable shadowWork_;
 };
 
 }  // namespace verbex::node

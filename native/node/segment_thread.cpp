@@ -11,7 +11,13 @@ void SegmentThread::start() {
     pthread_setname_np(thread_.native_handle(), "vbx-segment");
 }
 
-void SegmentThread::rolled() {
+void SegmentThread::look() {
+    const bool due = writer_.nextIsDue();
+    const uint64_t offset = writer_.segmentOffset();
+    const bool begin = due && (!wasDue_ || offset < offset_);
+    wasDue_ = due;
+    offset_ = offset;
+    if (!begin) return;
     const std::lock_guard guard(mutex_);
     wanted_ = true;
     changed_.notify_one();

@@ -3,7 +3,7 @@
 // Purpose: filling a segment with zeros takes tens of milliseconds that the engine must not wait
 // for.
 // Owner: Node.
-// Thread safety: rolled() from the engine; the work runs on its own thread.
+// Thread safety: look() from the thread that owns the writer; the work runs on one of its own.
 // Invariants:
 //   1. A failure to prepare is the writer's business: it is poisoned, or (no space yet) tries for
 //      itself.
@@ -26,17 +26,20 @@ public:
     SegmentThread& operator=(const SegmentThread&) = delete;
 
     void start();
-    // The engine has moved into a new segment.
-    void rolled();
+    // After each batch: the work begins once a segment is due.
+    void look();
     void stop();
 
 private:
     void run();
 
     journal::JournalWriter& writer_;
+    // The owner's: of its last look.
+    bool wasDue_ = false;
+    uint64_t offset_ = 0;
     std::mutex mutex_;
     std::condition_variable changed_;
-    bool wanted_ = true;
+    bool wanted_ = false;
     bool stopped_ = false;
     std::thread thread_;
 };

@@ -20,9 +20,8 @@ namespace {
 
 constexpr uint64_t kWaitNs = 1'000'000;
 constexpr uint32_t kRingBytes = 1u << 22;
-// Without the parts that were asked for they are asked for again; then another member is asked.
+// Without the parts that were asked for they are asked for again.
 constexpr uint64_t kAgainNs = 500'000'000;
-constexpr uint64_t kGiveUpNs = 5'000'000'000;
 
 class SnapshotFetch final : private replication::ClusterClientEvents {
 public:
@@ -40,7 +39,7 @@ public:
         const std::unique_ptr<transport::HostNetwork> net = opened.take();
         replication::ClusterClientOptions cluster = options_.cluster;
         cluster.anyMember = true;
-        cluster.silentNs = kGiveUpNs;
+        cluster.silentNs = options_.giveUpNs;
         replication::ClusterClientEvents& events = *this;
         client_ = std::make_unique<replication::ClusterClient>(*net, std::move(cluster), events);
         heardAt_ = steadyNs();
@@ -49,7 +48,7 @@ public:
             (void)client_->poll(now_);
             if (!done_.has_value() && failure_.isOk()) ask();
             client_->flush();
-            if (now_ - heardAt_ > options_.patienceNs + (getting_ ? kGiveUpNs : 0)) {
+            if (now_ - heardAt_ > options_.patienceNs + (getting_ ? options_.giveUpNs : 0)) {
                 failure_ = Status(StatusCode::TimedOut, "no member of cluster " + options_.cluster.cluster +
                                                             " gives a snapshot (" +
                                                             client_->trouble() + ")");
@@ -75,10 +74,11 @@ private:
         if (!client_->connected()) return;
         const bool late = now_ - askedAt_ > kAgainNs;
         if (!getting_) {
-            if (late && client_->want(0, options_.needed)) askedAt_ = now_;
+            const uint8_t flags = options_.oldest ? replication::kWantOldest : 0;
+            if (late && client_->want(0, options_.needed, flags)) askedAt_ = now_;
             return;
         }
-        if (now_ - getting_->cameAt > kGiveUpNs) {
+        if (now_ - getting_->cameAt > options_.giveUpNs) {
             client_->tryNext("its snapshot does not come");
             return;
         }
@@ -150,6 +150,18 @@ private:
         }
     }
 
+    // Whoever offers it and does not give it has it damaged, where parts of it have come, or is slow beyond all
+    // measure: told by its offering it again.
+    void noteStall() {
+        if (getting_ == nullptr || now_ - getting_->cameAt < options_.giveUpNs) return;
+        if (++stalls_ < options_.stallsMax || options_.stallsMax == 0) return;
+        failure_ = Status(StatusCode::SnapshotDamaged,
+                          "the snapshot at position " + std::to_string(getting_->offer.position) +
+                              " comes up to byte " + std::to_string(getting_->got) + " of " +
+                              std::to_string(getting_->offer.contentBytes) +
+                              " only, however often: it is damaged where it lies");
+    }
+
     void drop() {
         if (getting_ == nullptr) return;
         (void)store_->discard(std::move(getting_->writer));  // what is left goes at the next start
@@ -160,7 +172,12 @@ private:
     void onEntry(const replication::EntriesFrame&, std::span<const std::byte>) override {}
     void onSubmitted(const replication::SubmittedFrame&) override {}
     void onConnected(replication::MemberId) override { askedAt_ = 0; }
-    void onDisconnected(const std::string&) override { drop(); }
+    void onDisconnected(const std::string&) override {
+        noteStall();
+        // Whoever is dialled now has all the patience again.
+        if (getting_ != nullptr) heardAt_ = now_;
+        drop();
+    }
     void onEnded(replication::Answered, Position) override {}
 
     const SnapshotFetchOptions& options_;
@@ -172,6 +189,7 @@ private:
     uint64_t now_ = 0;
     uint64_t askedAt_ = 0;
     uint64_t heardAt_ = 0;
+    uint32_t stalls_ = 0;
 };
 
 }  // namespace

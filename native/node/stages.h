@@ -167,7 +167,6 @@ private:
     const JournalStageOptions options_;
     const std::function<void(const Status&)> onFailure_;
     std::vector<std::byte> payload_;
-    uint64_t segmentOffset_;
     bool failed_ = false;
     pipeline::Cursor stored_;
     std::atomic<uint64_t> bytes_{0};

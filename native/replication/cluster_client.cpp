@@ -85,9 +85,10 @@ bool ClusterClient::send(SubmitFrame frame, std::span<const std::byte> payload) 
     return link_->offer(message) == transport::Answer::Accepted;
 }
 
-bool ClusterClient::want(Position position, uint64_t offset) {
+bool ClusterClient::want(Position position, uint64_t offset, uint8_t flags) {
     if (link_ == nullptr) return false;
     WantFrame frame;
+    frame.header.flags = flags;
     frame.position = position;
     frame.offset = offset;
     transport::Message message;

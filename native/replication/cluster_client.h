@@ -75,9 +75,9 @@ public:
     bool submit(uint64_t sequence, std::span<const std::byte> commands, uint32_t count);
     // A bridge's: an EntryHeader and its payload, or nothing, to hear what is next.
     bool submitEntry(uint64_t sequence, std::span<const std::byte> entry);
-    // Position 0: a snapshot, if the entry at `offset` is gone; else parts of the one that was offered, from this
-    // offset of its content on.
-    bool want(Position position, uint64_t offset);
+    // Position 0: a snapshot, if the entry at `offset` is gone (`flags`: kWantOldest); else parts of the one that was
+    // offered, from this offset of its content on.
+    bool want(Position position, uint64_t offset, uint8_t flags = 0);
     // This member is left, and the next one is dialled.
     void tryNext(const std::string& why);
     // False: nothing had arrived.

@@ -163,6 +163,8 @@ struct OfferFrame {  // payload: ends × EpochEnd, rising, up to the position
 };
 static_assert(sizeof(OfferFrame) == 96);
 
+// Flag of a Want of position 0: the oldest snapshot that the log follows on, not the newest.
+inline constexpr uint8_t kWantOldest = 1;
 struct WantFrame {
     static constexpr FrameKind kKind = FrameKind::Want;
     FrameHeader header;

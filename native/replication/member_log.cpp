@@ -127,7 +127,7 @@ Status MemberLog::syncNow() {
 
 bool MemberLog::prepareWanted() const {
     const std::shared_ptr<journal::JournalWriter> current = writer();
-    return current != nullptr && !current->nextIsPrepared();
+    return current != nullptr && current->nextIsDue() && !current->nextIsPrepared();
 }
 
 Status MemberLog::prepareNow() {

@@ -277,6 +277,21 @@ Result<std::unique_ptr<journal::SnapshotReader>> MemberSnapshots::openNewest() {
     return store_->read(journal::snapshotFileName(position));
 }
 
+Result<std::unique_ptr<journal::SnapshotReader>> MemberSnapshots::openOldest(Position first) {
+    const Position newest = this->newest();
+    if (newest == 0 || distrusted_) return Status(StatusCode::NotFound, "there is no snapshot");
+    Result<std::vector<journal::SnapshotListing>> listed = store_->list();
+    if (!listed.isOk()) return listed.status();
+    for (auto each = listed.value().rbegin(); each != listed.value().rend(); ++each) {
+        if (each->position + 1 < first || each->position > newest) continue;
+        Result<std::unique_ptr<journal::SnapshotReader>> reader = store_->read(each->name);
+        Status status = reader.isOk() ? reader.value()->block(0).status() : reader.status();
+        if (status.isOk()) return reader;
+        if (!isDamage(status.code())) return status;
+    }
+    return Status(StatusCode::NotFound, "there is no snapshot that the log follows on");
+}
+
 Result<std::unique_ptr<journal::SnapshotWriter>> MemberSnapshots::beginInstall(
     const journal::SnapshotFacts& facts) {
     const std::unique_lock lock = pause();

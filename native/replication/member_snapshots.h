@@ -119,6 +119,8 @@ public:
     // ---- giving and getting
     // The newest one, to be read by somebody else. NotFound: there is none.
     Result<std::unique_ptr<journal::SnapshotReader>> openNewest();
+    // The oldest one that a log which begins at `first` follows on.
+    Result<std::unique_ptr<journal::SnapshotReader>> openOldest(Position first);
     Result<std::unique_ptr<journal::SnapshotWriter>> beginInstall(const journal::SnapshotFacts& facts);
     void dropInstall(std::unique_ptr<journal::SnapshotWriter> writer);
     // The whole of it: the log begins anew behind it. Where `undone` is set the old log is as it was.

@@ -44,24 +44,26 @@ bool SnapshotDesk::offer(NodeId client, const WantFrame& frame, Position first,
         if (idle == takers_.end()) return false;
         takers_.erase(idle);
     }
-    Result<std::unique_ptr<journal::SnapshotReader>> newest = snapshots_.openNewest();
+    const bool wantsOldest = (frame.header.flags & kWantOldest) != 0;
+    Result<std::unique_ptr<journal::SnapshotReader>> reader =
+        wantsOldest ? snapshots_.openOldest(first) : snapshots_.openNewest();
     // It has no entry there, and nothing to begin with either: somebody else may.
-    if (!newest.isOk()) return false;
-    const Result<Digest128> result = SnapshotTransfer::resultOf(*newest.value());
+    if (!reader.isOk()) return false;
+    const Result<Digest128> result = SnapshotTransfer::resultOf(*reader.value());
     if (!result.isOk()) return false;
-    const journal::SnapshotFacts& facts = newest.value()->facts();
+    const journal::SnapshotFacts& facts = reader.value()->facts();
     OfferFrame offered;
     offered.header = header;
     offered.position = facts.position;
     offered.positionEpoch = facts.epoch;
     offered.contentBytes = facts.contentBytes;
-    offered.contentDigest = newest.value()->contentDigest();
+    offered.contentDigest = reader.value()->contentDigest();
     offered.stateHash = facts.stateHash;
     offered.hash = result.value();
     if (!wires_.send(client, buffer_.make(offered))) return true;
     Taker& taker = takers_[client];
     taker = {};
-    taker.reader = newest.take();
+    taker.reader = reader.take();
     taker.askedAt = now_;
     return true;
 }

@@ -1,4 +1,5 @@
-// SnapshotDesk: gives a member's newest snapshot to clients that need a state to begin with: edges, recoveries.
+// SnapshotDesk: gives a member's snapshot to clients that need a state to begin with: the newest one to edges, the
+// oldest that the log follows on to recoveries.
 //
 // Purpose: a log that is pruned has nothing for somebody who begins at its first entry. What a member gives another
 // one is given to a client too, slowly: the member's thread reads it, and trading goes first.
@@ -31,7 +32,7 @@ public:
     SnapshotDesk(const SnapshotDeskOptions& options, MemberSnapshots& snapshots, Wires& wires)
         : options_(options), snapshots_(snapshots), wires_(wires) {}
 
-    // Position 0: what is there? Answered by Offer, of position 0 where the entry at `offset` is in the log, which
+    // Position 0: what is there? (kWantOldest: how far back?) Answered by Offer, of position 0 where the entry at `offset` is in the log, which
     // begins at `first`. False: there is no place for one more, or nothing to give.
     bool want(NodeId client, const WantFrame& frame, Position first, const FrameHeader& header);
     void onClosed(NodeId client) { takers_.erase(client); }

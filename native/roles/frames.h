@@ -24,7 +24,7 @@
 
 namespace verbex::roles {
 
-inline constexpr uint16_t kRolesVersion = 2;
+inline constexpr uint16_t kRolesVersion = 3;
 inline constexpr uint32_t kFrameBytesMax = 56u << 10;
 // Of a message, however many frames it takes: the events of the largest command.
 inline constexpr uint64_t kMessageBytesMax = 1ULL << 32;
@@ -39,6 +39,11 @@ enum class MessageKind : uint8_t {
     Joined = 5,   // role → sequencer
     Ping = 6,
     Pong = 7,
+    // ---- snapshots
+    Begin = 8,     // sequencer → role: what comes of the log follows on `position`, 0 where the offer is refused
+    Follow = 9,    // sequencer → role: commands that are released, for its shadow
+    Followed = 10,  // role → sequencer: its shadow is at `position`
+    Disagree = 11,  // sequencer → role: not with this hash
     // ---- risk
     Validate = 16,  // sequencer → risk: a command, in the order of positions
     Decided = 17,   // risk → sequencer
@@ -94,8 +99,10 @@ struct HelloBody {
     uint32_t maxAccounts = 0;
     uint32_t maxInstruments = 0;
     uint32_t maxClientIds = 0;
+    uint64_t position = 0;  // where its core is, from which it would begin; 0: from the first position on
+    Digest128 hash;         // of every event up to there
 };
-static_assert(sizeof(HelloBody) == 32);
+static_assert(sizeof(HelloBody) == 56);
 
 struct JoinBody {
     Digest128 hash;             // of every event up to the position
@@ -111,6 +118,17 @@ struct CountsBody {           // Joined, Carried: then `numbers` × NumberedOrde
     uint32_t reserved = 0;
 };
 static_assert(sizeof(CountsBody) == 16);
+
+struct FollowBody {      // then `count` commands as in the journal
+    uint32_t count = 0;
+    uint32_t mark = 0;   // a snapshot of where they end can be verified later
+};
+static_assert(sizeof(FollowBody) == 8);
+
+struct FollowedBody {
+    Digest128 hash;  // of every event up to the position
+};
+static_assert(sizeof(FollowedBody) == 16);
 
 struct DecidedBody {
     Decision decision;

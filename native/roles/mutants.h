@@ -16,8 +16,12 @@ enum class RoleMutant : uint8_t {
     ReleaseBeforeReplicated = 7,  // events leave when the leading sequencer has their entry, whoever else has it
     StaleSequencer = 8,        // who no longer leads keeps its sequencer, and whoever is attached to it
     MarkerForgotten = 9,       // a new leader releases what the last one had refused, and writes no marker
+    SnapshotUncommitted = 10,    // a shadow is fed what is in the log, whoever else has it
+    SnapshotUnverified = 11,     // whatever a process offers, the sequencer believes
+    SnapshotForgetsNumbers = 12,  // a snapshot holds the canonical state, and nothing beside it
 };
 inline constexpr uint8_t kRoleMutantMax = 6;  // without a pair
 inline constexpr uint8_t kPairMutantMax = 9;
+inline constexpr uint8_t kSnapshotMutantMax = 12;
 
 }  // namespace verbex::roles

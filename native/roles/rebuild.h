@@ -1,7 +1,8 @@
 // Rebuild: a whole core that replays the log, and the chain of result hashes over what it says.
 //
-// Purpose: how every role comes to its state, at the first start as after a loss: from the log alone. The chain
-// is the one that replication::Executor keeps, so that two who replayed the same can tell.
+// Purpose: how every role comes to its state, at the first start as after a loss: from the log, or from a snapshot of
+// such a core and the log behind it. The chain is the one that replication::Executor keeps, so that two who replayed
+// the same can tell.
 // Owner: a role.
 // Thread safety: none.
 // Invariants:
@@ -23,16 +24,20 @@ public:
         : part_(std::make_unique<CorePart>(limits, riskShards, matchingShards)) {
         rewind();
     }
+    // Goes on where another one was: `part` is at `position`.
+    Rebuild(std::unique_ptr<CorePart> part, Position position, const Digest128& chain)
+        : part_(std::move(part)), chain_(chain), position_(position) {
+        CHECK(part_->core().position() == position);
+        rewind();
+    }
 
     void replay(const Command& command) {
         part_->replay(command, *this);
         drain();
         position_++;
-        if (command.type == static_cast<uint8_t>(CommandType::SetAvailability)) markers_++;
     }
     [[nodiscard]] Position position() const { return position_; }
     [[nodiscard]] Digest128 chain() const { return chain_.value(); }
-    [[nodiscard]] uint64_t markers() const { return markers_; }
     [[nodiscard]] const CorePart& part() const { return *part_; }
     // Nothing is left here then.
     [[nodiscard]] std::unique_ptr<CorePart> take(PartKind kind, uint32_t shard) {
@@ -51,7 +56,6 @@ private:
     std::array<Event, 256> room_;
     EventDigest chain_;
     Position position_ = 0;
-    uint64_t markers_ = 0;
 };
 
 }  // namespace verbex::roles

@@ -1,5 +1,7 @@
 #include "roles/role_process.h"
 
+#include <utility>
+
 #include "wire/command_codec.h"
 
 namespace verbex::roles {
@@ -11,13 +13,20 @@ Position RoleProcess::position() const {
     return rebuild_ != nullptr ? rebuild_->position() : position_;
 }
 
+bool RoleProcess::ready() { return snapshots_ == nullptr || atBase() || snapshots_->ready(); }
+
 void RoleProcess::attach() {
     channel_ = std::make_unique<Channel>();
     if (options_.mutant == RoleMutant::SettlementSkipped && part_ != nullptr) {
         kept_ = std::move(part_);
     }
     part_.reset();
-    rebuild_.reset();
+    // A core that no sequencer has sent anything for serves the next link as well.
+    if (!atBase()) {
+        rebuild_ = snapshots_ == nullptr ? nullptr : snapshots_->take();
+        base_ = rebuild_ == nullptr ? 0 : rebuild_->position();
+    }
+    begun_ = false;
     position_ = 0;
     onAttach();
     HelloBody hello;
@@ -29,6 +38,8 @@ void RoleProcess::attach() {
     hello.maxAccounts = options_.limits.maxAccounts;
     hello.maxInstruments = options_.limits.maxInstruments;
     hello.maxClientIds = options_.limits.maxClientIds;
+    hello.position = base_;
+    if (rebuild_ != nullptr) hello.hash = rebuild_->chain();
     channel_->put(MessageKind::Hello, 0, writer_.clear().put(hello).bytes());
 }
 
@@ -46,13 +57,24 @@ Status RoleProcess::dispatch(const RoleMessage& message) {
         case MessageKind::Ping:
             channel_->put(MessageKind::Pong, message.position);
             return {};
+        case MessageKind::Begin:
+            if (begun_) break;
+            return begin(message.position);
+        case MessageKind::Follow:
+            if (part_ == nullptr || !follow(message)) break;
+            return {};
+        case MessageKind::Disagree:
+            if (part_ == nullptr || snapshots_ == nullptr) break;
+            snapshots_->refuse(message.position, "the sequencer does not confirm what a snapshot says of position " +
+                                                     std::to_string(message.position));
+            return {};
         case MessageKind::Rebuild:
             // A whole core is made for a sequencer that sends its log, not for one that may end the link at once.
-            if (part_ != nullptr || !rebuild(message)) break;
+            if (!begun_ || part_ != nullptr || !rebuild(message)) break;
             channel_->put(MessageKind::Rebuilt, rebuild_->position());
             return {};
         case MessageKind::Join:
-            if (rebuild_ == nullptr) break;
+            if (!begun_ || rebuild_ == nullptr) break;
             return join(message);
         default:
             if (part_ == nullptr || !onMessage(message)) break;
@@ -60,6 +82,38 @@ Status RoleProcess::dispatch(const RoleMessage& message) {
             return {};
     }
     return Status(StatusCode::ProtocolViolation, "the sequencer's message does not fit");
+}
+
+Status RoleProcess::begin(Position from) {
+    if (from != base_ && from != 0) {
+        return Status(StatusCode::ProtocolViolation, "the log begins where nobody has asked for it");
+    }
+    begun_ = true;
+    if (from == base_) {
+        if (base_ != 0) rebuilds_++;
+        return {};
+    }
+    const Status refused(StatusCode::PositionLost,
+                         "the sequencer does not confirm the state of position " +
+                             std::to_string(base_) +
+                             ": its log says another thing, ends before, or that is not known any more");
+    rebuild_.reset();
+    snapshots_->refuse(std::exchange(base_, 0), refused.message());
+    return refused;
+}
+
+bool RoleProcess::follow(const RoleMessage& message) {
+    PayloadReader reader(message.payload);
+    FollowBody body;
+    return snapshots_ != nullptr && reader.get(body) &&
+           snapshots_->feed(message.position, body.count, body.mark != 0, reader.rest());
+}
+
+void RoleProcess::report() {
+    Position at = 0;
+    FollowedBody body;
+    if (part_ == nullptr || snapshots_ == nullptr || !snapshots_->report(at, body.hash)) return;
+    channel_->put(MessageKind::Followed, at, writer_.clear().put(body).bytes());
 }
 
 bool RoleProcess::rebuild(const RoleMessage& message) {
@@ -83,8 +137,13 @@ Status RoleProcess::join(const RoleMessage& message) {
         return Status(StatusCode::ProtocolViolation, "joining elsewhere than where the log ends");
     }
     if (rebuild_->chain() != body.hash) {
-        return Status(StatusCode::Refused, "the log gives another result here than at the sequencer: " +
-                                               rebuild_->chain().hex() + ", not " + body.hash.hex());
+        const Status another(StatusCode::Refused,
+                             "the log gives another result here than at the sequencer: " +
+                                 rebuild_->chain().hex() + ", not " + body.hash.hex());
+        // It may be the snapshot's doing.
+        rebuild_.reset();
+        if (base_ != 0) snapshots_->refuse(std::exchange(base_, 0), another.message());
+        return another;
     }
     position_ = message.position;
     part_ = rebuild_->take(kind_, options_.shard);
@@ -93,6 +152,7 @@ Status RoleProcess::join(const RoleMessage& message) {
         part_->core().breakRule(HazardMutant::CapturedBook);
     }
     rebuild_.reset();
+    if (snapshots_ != nullptr) snapshots_->joined();
     CountsBody counts;
     std::vector<NumberedOrder> numbers;
     if (kind_ == PartKind::Risk) {

@@ -203,6 +203,7 @@ bool Sequencer::release() {
             released_ = at;
         }
         outputs_.endBatch(chain, chain);
+        remember(entry, chain);
         entries_.pop_front();
         worked = true;
     }
@@ -232,7 +233,7 @@ SequencerStatus Sequencer::status() const {
     for (const auto* seats : {&risk_, &matching_}) {
         for (const Seat& seat : *seats) {
             status.seats.push_back({seat.kind, seat.shard, seat.link != 0, seat.live, seat.rebuilt,
-                                    seat.losses});
+                                    seat.losses, seat.base, seat.followed, seat.disagreed});
         }
     }
     return status;

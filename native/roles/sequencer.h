@@ -17,6 +17,8 @@
 //      when the marker that says so is stored too: also where the one before it did not come to write that marker.
 //   3. After a loss nothing that comes from the lost link is used.
 //   4. Commands that run alone find nothing ahead of them under way, and nothing behind them begun.
+//   5. Shadows of roles are fed what is released, and nothing else; what they offer to begin with is believed where
+//      the log has the same result there.
 // Requires: log and links outlive it, and all that is in the log at the beginning is stored; step() often, and at nextTimer() at the latest.
 #pragma once
 
@@ -77,6 +79,9 @@ struct SequencerOptions {
     uint64_t attachNs = 10'000'000'000;  // at the start: risk processes are waited for so long
     uint64_t tickNs = 0;                 // the log's time follows the wall clock in such steps; 0: not
     uint32_t outputEvents = 1u << 18;    // released events that are kept for who resumes
+    // The result is remembered at the end of the first entry that reaches into each next so many positions: snapshots
+    // of roles are verified by that. Of all sequencers the same.
+    uint32_t markEvery = 4096;
     RoleMutant mutant = RoleMutant::None;
 };
 
@@ -92,6 +97,9 @@ struct SeatStatus {
     bool live = false;       // it takes part
     Position rebuilt = 0;    // while it is not
     uint64_t losses = 0;
+    Position base = 0;       // of the core with which its link began: the log was sent from there on
+    Position shadow = 0;     // executed for its next snapshot
+    uint64_t refused = 0;    // hashes that it offered, and that were not those of the log
 };
 
 struct SequencerStatus {
@@ -188,6 +196,12 @@ private:
         uint32_t ids = 0;                  // risk
         uint32_t orders = 0;               // matching
         uint64_t losses = 0;
+        Position base = 0;                 // what it has offered and was confirmed
+        bool follows = false;              // its shadow is fed
+        Position fed = 0;
+        Position followed = 0;
+        uint64_t fedAt = 0;
+        uint64_t disagreed = 0;
     };
 
     struct Alone {
@@ -293,6 +307,16 @@ private:
     void useDead(std::span<const std::byte> frame);
     bool flush();
 
+    // ---- sequencer_snapshots.cpp
+    // What the result was at a position that ends an entry; null: not known, or not released.
+    [[nodiscard]] const Digest128* hashOf(Position at) const;
+    [[nodiscard]] bool isMark(const replication::EntryHeader& entry) const;
+    void remember(const replication::EntryHeader& entry, const Digest128& chain);
+    // Where the log that it is sent begins behind: at what it offers, if that is so, or at 0.
+    [[nodiscard]] Position agree(Seat& seat, const HelloBody& hello);
+    void onFollowed(Seat& seat, const RoleMessage& message);
+    bool feed(Seat& seat);
+
     const SequencerOptions options_;
     SequencerLog& log_;
     RoleLinks& links_;
@@ -305,6 +329,11 @@ private:
     std::unique_ptr<CorePart> centre_;
     replication::Outputs outputs_;
     EventDigest chain_;  // of all that is settled
+    struct Mark {
+        Position at = 0;
+        Digest128 hash;
+    };
+    std::vector<Mark> marks_;  // 24 bytes every options_.markEvery positions of the log
 
     std::deque<Command> pending_;
     std::deque<Command> markers_;  // ahead of all that is pending

@@ -43,6 +43,7 @@ void Sequencer::replayEntry(const LogEntry& entry) {
     }
     outputs_.fresh([this](const Event* first, size_t count) { chain_.add(first, count); });
     outputs_.endBatch(chain_.value(), chain_.value());
+    remember(entry.header, chain_.value());
     replay_.at = entry.header.last();
     const bool held =
         !replay_.unexplained.empty() && options_.mutant != RoleMutant::PublishBeforeMarker;

@@ -140,7 +140,8 @@ void Sequencer::onHello(LinkId link, const RoleMessage& message) {
     seat->link = link;
     seat->channel = std::move(channel);
     seat->heardAt = seat->pingedAt = now_.steadyNs;
-    seat->sent = seat->rebuilt = 0;
+    seat->sent = seat->rebuilt = seat->base = agree(*seat, hello);
+    seat->channel->put(MessageKind::Begin, seat->sent);
     if (options_.mutant != RoleMutant::DeadDecisionUsed || seat->kind != PartKind::Risk) return;
     // What was not heard of after all.
     for (Position at = decided_ + 1; at <= sequenced_; at++) {
@@ -161,6 +162,7 @@ void Sequencer::onMessage(Seat& seat, const RoleMessage& message) {
             seat.rebuilt = message.position;
             return;
         case MessageKind::Joined: return onJoined(seat, message);
+        case MessageKind::Followed: return onFollowed(seat, message);
         default: break;
     }
     if (!seat.live) return violate(seat);
@@ -222,7 +224,7 @@ bool Sequencer::attend() {
                 seat.channel->put(MessageKind::Ping, 0);
                 seat.pingedAt = now_.steadyNs;
             }
-            if (!seat.live) worked |= rebuild(seat);
+            worked |= seat.live ? feed(seat) : rebuild(seat);
         }
     }
     return worked;

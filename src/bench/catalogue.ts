@@ -162,8 +162,8 @@ export const catalogue: readonly BenchEntry[] = [
       '   ◀──Events──                ◀──Decided──         ◀──Matched──',
     ].join('\n'),
     workload:
-      'One sequencer with 1 risk and 1 matching process, and with 2 of each, against one process, over tcp and shm. Every role is a thread with links between them as between processes; the client is one more, with --window orders in flight, each counted when the last event of its command is back; with --market so many of a hundred are market orders, for each of which the line stands still. ofOneProcess compares with one process over the same transport in the same run. On fewer cores than roles it shows what the hops cost, not what the shards win. Cases take turns; a figure is the median of the runs.',
-    options: ['orders', 'window', 'market', 'runs', 'dir'],
+      'One sequencer with 1 risk and 1 matching process, and with 2 of each, against one process, over tcp and shm. Every role is a thread with links between them as between processes, and, in the cases called processes, a process of its own with the hosts that `verbex role` starts; the client is one more, with --window orders in flight, each counted when the last event of its command is back; with --market so many of a hundred are market orders, for each of which the line stands still; with --snapshots risk and matching processes keep snapshots. ofOneProcess compares with one process over the same transport in the same run. On fewer cores than roles it shows what the hops cost, not what the shards win. Cases take turns; a figure is the median of the runs.',
+    options: ['orders', 'window', 'market', 'snapshots', 'runs', 'dir'],
     cases: [],
   },
   {

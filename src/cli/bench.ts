@@ -105,6 +105,12 @@ export const benchCommand: Command = {
       range: [1, 100],
       help: 'roles: market orders among the orders; default: none',
     },
+    {
+      name: 'snapshots',
+      value: 'N',
+      range: [1, countMax],
+      help: 'roles: risk and matching processes take a snapshot every so many commands; default: none',
+    },
     { name: 'largest', value: 'N', range: [1, countMax], help: 'scale: the largest size; default: 1000000' },
     {
       name: 'memory',

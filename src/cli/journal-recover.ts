@@ -44,6 +44,8 @@ const leftovers: ReadonlySet<string> = new Set([
   'lock',
   'journal.recovering',
   'snapshots.recovering',
+  'fetched-1.recovering',
+  'fetched-2.recovering',
   'facts',
   'facts.tmp',
 ]);
@@ -89,7 +91,7 @@ export const journalRecoverCommand: Command = {
     'Where a journal was pruned, the newest state is compared with what the oldest snapshot and the journal behind it give.',
     "With --from nothing of DIR is read: it must not exist, or be empty, and gets a journal of its own. A source is another data folder (a node's or a member's), a folder of journal segments, or a running member of a cluster. Sources are read only.",
     'Two sources are compared position by position, epoch and command, as far as both reach; the longer one counts behind that. Where they differ nothing is made: RECOVERY_SOURCES_DIFFER says at which position, and --at stops before it.',
-    'A source that was pruned gives its oldest snapshot that its log follows on, and that log. Snapshots of both are compared by hash with the state at their positions. Two that have nothing in common are refused: RECOVERY_SOURCES_APART.',
+    'A source that was pruned, a running member too, gives its oldest snapshot that its log follows on, and that log. Snapshots of both are compared by hash with the state at their positions. Two that have nothing in common are refused: RECOVERY_SOURCES_APART.',
   ],
   examples: [
     ['verbex journal recover ./data', 'the last state'],

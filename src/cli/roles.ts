@@ -71,9 +71,11 @@ async function rolesTable(views: readonly RoleView[]): Promise<string> {
   const { sentenceOf } = await import('../cluster/role-process.ts');
   const rows = views.map(({ name, process, pid, status }) => {
     const position = status?.role === 'sequencer' ? status.released : status?.position;
-    return [name, process, pid ?? '-', position ?? '-', status === undefined ? '-' : sentenceOf(status)];
+    const snapshot = status?.role === 'sequencer' ? undefined : status?.snapshots?.newest;
+    const says = status === undefined ? '-' : sentenceOf(status);
+    return [name, process, pid ?? '-', position ?? '-', snapshot ?? '-', says];
   });
-  return table(['role', 'process', 'pid', 'position', 'says'], rows);
+  return table(['role', 'process', 'pid', 'position', 'snapshot', 'says'], rows);
 }
 
 const upCommand: Command = {

@@ -286,18 +286,33 @@ export class PartitionDrill {
         await sleep(lookMs);
       }
       // Cut as it is, whoever can serves: however long that takes here.
-      if (shape.goesOn) await this.#load.answersAfter(during);
+      if (shape.goesOn) await this.#goesOn(leader, during);
     } finally {
       await this.#wires().mend();
       this.#cluster.signal(leader, 'SIGCONT');
     }
     const answered = this.#load.acknowledged - before;
-    await this.#load.answersAfter(this.#load.acknowledged);
+    await this.#goesOn(leader, this.#load.acknowledged);
     if (this.#cluster.processOf(leader).state === 'gone') this.#cluster.startMember(leader);
     const gapMs = this.#load.gap();
     await this.#cluster.settle(healMsMax);
     const epochs = (await this.#epoch()) - epoch;
     return { shape: shape.name, gapMs, answered, goesOn: shape.goesOn, epochs };
+  }
+
+  /**
+   * Waits for an answer. A leader that was the last in the record when it was killed is started again, as whatever looks after it would do: it
+   * may have left out those that it was cut from before they could depose it, and then nobody else can lead.
+   */
+  async #goesOn(leader: number, during: number): Promise<void> {
+    const answers = this.#load.answersAfter(during).then(() => true);
+    while (this.#cluster.processOf(leader).state === 'gone') {
+      if (await Promise.race([answers, sleep(lookMs, false)])) return;
+      const records = (await this.#look()).map(({ sync }) => sync);
+      if (records.length > 0 && records.every((sync) => sync.length === 1 && sync[0] === leader))
+        this.#cluster.startMember(leader);
+    }
+    await answers;
   }
 
   /** The highest that anybody knows of; all of them are reserved in one row. */

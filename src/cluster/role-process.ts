@@ -21,6 +21,12 @@ export interface SeatStatus {
   readonly live: boolean;
   readonly rebuilt: string;
   readonly losses: string;
+  /** Where its link began: the log was sent from there on. */
+  readonly base: string;
+  /** Executed for its next snapshot. */
+  readonly shadow: string;
+  /** What it has offered and was not confirmed. */
+  readonly refused: string;
 }
 
 /** What the sequencer says of itself; 64-bit numbers are texts of digits. */
@@ -50,7 +56,17 @@ export interface ShardStatus {
   readonly joined: boolean;
   readonly position: string;
   readonly rebuilds: string;
+  /** Of the snapshot, or of the shadow, with which its link began; 0: the log from its first position on. */
+  readonly base: string;
   readonly trouble: string;
+  /** Not where it keeps none. */
+  readonly snapshots?: {
+    readonly newest: string;
+    readonly shadow: string;
+    readonly taken: string;
+    readonly refused: string;
+    readonly trouble: string;
+  };
 }
 
 export type RoleStatus = SequencerStatus | ShardStatus;
@@ -74,6 +90,11 @@ export function roleOptions(description: RolesDescription, place: RolePlace): Na
     ...(key !== undefined && { key }),
     ...tlsOf(description),
     ...description.limits,
+    ...(place.role !== 'sequencer' &&
+      description.snapshots.every !== 0 && {
+        snapshots: filesOf(description, place),
+        ...(description.snapshots.every !== undefined && { snapshotEvery: description.snapshots.every }),
+      }),
     ...(place.role === 'sequencer' && {
       data: filesOf(description, place),
       durable: description.ack === 'durable',
@@ -104,7 +125,10 @@ export function sentenceOf(status: RoleStatus): string {
     const waits = status.waitsFor === '' ? 'takes commands' : `waits for ${status.waitsFor}`;
     return `${waits}${away.length === 0 ? '' : `; away: ${away.join(', ')}`}`;
   }
-  if (status.joined) return 'takes part';
+  if (status.joined) {
+    const trouble = status.snapshots?.trouble ?? '';
+    return trouble === '' ? 'takes part' : `takes part; snapshots: ${trouble}`;
+  }
   if (status.connected) return 'is rebuilt';
   return `no sequencer${status.trouble === '' ? '' : `: ${status.trouble}`}`;
 }

@@ -18,6 +18,7 @@ export const sequencersMax = 5;
 const portMax = 65_535;
 const msMax = 600_000;
 const countMax = 2 ** 32 - 1;
+const everyMax = 2 ** 40;
 
 export type RoleKind = 'sequencer' | 'risk' | 'matching';
 
@@ -28,6 +29,11 @@ export interface RolesTiming {
   readonly attachMs?: number;
   /** A sequencer that the others do not hear for so long is suspected. */
   readonly suspectMs?: number;
+}
+
+export interface RolesSnapshots {
+  /** Risk and matching processes take one every so many commands; 0: none, and the whole log is replayed. */
+  readonly every?: number;
 }
 
 export interface SequencerDescription {
@@ -51,6 +57,7 @@ export interface RolesDescription {
   readonly tls?: TlsDescription;
   readonly timing: RolesTiming;
   readonly limits: LimitsDescription;
+  readonly snapshots: RolesSnapshots;
 }
 
 /** One process of a deployment. */
@@ -106,6 +113,7 @@ export function parseRoles(value: unknown, folder: string): RolesDescription {
   const tls = fields.has('tls') ? parseTls(fields.take('tls'), at) : undefined;
   const timing = new Fields('timing', fields.take('timing') ?? {});
   const limits = new Fields('limits', fields.take('limits') ?? {});
+  const snapshots = new Fields('snapshots', fields.take('snapshots') ?? {});
   const keyFile = fields.optionalText('keyFile');
   const ms = (field: string): number | undefined => timing.optionalNumber(field, 1, msMax);
   const count = (field: string): number | undefined => limits.optionalNumber(field, 1, countMax);
@@ -131,8 +139,9 @@ export function parseRoles(value: unknown, folder: string): RolesDescription {
       maxInstruments: count('maxInstruments'),
       maxClientIds: count('maxClientIds'),
     }),
+    snapshots: given<RolesSnapshots>({ every: snapshots.optionalNumber('every', 0, everyMax) }),
   };
-  for (const part of [timing, limits, fields]) part.end();
+  for (const part of [timing, limits, snapshots, fields]) part.end();
   return description;
 }
 

@@ -173,6 +173,10 @@ export interface NativeRoleOptions {
   readonly certificateFile?: string;
   readonly keyFile?: string;
   readonly authorityFile?: string;
+  /** Of a risk or matching process: its folder of snapshots; without it there are none. */
+  readonly snapshots?: string;
+  /** It takes one every so many commands. */
+  readonly snapshotEvery?: number;
   /** From here on a sequencer's alone: its folder. */
   readonly data?: string;
   /** Names this start of the machine. */

@@ -130,7 +130,7 @@ describe('native programs', () => {
   test(
     'gateway answers every order that was sent, by both kinds of thread',
     async () => {
-      const options = ['--connections', '8', '--rate', '2000', '--seconds', '1', '--runs', '1'];
+      const options = ['--connections', '8', '--rate', '2000', '--seconds', '0.3', '--runs', '1'];
       const result = await nativeBench('gateway', options, silent);
       expectSound(result);
       expect(result.cases.map((one) => `${one.name} ${one.wait} ${one.thread}`)).toEqual([
@@ -146,7 +146,7 @@ describe('native programs', () => {
         for (const figure of ['ordersPerSecond', 'p50Us', 'maxUs', 'echoP50Us', 'syscallsPerOrder'])
           expect(one[figure], figure).toBeGreaterThanOrEqual(0);
       }
-      // A case of a second may fall into a pause of a busy machine; not all of them.
+      // A case this short may fall into a pause of a busy machine; not all of them.
       expect(result.cases.some((one) => Number(one.ordersPerSecond) > 0)).toBe(true);
     },
     buildMs,

@@ -42,14 +42,17 @@ test('a process is known by its number and its start, and nobody else is signall
 });
 
 test('a process that is dead and not yet waited for is gone', async () => {
-  const child = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], {
+  // It ends once its parent has become another program, which waits for nobody: the shell might have.
+  const ends = '(until [ "$(cat /proc/$$/comm)" = sleep ]; do sleep 0.01; done)';
+  const child = spawn('sh', ['-c', `${ends} & echo $!; exec sleep 60`], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
   const dead = Number(line.trim());
-  // Its parent has become another program, which waits for nobody.
-  await expect.poll(() => stateOf(markOf(dead) ?? { pid: dead, startedAt: '', boot: '' })).toBe('gone');
-  expect(markOf(dead)).toBeDefined();
+  const mark = markOf(dead);
+  expect(mark).toBeDefined();
+  await expect.poll(() => stateOf(mark!), { timeout: 10_000 }).toBe('gone');
+  expect(markOf(dead)).toEqual(mark);
   child.kill('SIGKILL');
   await once(child, 'close');
 });

@@ -227,6 +227,21 @@ TEST_P(WriterTest, APreparedSegmentIsTakenAndALeftoverOneIsRemoved) {
     EXPECT_EQ(records_, offered_);
 }
 
+TEST_P(WriterTest, TheNextSegmentIsDueOnceAnEighthOfThisOneIsUsed) {
+    Random random(12);
+    const std::unique_ptr<JournalWriter> writer = open(256u << 10);
+    EXPECT_FALSE(writer->nextIsDue());
+    uint64_t last = writer->segmentOffset();
+    for (uint32_t rolls = 0; rolls < 2;) {
+        offer(*writer, random);
+        ASSERT_TRUE(writer->commit().isOk());
+        const uint64_t used = writer->segmentOffset() - kSegmentHeaderBytes;
+        ASSERT_EQ(writer->nextIsDue(), used >= writer->segmentBytes() / 8) << used;
+        rolls += writer->segmentOffset() < last ? 1 : 0;
+        last = writer->segmentOffset();
+    }
+}
+
 TEST_P(WriterTest, AReaderFollowsTheLiveWriterExactlyToTheWrittenPosition) {
     Random random(9);
     const std::unique_ptr<JournalWriter> writer = open(8192);

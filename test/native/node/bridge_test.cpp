@@ -94,5 +94,31 @@ TEST(Bridge, TheSecondSiteTakesOverUnderLoadWithoutGapOrDouble) {
     }));
 }
 
+// What docs/operations.md says of it: nothing helps, and nothing is touched.
+TEST(Bridge, ANewStandbySiteOfOneThatHasPrunedIsToldSoAndStaysEmpty) {
+    ClusterOptions options{.members = 1, .hot = 1, .segmentBytes = 128u << 10};
+    options.snapshots.everyCommands = 500;
+    options.snapshots.historyBytes = 0;
+    Cluster first(options);
+    Ledger ledger(first.clientOptions());
+    ASSERT_TRUE(ledger.pollUntil([&] {
+        if (ledger.isComplete()) ledger.want(500);
+        return first.host(1)->status().first > 1;
+    }));
+    ASSERT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
+    // What it still has in memory goes with it.
+    first.kill(1);
+    first.start(1);
+    ASSERT_TRUE(eventually([&] { return first.leader() == 1; }));
+    Cluster second({.members = 1, .hot = 1, .standby = true});
+    ASSERT_TRUE(eventually([&] { return second.leader() == 1; }));
+    const std::unique_ptr<BridgeHost> bridge = openBridge(first, second);
+    ASSERT_TRUE(eventually([&] {
+        return bridge->progress().trouble.find("POSITION_LOST") != std::string::npos;
+    })) << bridge->progress().trouble;
+    EXPECT_EQ(second.host(1)->status().position, 0u);
+    EXPECT_EQ(second.host(1)->status().halted, "");
+}
+
 }  // namespace
 }  // namespace verbex::node::cluster_world

@@ -1,7 +1,13 @@
 // Members on real threads, links and files: a cluster serves, loses members, and loses nothing.
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <set>
+#include <thread>
 
 #include "cluster_world.h"
+#include "journal/snapshots.h"
 #include "node/log_source.h"
 #include "node/source_recovery.h"
 #include "node/state_recovery.h"
@@ -373,25 +379,171 @@ TEST_F(Pruned, AMemberStartsFromAFolderThatWasMadeOfAMembers) {
     EXPECT_EQ(cluster_.host(one)->status().halted, "");
 }
 
-TEST_F(Pruned, ARecoveryFromALiveMemberSaysWhatToDoInstead) {
-    prune();
-    // As long as it runs it may have in memory what is gone from its disk.
-    const MemberId asked = other();
-    cluster_.kill(asked);
-    cluster_.start(asked);
-    ASSERT_TRUE(ledger_.pollUntil([&] { return isBack(asked); })) << said();
-    const OpenedSource source =
-        openMemberSource({"127.0.0.1", cluster_.host(asked)->port()}, MemberSourceOptions());
-    Failure failure = source.failure;
-    const std::string data = cluster_.directory() + "/made";
-    journal::PosixStorage storage;
-    // The refusal comes behind what it has released, or with it.
-    if (failure.isOk()) {
-        failure = recoverFromSources(storage, {source.source.get()}, {.data = data, .limits = {}}).failure;
+// A running member that has pruned, for who recovers from it.
+class PrunedSource : public Pruned {
+protected:
+    void SetUp() override {
+        prune();
+        // As long as it runs it may have in memory what is gone from its disk.
+        asked_ = other();
+        cluster_.kill(asked_);
+        cluster_.start(asked_);
+        ASSERT_TRUE(ledger_.pollUntil([&] { return isBack(asked_); })) << said();
+        // Far enough from where one is due that none is taken while only the clock's commands come.
+        ASSERT_TRUE(ledger_.pollUntil([&] {
+            if (!ledger_.isComplete()) return false;
+            const Position position = cluster_.host(asked_)->status().position;
+            if (turn(position + 400) == turn(position)) return true;
+            ledger_.want(50);
+            return false;
+        })) << said();
+        ASSERT_TRUE(ledger_.pollUntil([&] {
+            const MemberStatus its = cluster_.host(asked_)->status();
+            return turn(its.snapshot) == turn(its.position);
+        })) << said();
     }
-    EXPECT_EQ(failure.code, "POSITION_LOST");
-    EXPECT_NE(failure.message.find("verbex backup"), std::string::npos) << failure.message;
-    EXPECT_FALSE(std::filesystem::exists(data + "/journal"));
+    // Which of its snapshots a position belongs to.
+    [[nodiscard]] Position turn(Position position) const {
+        return (position + 1000 * (asked_ - 1) / 3) / 1000;
+    }
+    OpenedSource open(MemberId id, const std::string& scratch,
+                      uint64_t patienceNs = 5'000'000'000) {
+        MemberSourceOptions options;
+        options.scratch = scratch.empty() ? scratch : cluster_.directory() + "/" + scratch;
+        options.patienceNs = patienceNs;
+        return openMemberSource(storage_, {"127.0.0.1", cluster_.host(id)->port()}, options);
+    }
+    SourceRecovery recover(const std::vector<LogSource*>& sources, const std::string& made,
+                           Position upTo = UINT64_MAX) {
+        SourceRecoveryOptions options{.data = cluster_.directory() + "/" + made, .upTo = upTo};
+        options.limits.maxOrders = options.limits.maxAccounts = options.limits.maxInstruments =
+            options.limits.maxClientIds = 0;
+        return recoverFromSources(storage_, sources, options);
+    }
+    // Of the member that is asked, the oldest first.
+    std::vector<journal::SnapshotListing> snapshots() {
+        auto listed = journal::listSnapshots(storage_, folder(asked_) + "/snapshots").take();
+        std::ranges::reverse(listed);
+        return listed;
+    }
+    void damage(const journal::SnapshotListing& snapshot) {
+        const std::string path = folder(asked_) + "/snapshots/" + snapshot.name;
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        const auto at = static_cast<std::streamoff>(snapshot.bytes / 4 * 3);
+        file.seekg(at);
+        const auto was = static_cast<char>(file.get());
+        file.seekp(at);
+        file.put(static_cast<char>(was ^ 1));
+        ASSERT_TRUE(file.good());
+    }
+    [[nodiscard]] std::string folder(MemberId id) const {
+        return cluster_.directory() + "/" + std::to_string(id);
+    }
+    [[nodiscard]] bool exists(const std::string& name) const {
+        return std::filesystem::exists(cluster_.directory() + "/" + name);
+    }
+
+    journal::PosixStorage storage_;
+    MemberId asked_ = 0;
+};
+
+TEST_F(PrunedSource, GivesItsOldestSnapshotAndTheLogBehindIt) {
+    const std::vector<journal::SnapshotListing> its = snapshots();
+    ASSERT_EQ(its.size(), 2u);
+    std::string hash;
+    Position position = 0;
+    {
+        const OpenedSource source = open(asked_, "fetched");
+        ASSERT_TRUE(source.failure.isOk()) << source.failure.message;
+        EXPECT_EQ(source.source->first(), its[0].position + 1);
+        // Its capacities are in its snapshot.
+        ASSERT_TRUE(source.source->facts().has_value());
+        EXPECT_EQ(source.source->facts()->limits.maxOrders, 1u << 14);
+        const SourceRecovery made = recover({source.source.get()}, "made");
+        ASSERT_TRUE(made.failure.isOk()) << made.failure.message;
+        EXPECT_EQ(made.snapshotPosition, its[0].position);
+        EXPECT_GE(made.position, ledger_.next() - 1);
+        EXPECT_TRUE(made.refusedSnapshots.empty());
+        hash = made.stateHash.hex();
+        position = made.position;
+        EXPECT_TRUE(exists("fetched"));
+    }
+    EXPECT_FALSE(exists("fetched"));
+    // With another member, and with the folder of a third: all of them agree.
+    const OpenedSource one = open(asked_, "fetched-1");
+    const OpenedSource two = open(asked_ % 3 + 1, "fetched-2");
+    ASSERT_TRUE(one.failure.isOk() && two.failure.isOk()) << two.failure.message;
+    const SourceRecovery both = recover({one.source.get(), two.source.get()}, "both", position);
+    ASSERT_TRUE(both.failure.isOk()) << both.failure.message;
+    EXPECT_EQ(both.stateHash.hex(), hash);
+    EXPECT_GT(both.compared + both.comparedStates, 0u);
+    const MemberId third = (asked_ + 1) % 3 + 1;
+    cluster_.kill(third);
+    const OpenedSource again = open(asked_, "fetched-1b");
+    const OpenedSource folder = openDirectorySource(storage_, this->folder(third));
+    ASSERT_TRUE(again.failure.isOk() && folder.failure.isOk()) << folder.failure.message;
+    const SourceRecovery mixed =
+        recover({again.source.get(), folder.source.get()}, "mixed", position);
+    ASSERT_TRUE(mixed.failure.isOk()) << mixed.failure.message;
+    EXPECT_EQ(mixed.stateHash.hex(), hash);
+    EXPECT_GT(mixed.compared + mixed.comparedStates, 0u);
+}
+
+TEST_F(PrunedSource, WithoutAPlaceForASnapshotSaysWhatToDoInstead) {
+    const OpenedSource source = open(asked_, "");
+    EXPECT_EQ(source.failure.code, "POSITION_LOST");
+    EXPECT_NE(source.failure.message.find("verbex backup"), std::string::npos)
+        << source.failure.message;
+}
+
+TEST_F(PrunedSource, ADamagedSnapshotIsPassedOverAndTwoLeaveNothing) {
+    const std::vector<journal::SnapshotListing> its = snapshots();
+    ASSERT_EQ(its.size(), 2u);
+    damage(its[0]);
+    constexpr uint64_t kPatienceNs = 3'000'000'000;
+    {
+        const OpenedSource source = open(asked_, "fetched", kPatienceNs);
+        ASSERT_TRUE(source.failure.isOk()) << source.failure.message;
+        EXPECT_EQ(source.source->first(), its[1].position + 1);
+        const SourceRecovery made = recover({source.source.get()}, "made");
+        ASSERT_TRUE(made.failure.isOk()) << made.failure.message;
+        EXPECT_EQ(made.snapshotPosition, its[1].position);
+        ASSERT_EQ(made.refusedSnapshots.size(), 1u);
+        EXPECT_NE(made.refusedSnapshots[0].find("at position " + std::to_string(its[0].position)),
+                  std::string::npos)
+            << made.refusedSnapshots[0];
+    }
+    damage(its[1]);
+    const OpenedSource source = open(asked_, "fetched", kPatienceNs);
+    EXPECT_EQ(source.failure.code, "SNAPSHOT_DAMAGED")
+        << source.failure.code << ": " << source.failure.message;
+    EXPECT_FALSE(exists("fetched"));
+}
+
+TEST_F(PrunedSource, ATransferThatIsCutLeavesNothing) {
+    int midway = 0;
+    for (int i = 0; i < 5; i++) {
+        OpenedSource source;
+        std::atomic<bool> isOver{false};
+        std::thread opening([&] {
+            source = open(asked_, "fetched", 500'000'000);
+            isOver = true;
+        });
+        const std::string snapshots = cluster_.directory() + "/fetched/snapshots";
+        while (!isOver && !std::filesystem::exists(snapshots)) std::this_thread::yield();
+        cluster_.kill(asked_);
+        opening.join();
+        if (!source.failure.isOk()) {
+            midway++;
+            EXPECT_EQ(source.failure.code, "TIMED_OUT") << source.failure.message;
+            EXPECT_EQ(source.source, nullptr);
+        }
+        source.source.reset();
+        EXPECT_FALSE(exists("fetched"));
+        cluster_.start(asked_);
+        ASSERT_TRUE(ledger_.pollUntil([&] { return isBack(asked_); })) << said();
+    }
+    RecordProperty("midway", midway);
 }
 
 TEST_F(Pruned, AMemberThatDiesWhileItTakesASnapshotTakesItAgain) {

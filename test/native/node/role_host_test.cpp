@@ -38,9 +38,13 @@ constexpr CoreLimits kLimits{
 
 using Ports = std::vector<uint16_t>;
 
-RoleHostOptions roleOptions(PartKind kind, uint32_t shard, const Ports& ports, TransportWish wish) {
+RoleHostOptions roleOptions(const std::string& directory, PartKind kind, uint32_t shard,
+                            const Ports& ports, TransportWish wish) {
     RoleHostOptions options;
     options.kind = kind;
+    options.snapshots = directory + (kind == PartKind::Risk ? "/risk-" : "/matching-") +
+                        std::to_string(shard);
+    options.snapshotEvery = 200;
     options.role.limits = kLimits;
     options.role.riskShards = kRisk;
     options.role.matchingShards = kMatching;
@@ -58,6 +62,7 @@ SequencerHostOptions sequencerOptions(const std::string& directory, uint32_t ind
     options.sequencer.limits = kLimits;
     options.sequencer.riskShards = kRisk;
     options.sequencer.matchingShards = kMatching;
+    options.sequencer.markEvery = 64;
     options.sequencer.silenceNs = 20'000'000'000;  // a killed process is known by its link
     options.sequencer.attachNs = 60'000'000'000;
     options.letGoNs = 15'000'000'000;
@@ -111,7 +116,8 @@ TEST(RoleHostChild, Runs) {
         ASSERT_TRUE(host.isOk()) << host.status().toString();
         sequencer = host.take();
     } else {
-        auto host = RoleHost::open(roleOptions(PartKind(kind), shard, ports, TransportWish(wish)));
+        auto host = RoleHost::open(
+            roleOptions(directory, PartKind(kind), shard, ports, TransportWish(wish)), storage);
         ASSERT_TRUE(host.isOk()) << host.status().toString();
         role = host.take();
     }
@@ -322,6 +328,12 @@ protected:
         child = 0;
     }
 
+    [[nodiscard]] roles::SeatStatus seat(PartKind kind, uint32_t shard) const {
+        for (const roles::SeatStatus& each : host_->status().seats) {
+            if (each.kind == kind && each.shard == shard) return each;
+        }
+        return {};
+    }
     // One core, fed the log, against all that the client has received.
     void compare(const Client& client) {
         host_->stop();
@@ -388,6 +400,9 @@ TEST_P(RoleProcesses, ARiskProcessIsKilledUnderLoadAndComesBack) {
     ASSERT_TRUE(load([&] { return accepted(0, 0) > 300 && accepted(1, 0) > 300; }));
     EXPECT_EQ(unavailable(0, 0) + unavailable(1, 0), 0u);
 
+    // It has a snapshot, for its shadow is behind where one was due.
+    ASSERT_TRUE(load([&] { return seat(PartKind::Risk, 1).shadow > 500; }));
+
     size_t from = client.events().size();
     kill(PartKind::Risk, 1);
     ASSERT_TRUE(load([&] { return unavailable(1, from) > 300 && accepted(0, from) > 300; }));
@@ -399,11 +414,16 @@ TEST_P(RoleProcesses, ARiskProcessIsKilledUnderLoadAndComesBack) {
     from = client.events().size();
     ASSERT_TRUE(load([&] { return accepted(1, from) > 300 && accepted(0, from) > 300; }));
 
+    EXPECT_GT(seat(PartKind::Risk, 1).base, 0u);
+
     // A matching process: nothing is rejected, everything waits for it.
+    ASSERT_TRUE(load([&] { return seat(PartKind::Matching, 0).shadow > 500; }));
     kill(PartKind::Matching, 0);
     from = client.events().size();
     start(PartKind::Matching, 0);
     ASSERT_TRUE(load([&] { return accepted(1, from) > 500 && accepted(0, from) > 500; }));
+    EXPECT_GT(seat(PartKind::Matching, 0).base, 0u);
+    EXPECT_EQ(seat(PartKind::Risk, 1).refused + seat(PartKind::Matching, 0).refused, 0u);
 
     // All that is under way comes in, and the sequencer has said so.
     ASSERT_TRUE(client.pollUntil([&] { return client.unsent() == 0; }));
@@ -421,6 +441,8 @@ TEST_P(RoleProcesses, TheSequencerStartsAgainFromItsJournal) {
     Orders orders;
     for (uint32_t i = 0; i < 2000; i++) client->want(orders.next());
     ASSERT_TRUE(client->pollUntil([&] { return client->done() > 1000; }));
+    // A link that ends costs nobody the whole log again.
+    ASSERT_TRUE(client->pollUntil([&] { return seat(PartKind::Risk, 0).shadow > 0; }));
     const size_t seen = client->events().size();
     const std::vector<Event> before = client->events();
     client.reset();
@@ -435,6 +457,7 @@ TEST_P(RoleProcesses, TheSequencerStartsAgainFromItsJournal) {
                status_.sequenced == status_.released && client->done() == status_.released &&
                status_.serving;
     })) << status_.waitsFor;
+    EXPECT_GT(seat(PartKind::Risk, 0).base, 0u);
     ASSERT_EQ(std::memcmp(before.data(), client->events().data(), seen * sizeof(Event)), 0);
     compare(*client);
 }

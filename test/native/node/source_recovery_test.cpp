@@ -554,7 +554,7 @@ TEST_F(SourceRecoveryTest, FromEveryMemberAndFromItsDirectory) {
         ASSERT_TRUE(cluster_world::eventually(
             [&] { return cluster.host(id)->status().released >= position; }));
         OpenedSource member =
-            openMemberSource({"127.0.0.1", cluster.host(id)->port()}, MemberSourceOptions());
+            openMemberSource(storage_, {"127.0.0.1", cluster.host(id)->port()}, MemberSourceOptions());
         ASSERT_TRUE(member.failure.isOk()) << member.failure.message;
         EXPECT_GE(member.source->last(), position);
         OpenedSource directory =
@@ -572,14 +572,14 @@ TEST_F(SourceRecoveryTest, FromEveryMemberAndFromItsDirectory) {
     }
     MemberSourceOptions stranger{.cluster = "another", .patienceNs = 300'000'000};
     const OpenedSource refused =
-        openMemberSource({"127.0.0.1", cluster.host(1)->port()}, stranger);
+        openMemberSource(storage_, {"127.0.0.1", cluster.host(1)->port()}, stranger);
     EXPECT_EQ(refused.failure.code, "TIMED_OUT") << refused.failure.message;
 }
 
 TEST_F(SourceRecoveryTest, WhereNobodyListensSaysSo) {
     const uint16_t port = cluster_world::freePorts(1)[0];
     const OpenedSource source =
-        openMemberSource({"127.0.0.1", port}, {.patienceNs = 200'000'000});
+        openMemberSource(storage_, {"127.0.0.1", port}, {.patienceNs = 200'000'000});
     EXPECT_EQ(source.failure.code, "TIMED_OUT");
     EXPECT_NE(source.failure.message.find("(REFUSED"), std::string::npos)
         << source.failure.message;

@@ -89,7 +89,8 @@ World::World(const WorldOptions& options)
     : options_(options), random_(options.seed * 7919 + 17), market_(options.seed) {
     for (uint32_t i = 0; i < options.riskShards + options.matchingShards; i++) {
         places_.emplace_back();
-        places_.back().process = make(i);
+        if (i < options.disks.size()) places_.back().disk->load(options.disks[i]);
+        make(i);
         places_.back().backAt = now_ + below(50) * kStepNs;
     }
     for (size_t i = 0; i < options.sequencers; i++) {
@@ -100,18 +101,83 @@ World::World(const WorldOptions& options)
 
 World::~World() = default;
 
-std::unique_ptr<RoleProcess> World::make(size_t place) const {
+std::vector<sim::SimulatedDisk::Image> World::disks() const {
+    std::vector<sim::SimulatedDisk::Image> images;
+    for (const Place& at : places_) images.push_back(at.disk->image());
+    return images;
+}
+
+void World::make(size_t place) {
+    Place& at = places_[place];
     RoleProcessOptions options;
     options.limits = options_.limits;
     options.riskShards = options_.riskShards;
     options.matchingShards = options_.matchingShards;
     options.mutant = options_.mutant;
-    if (place < options_.riskShards) {
-        options.shard = static_cast<uint32_t>(place);
-        return std::make_unique<RiskProcess>(options);
+    const bool risk = place < options_.riskShards;
+    options.shard = static_cast<uint32_t>(risk ? place : place - options_.riskShards);
+    at.process.reset();
+    at.joined = false;
+    if (risk) {
+        at.process = std::make_unique<RiskProcess>(options);
+    } else {
+        at.process = std::make_unique<MatchingProcess>(options);
     }
-    options.shard = static_cast<uint32_t>(place) - options_.riskShards;
-    return std::make_unique<MatchingProcess>(options);
+    if (options_.snapshotEvery == 0) return;
+    RoleSnapshotOptions snapshots;
+    snapshots.whose = {"world", at.process->kind(), options.shard, options.riskShards,
+                       options.matchingShards, options.limits, options.mutant};
+    snapshots.directory = "/snapshots";
+    snapshots.everyCommands = options_.snapshotEvery;
+    auto opened = RoleSnapshots::open(*at.disk, snapshots);
+    if (!opened.isOk()) {
+        wrong_ = opened.status().toString();
+        return;
+    }
+    at.snapshots = opened.take();
+    at.process->keep(*at.snapshots);
+}
+
+void World::endOf(Place& at) {
+    at.process.reset();
+    if (at.snapshots == nullptr) return;
+    const RoleSnapshotStatus status = at.snapshots->status();
+    seen_.taken += status.taken;
+    seen_.putAside += status.refused;
+    at.snapshots.reset();
+    if (at.disk->crashed()) seen_.torn++;
+    const auto mode = below(2) == 0 ? sim::RestartMode::ProcessCrash : sim::RestartMode::PowerCut;
+    at.disk->restart(mode, random_());
+    if (options_.damageSnapshots && below(2) == 0) damage(at);
+}
+
+// The newest one that there is.
+void World::damage(Place& at) {
+    const sim::SimulatedDisk::Image image = at.disk->image();
+    for (auto each = image.rbegin(); each != image.rend(); ++each) {
+        if (!each->first.ends_with(".snapshot")) continue;
+        if (below(2) == 0) {
+            at.disk->flipBit(each->first, random_() % (each->second.size() * 8));
+        } else {
+            at.disk->truncate(each->first, random_() % each->second.size());
+        }
+        return;
+    }
+}
+
+// What another thread does.
+void World::workFor(Place& at) {
+    if (at.snapshots == nullptr || !at.snapshots->isWanted()) return;
+    if (options_.damageSnapshots && below(400) == 0) {
+        const auto moment = sim::CrashMoment(below(4));
+        at.disk->crashAt(at.disk->calls() + 1 + below(6), moment, below(40));
+    }
+    at.snapshots->workNow();
+    // What may be taken back is in no shadow, and so in no snapshot that was taken here.
+    if (options_.disks.empty() && at.snapshots->status().shadow > collected_ && wrong_.empty()) {
+        wrong_ = "a shadow holds position " + std::to_string(at.snapshots->status().shadow) +
+                 ", released is " + std::to_string(collected_);
+    }
 }
 
 std::string World::openSequencer(Node& node) {
@@ -126,6 +192,9 @@ std::string World::openSequencer(Node& node) {
     sequencer.attachNs = 5000 * kStepNs;
     sequencer.pingNs = 100 * kStepNs;
     sequencer.mutant = options_.mutant;
+    sequencer.markEvery = 1u << (options_.seed % 6);
+    // Where nothing recent is kept, marks alone have to do.
+    if (options_.seed % 2 == 0) sequencer.outputEvents = 4096;
     options.letGoNs = kLetGoNs;
     replication::MemberOptions& member = options.member;
     member.id = static_cast<replication::MemberId>(node.index + 1);
@@ -203,8 +272,9 @@ void World::connect(size_t place) {
     Place& at = places_[place];
     at.backAt = now_ + (1 + below(20)) * kStepNs;
     Node& node = *nodes_[at.next++ % nodes_.size()];
-    if (node.member == nullptr || node.cutRoles) return;
+    if (node.member == nullptr || node.cutRoles || !at.process->ready()) return;
     at.backAt = 0;
+    at.joined = false;
     at.link = nextLink_++;
     wires_[at.link].place = place;
     wires_[at.link].node = node.index;
@@ -221,7 +291,10 @@ void World::kill(size_t place) {
     wire.down.clear();
     while (!wire.up.empty() && below(3) == 0) wire.up.pop_back();  // a tail is lost
     at.link = 0;
-    if (options_.mutant != RoleMutant::SettlementSkipped) at.process = make(place);
+    if (options_.mutant != RoleMutant::SettlementSkipped) {
+        endOf(at);
+        make(place);
+    }
     at.backAt = now_ + (1 + below(800)) * kStepNs;
     seen_.losses++;
 }
@@ -322,6 +395,20 @@ void World::deliverDown(Wire& wire, LinkId link) {
     wire.down.pop_front();
     if (at.link != link) return;
     const Status status = at.process->onFrame(frame);
+    if (!at.joined && at.process->joined()) {
+        at.joined = true;
+        if (at.process->base() != 0) seen_.begun++;
+    }
+    // A snapshot that is not confirmed: it goes, and comes again with what it has beside.
+    if (status.code() == StatusCode::PositionLost) {
+        seen_.unconfirmed++;
+        wire.cut = true;
+        wire.down.clear();
+        wire.up.clear();
+        at.link = 0;
+        at.backAt = now_ + (1 + below(20)) * kStepNs;
+        return;
+    }
     if (!status.isOk() && wrong_.empty()) {
         wrong_ = "process " + std::to_string(wire.place) + ": " + status.toString();
     }
@@ -386,6 +473,10 @@ void World::stepOnce() {
         stepNode(*node);
         if (!wrong_.empty()) return;
     }
+    if (options_.snapshotEvery != 0) {
+        workFor(places_[below(static_cast<uint32_t>(places_.size()))]);
+        if (!wrong_.empty()) return;
+    }
     if (wires_.empty()) return;
     auto chosen = wires_.begin();
     std::advance(chosen, below(static_cast<uint32_t>(wires_.size())));
@@ -394,6 +485,7 @@ void World::stepOnce() {
     Place& at = places_[wire.place];
     const bool connected = at.link == link;
     if (connected && !wire.closed && !wire.held && below(2) == 0) {
+        at.process->report();
         (void)at.process->channel().flush([&wire](std::span<const std::byte> frame) {
             if (wire.up.size() >= kWireFrames) return false;
             wire.up.emplace_back(frame.begin(), frame.end());
@@ -664,6 +756,11 @@ std::string World::compare() {
             return std::string(kind == PartKind::Risk ? "risk" : "matching") + " process " +
                    std::to_string(at.process->shard()) + " has another state";
         }
+    }
+    for (Place& at : places_) {
+        if (at.snapshots == nullptr) continue;
+        seen_.taken += at.snapshots->status().taken;
+        seen_.putAside += at.snapshots->status().refused;
     }
     return compareNodes();
 }

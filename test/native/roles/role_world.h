@@ -30,6 +30,10 @@ struct WorldOptions {
     bool killSequencer = false;  // any; the one that leads as well
     bool cutSequencer = false;   // from the others, from the control store, from the roles
     uint32_t killEvery = 1500;  // steps of the world, on average
+    uint32_t snapshotEvery = 0;  // commands; 0: processes keep none
+    bool damageSnapshots = false;  // with a kill, now and then: a bit of one flips, or its disk stops in a write
+    // What lies on the disks of the processes in the beginning: another deployment's, of the same layout and name.
+    std::vector<sim::SimulatedDisk::Image> disks;
     CoreLimits limits{.maxOrders = 4096, .maxAccounts = 64, .maxInstruments = 16, .maxClientIds = 1u << 15};
     RoleMutant mutant = RoleMutant::None;
 };
@@ -109,8 +113,15 @@ public:
         uint64_t takeovers = 0;  // sequencers that began to lead
         uint64_t forsaken = 0;   // refused by one that was lost before it could say why
         Position positions = 0;
+        uint64_t taken = 0;      // snapshots
+        uint64_t begun = 0;      // links that began with a core that was there, and came to take part
+        uint64_t putAside = 0;   // snapshots that were damaged, or not confirmed
+        uint64_t unconfirmed = 0;  // offers that a sequencer refused
+        uint64_t torn = 0;       // a disk stopped in the midst of it
     };
     [[nodiscard]] const Seen& seen() const { return seen_; }
+    // Of the processes, as they are now.
+    [[nodiscard]] std::vector<sim::SimulatedDisk::Image> disks() const;
 
 private:
     friend class Store;
@@ -140,7 +151,10 @@ private:
         std::vector<std::byte> bytes;
     };
     struct Place {  // of a process
+        std::unique_ptr<sim::SimulatedDisk> disk = std::make_unique<sim::SimulatedDisk>();
+        std::unique_ptr<RoleSnapshots> snapshots;
         std::unique_ptr<RoleProcess> process;
+        bool joined = false;
         LinkId link = 0;
         uint64_t backAt = 0;   // when it connects again
         uint64_t heldUntil = 0;
@@ -160,7 +174,10 @@ private:
     bool sendPeer(size_t from, size_t to, std::span<const std::byte> frame);
     void close(LinkId link);
     uint32_t below(uint32_t n) { return static_cast<uint32_t>(random_() % n); }
-    std::unique_ptr<RoleProcess> make(size_t place) const;
+    void make(size_t place);
+    void endOf(Place& at);
+    void workFor(Place& at);
+    void damage(Place& at);
     std::string openSequencer(Node& node);
     void killSequencer(Node& node);
     void cut(Node& node);
