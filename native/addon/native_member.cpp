@@ -237,6 +237,7 @@ std::string statusText(const MemberStatus& status, const Status& failure) {
     out << ",\"resultHash\":\"" << status.resultHash.hex() << "\",\"degraded\":"
         << (status.degraded ? "true" : "false");
     number("commands", status.commands);
+    number("repeats", status.repeats);
     number("takeovers", status.takeovers);
     number("truncations", status.truncations);
     number("scrubs", status.scrubs);

@@ -35,7 +35,8 @@ std::string jsonOf(const sim::ClusterCampaignReport& report) {
         << ",\"crashes\":" << counters.crashes << ",\"powerCuts\":" << counters.powerCuts
         << ",\"pauses\":" << counters.pauses << ",\"cuts\":" << counters.cuts
         << ",\"flips\":" << counters.flips << ",\"diskFaults\":" << counters.diskFaults
-        << ",\"swaps\":" << counters.swaps << ",\"blocked\":" << counters.blocked << "}}";
+        << ",\"swaps\":" << counters.swaps << ",\"blocked\":" << counters.blocked
+        << ",\"forced\":" << counters.forced << ",\"lost\":" << counters.lost << "}}";
     return out.str();
 }
 

@@ -55,9 +55,7 @@ Status JournalWriter::start(const JournalEnd& end) {
         digest_ = end.digest == Digest128{} ? chainStart(journalId_) : end.digest;
         std::unique_ptr<File> first;
         VERBEX_RETURN_IF_FAILED(makeSegment(nextPosition_, digest_, first));
-        file_ = std::move(first);
-        currentSegmentBytes_ = segmentBytes_;
-        stagingBase_ = writtenEnd_ = stagedEnd_ = kSegmentHeaderBytes;
+        enter(std::move(first));
     } else {
         VERBEX_RETURN_IF_FAILED(continueSegment(end));
     }
@@ -73,6 +71,15 @@ Status JournalWriter::continueSegment(const JournalEnd& end) {
     Result<std::unique_ptr<File>> file = storage_.open(joinPath(directory_, end.file), mode);
     if (!file.isOk()) return file.status();
     file_ = file.take();
+    AlignedBuffer block(kSegmentHeaderBytes);
+    Result<size_t> head = file_->pread(0, block.bytes());
+    if (!head.isOk()) return head.status();
+    Result<SegmentHeader> header = decodeSegmentHeader(block.bytes().first<kSegmentHeaderBytes>());
+    if (head.value() != kSegmentHeaderBytes || !header.isOk()) {
+        return Status(StatusCode::JournalDamaged, end.file + " changed after it was recovered");
+    }
+    segmentFirst_ = header.value().firstPosition;
+    segmentDigest_ = header.value().previousDigest;
     writtenEnd_ = stagedEnd_ = end.offset;
     stagingBase_ = blockFloor(end.offset);
     if (stagingBase_ == end.offset) return {};
@@ -230,22 +237,38 @@ Status JournalWriter::sync() {
 }
 
 // Leaves the segment: the successor exists durably before the seal says so, and the seal (with
-// everything before it) is durable before the successor gets its first record.
+// everything before it) is durable before the successor gets its first record. One that has nothing
+// but marks in it, of starts without a command between them, would have a successor of its own name:
+// it is begun again instead, from the same digest.
 Status JournalWriter::roll() {
+    if (segmentFirst_ == nextPosition_) {
+        std::unique_ptr<File> again;
+        VERBEX_RETURN_IF_FAILED(makeSegment(nextPosition_, segmentDigest_, again));
+        digest_ = segmentDigest_;
+        enter(std::move(again));
+        return {};
+    }
     VERBEX_RETURN_IF_FAILED(flush());
     VERBEX_RETURN_IF_FAILED(stage(kFlagSealed, epoch_, 0, {}));
     std::unique_ptr<File> next;
     VERBEX_RETURN_IF_FAILED(makeSegment(nextPosition_, digest_, next));
     VERBEX_RETURN_IF_FAILED(flush());
     VERBEX_RETURN_IF_FAILED(syncFile());
+    enter(std::move(next));
+    return {};
+}
+
+// A segment that has just been made, behind digest_.
+void JournalWriter::enter(std::unique_ptr<File> segment) {
     {
         const std::lock_guard guard(fileMutex_);
-        file_ = std::move(next);
+        file_ = std::move(segment);
     }
     currentSegmentBytes_ = segmentBytes_;
+    segmentFirst_ = nextPosition_;
+    segmentDigest_ = digest_;
     stagingBase_ = writtenEnd_ = stagedEnd_ = kSegmentHeaderBytes;
     noteUse();
-    return {};
 }
 
 void JournalWriter::noteUse() {

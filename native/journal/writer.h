@@ -109,6 +109,7 @@ private:
     Status stage(uint16_t kind, uint64_t epoch, uint32_t count, std::span<const std::byte> payload);
     Status stageAlone(uint16_t kind);
     Status roll();
+    void enter(std::unique_ptr<File> segment);
     Status flush();
     Status syncFile();
     void raiseDurable(uint64_t position);
@@ -128,6 +129,8 @@ private:
     std::mutex fileMutex_;
     std::mutex syncMutex_;  // see invariant 6; taken before the others
     uint64_t currentSegmentBytes_ = 0;
+    uint64_t segmentFirst_ = 0;   // what the current segment's header says
+    Digest128 segmentDigest_;
     AlignedBuffer staging_;
     uint64_t stagingBase_ = 0;  // file offset of staging_[0]; a multiple of kBlockBytes
     uint64_t writtenEnd_ = 0;   // file offset up to which records were written

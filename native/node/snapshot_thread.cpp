@@ -7,13 +7,13 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <span>
 #include <utility>
 
 #include "journal/reader.h"
 #include "journal/segment.h"
 #include "node/data_directory.h"
 #include "node/state_recovery.h"
+#include "replication/core_state.h"
 
 namespace verbex::node {
 
@@ -22,21 +22,6 @@ namespace {
 constexpr int kNiceness = 10;
 // A snapshot that recovery may fall back to is one of the newest two.
 constexpr size_t kMarksMax = 16;
-
-class SnapshotSink final : public ByteSink {
-public:
-    explicit SnapshotSink(journal::SnapshotWriter& writer) : writer_(writer) {}
-
-    void write(const void* bytes, size_t size) override {
-        if (!failure_.isOk()) return;
-        failure_ = writer_.write({static_cast<const std::byte*>(bytes), size});
-    }
-    [[nodiscard]] const Status& failure() const { return failure_; }
-
-private:
-    journal::SnapshotWriter& writer_;
-    Status failure_;
-};
 
 }  // namespace
 
@@ -218,10 +203,8 @@ Failure SnapshotThread::write(Core& shadow, const journal::SnapshotFacts& facts,
     stateHash = shadow.hash();
     Result<std::unique_ptr<journal::SnapshotWriter>> writer = store_.begin(facts);
     if (!writer.isOk()) return writer.status();
-    SnapshotSink sink(*writer.value());
-    shadow.save(sink);
-    if (!sink.failure().isOk()) {
-        const Failure failure = sink.failure();
+    if (Status written = replication::writeCoreState(*writer.value(), shadow); !written.isOk()) {
+        const Failure failure = written;
         if (Status dropped = store_.discard(writer.take()); !dropped.isOk()) return dropped;
         return failure;
     }

@@ -1,12 +1,12 @@
 #include "node/state_recovery.h"
 
 #include <algorithm>
-#include <span>
 
 #include "journal/segment.h"
 #include "journal/snapshots.h"
 #include "node/data_directory.h"
 #include "pipeline/steady_clock.h"
+#include "replication/core_state.h"
 #include "replication/member_state.h"
 #include "wire/command_codec.h"
 
@@ -15,24 +15,6 @@ namespace verbex::node {
 using pipeline::steadyNs;
 
 namespace {
-
-class SnapshotSource final : public ByteSource {
-public:
-    explicit SnapshotSource(journal::SnapshotReader& reader) : reader_(reader) {}
-
-    [[nodiscard]] bool read(void* bytes, size_t size) override {
-        if (size == 0) return true;
-        if (!failure_.isOk()) return false;
-        Result<size_t> got = reader_.read({static_cast<std::byte*>(bytes), size});
-        if (!got.isOk()) failure_ = got.status();
-        return got.isOk() && got.value() == size;
-    }
-    [[nodiscard]] const Status& failure() const { return failure_; }
-
-private:
-    journal::SnapshotReader& reader_;
-    Status failure_;
-};
 
 bool isDamage(StatusCode code) {
     return code == StatusCode::SnapshotDamaged || code == StatusCode::UnsupportedFormat;
@@ -138,27 +120,7 @@ Result<std::unique_ptr<Core>> loadSnapshot(journal::Storage& storage, const std:
     if (!members.value().has_value()) reader = openSnapshotOf(storage, data, name);
     if (!reader.isOk()) return reader.status();
     facts = reader.value()->facts();
-    SnapshotSource source(*reader.value());
-    auto core = std::make_unique<Core>(limits, shards);
-    const bool loaded = core->load(source);
-    VERBEX_RETURN_IF_FAILED(source.failure());
-    if (!loaded) {
-        return Status(StatusCode::SnapshotDamaged,
-                      name + " holds no state that this core reads, or one too large for it");
-    }
-    // At the end of the content the reader checks the digest over all of it.
-    std::byte rest[1];
-    Result<size_t> behind = reader.value()->read(rest);
-    if (!behind.isOk()) return behind.status();
-    if (behind.value() != 0) {
-        return Status(StatusCode::SnapshotDamaged, name + " holds more than one state");
-    }
-    if (core->position() != facts.position || !(core->hash() == facts.stateHash)) {
-        return Status(StatusCode::SnapshotDamaged,
-                      name + " holds another state than its header says (hash " +
-                          core->hash().hex() + " instead of " + facts.stateHash.hex() + ")");
-    }
-    return core;
+    return replication::readCoreState(*reader.value(), name, limits, shards);
 }
 
 namespace {

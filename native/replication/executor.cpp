@@ -44,7 +44,10 @@ void Executor::execute(const LogEntry& entry) {
         Event& last = *(outputs_->cursor() - 1);
         last.quantity ^= 1;
     }
-    outputs_->fresh([this](const Event* first, size_t count) { chain_.add(first, count); });
+    outputs_->fresh([this](const Event* first, size_t count) {
+        chain_.add(first, count);
+        for (size_t i = 0; i < count; i++) repeats_ += (first[i].flags & kEventDuplicate) != 0;
+    });
     const Digest128 ofEvents = chain_.value();
     if (const uint64_t wrong = floatingEnvironment(); wrong != 0) [[unlikely]] {
         fold(wrong, 0);

@@ -55,6 +55,8 @@ public:
     void execute(const LogEntry& entry);
     [[nodiscard]] Position position() const { return position_; }
     [[nodiscard]] Digest128 result() const { return chain_.value(); }
+    // Commands that this one has executed and that were answered again: somebody had sent them before.
+    [[nodiscard]] uint64_t repeats() const { return repeats_; }
     [[nodiscard]] uint64_t scrubs() const { return scrubs_; }
     // Not where there is none: logOnly.
     [[nodiscard]] const Core& core() const { return *core_; }
@@ -79,6 +81,7 @@ private:
     uint64_t time_ = 0;  // logOnly: what the log has said last
     uint64_t scrubbedAt_ = 0;
     uint64_t scrubs_ = 0;
+    uint64_t repeats_ = 0;
     bool damageResult_ = false;
     std::vector<Command> commands_;
 };

@@ -308,6 +308,7 @@ MemberStatus Member::status() const {
     status.resultHash = parts_->executor->result();
     status.degraded = replica.degraded();
     status.commands = replica.counters().commands;
+    status.repeats = parts_->executor->repeats();
     status.takeovers = replica.counters().takeovers;
     status.truncations = replica.counters().truncations;
     status.scrubs = parts_->executor->scrubs();

@@ -69,6 +69,7 @@ struct MemberStatus {
     Digest128 resultHash;            // at position
     bool degraded = false;           // leads alone: acknowledges durable only
     uint64_t commands = 0;           // taken from clients as a leader
+    uint64_t repeats = 0;            // executed since the state was last made anew, and answered again only
     uint64_t takeovers = 0;
     uint64_t truncations = 0;
     uint64_t scrubs = 0;

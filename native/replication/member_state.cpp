@@ -6,6 +6,7 @@
 #include <span>
 
 #include "journal/record.h"
+#include "replication/core_state.h"
 
 namespace verbex::replication {
 
@@ -34,37 +35,6 @@ static_assert(offsetof(StateHead, scrubNs) == 64 && offsetof(StateHead, ends) ==
 std::array<uint32_t, 4> capacitiesOf(const CoreLimits& limits) {
     return {limits.maxOrders, limits.maxAccounts, limits.maxInstruments, limits.maxClientIds};
 }
-
-class Sink final : public ByteSink {
-public:
-    explicit Sink(journal::SnapshotWriter& writer) : writer_(writer) {}
-    void write(const void* bytes, size_t size) override {
-        if (!failure_.isOk()) return;
-        failure_ = writer_.write({static_cast<const std::byte*>(bytes), size});
-    }
-    [[nodiscard]] const Status& failure() const { return failure_; }
-
-private:
-    journal::SnapshotWriter& writer_;
-    Status failure_;
-};
-
-class Source final : public ByteSource {
-public:
-    explicit Source(journal::SnapshotReader& reader) : reader_(reader) {}
-    [[nodiscard]] bool read(void* bytes, size_t size) override {
-        if (size == 0) return true;
-        if (!failure_.isOk()) return false;
-        Result<size_t> got = reader_.read({static_cast<std::byte*>(bytes), size});
-        if (!got.isOk()) failure_ = got.status();
-        return got.isOk() && got.value() == size;
-    }
-    [[nodiscard]] const Status& failure() const { return failure_; }
-
-private:
-    journal::SnapshotReader& reader_;
-    Status failure_;
-};
 
 // Names what is wrong with the ends of a snapshot's epochs, or nullptr.
 const char* faultOf(const std::vector<EpochEnd>& ends, const StateHead& head) {
@@ -104,14 +74,12 @@ Status writeMemberState(journal::SnapshotWriter& writer, const Executor& executo
     head.ends = static_cast<uint32_t>(kept.size());
     VERBEX_RETURN_IF_FAILED(writer.write(std::as_bytes(std::span(&head, 1))));
     VERBEX_RETURN_IF_FAILED(writer.write(std::as_bytes(kept)));
-    Sink sink(writer);
-    executor.core().save(sink);
-    return sink.failure();
+    return writeCoreState(writer, executor.core());
 }
 
 Result<std::optional<CoreLimits>> passMemberHead(journal::SnapshotReader& reader) {
     const std::optional<CoreLimits> none;
-    Source source(reader);
+    SnapshotSource source(reader);
     StateHead head;
     if (!source.read(&head, sizeof(head))) {
         VERBEX_RETURN_IF_FAILED(source.failure());
@@ -139,7 +107,7 @@ Result<MemberState> readMemberState(journal::SnapshotReader& reader, const Execu
         return Status(StatusCode::SnapshotDamaged,
                       "the snapshot of position " + std::to_string(facts.position) + " " + what);
     };
-    Source source(reader);
+    SnapshotSource source(reader);
     StateHead head;
     if (!source.read(&head, sizeof(head))) {
         VERBEX_RETURN_IF_FAILED(source.failure());
@@ -173,20 +141,11 @@ Result<MemberState> readMemberState(journal::SnapshotReader& reader, const Execu
         }
     }
     if (const char* fault = faultOf(state.ends, head)) return damaged(fault);
-    auto core = std::make_unique<Core>(options.limits);
-    const bool loaded = core->load(source);
-    VERBEX_RETURN_IF_FAILED(source.failure());
-    if (!loaded) return damaged("holds no state that this core reads");
-    // At the end of the content the reader checks the digest over all of it.
-    std::byte rest[1];
-    Result<size_t> behind = reader.read(rest);
-    if (!behind.isOk()) return behind.status();
-    if (behind.value() != 0) return damaged("holds more than one state");
-    if (core->position() != facts.position || core->hash() != facts.stateHash) {
-        return damaged("holds another state than its header says");
-    }
+    Result<std::unique_ptr<Core>> core = readCoreState(
+        reader, "the snapshot of position " + std::to_string(facts.position), options.limits);
+    if (!core.isOk()) return core.status();
     const ExecutorMark mark{head.position, head.result, head.scrubbedAt, head.scrubs};
-    state.executor = std::make_unique<Executor>(options, outputs, mark, std::move(core));
+    state.executor = std::make_unique<Executor>(options, outputs, mark, core.take());
     state.facts = facts;
     state.contentDigest = reader.contentDigest();
     return state;

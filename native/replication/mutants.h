@@ -33,7 +33,10 @@ enum class Mutant : uint8_t {
     FollowNobody = 24,         // whoever is asked says no
     FollowAnybody = 25,        // whoever is asked says yes, though it hears the leader
     NeverMute = 26,            // a leader that hears no quorum goes on sending
+    ForceSameEpoch = 27,       // an operator's force that came second is asked for again, with the same number
+    ForceUncounted = 28,       // a force is not counted as an epoch of data loss
+    ForceByCommit = 29,        // a forced member keeps of its log what it knows to be committed
 };
-inline constexpr uint8_t kMutantMax = 26;
+inline constexpr uint8_t kMutantMax = 29;
 
 }  // namespace verbex::replication

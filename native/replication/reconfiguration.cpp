@@ -228,16 +228,24 @@ Status Replica::force() {
     if (asked_.request != 0 || revision_ == 0) {
         return Status(StatusCode::Refused, "force: the control store has not answered");
     }
+    if (facts_.incarnation == 0) {
+        // The record would name an incarnation that it never has.
+        return Status(StatusCode::Refused, "force: this member could not store its incarnation yet");
+    }
     if (heardLeader_ != 0 && now_.steadyNs - heardAt_ < options_.suspectNs) {
         return Status(StatusCode::Refused, "force: member " + std::to_string(heardLeader_) +
                                                " leads; stop all others first");
+    }
+    if (options_.mutant == Mutant::ForceByCommit &&
+        !cut(std::max(commit_, with_.outputs.released()))) {
+        return failure_;
     }
     Configuration wanted = known_;
     wanted.sync = {{facts_.id, facts_.incarnation}};
     std::erase_if(wanted.evicted, [this](const Evicted& each) { return each.id == facts_.id; });
     wanted.reservedEpoch = std::max({known_.epoch, known_.reservedEpoch, facts_.promised}) + 1;
     wanted.candidate = facts_.id;
-    wanted.dataLossEpochs++;
+    if (options_.mutant != Mutant::ForceUncounted) wanted.dataLossEpochs++;
     wanted.writer = facts_.id;
     wanted.writerNonce = ++nonce_;
     role_ = Role::Reserving;

@@ -176,6 +176,10 @@ void Replica::onControl(const ControlAnswer& answer) {
                 // An earlier asking of the same swap has taken effect.
                 revision_ = answer.record.revision;
                 onSwapped(asked.wanted);
+            } else if (options_.mutant == Mutant::ForceSameEpoch && answer.record.revision != 0 &&
+                       asked.wanted.dataLossEpochs > known_.dataLossEpochs) {
+                revision_ = answer.record.revision;
+                askSwap(asked.wanted);
             } else {
                 onLost(answer.record);
             }

@@ -12,8 +12,6 @@ const leaderMsMax = 20_000;
 const site2Folder = 'site2';
 const redrawMs = 500;
 const lookMs = 20;
-const forceMsMax = 10_000;
-const forceTakesMs = 2000;
 
 const dirOption: Option = {
   name: 'dir',
@@ -335,29 +333,6 @@ const startCommand: Command = {
   },
 };
 
-/**
- * A member that tries to take over again and again takes the word between two attempts. One that has taken it, but asks the control
- * store for a change of a record that somebody else has just changed, forgets it: so the word is said until the member leads.
- */
-async function forced(cluster: LocalCluster, id: number): Promise<number> {
-  for (const until = performance.now() + forceMsMax; ; await sleep(lookMs)) {
-    try {
-      await cluster.admin.tell(id, 'force');
-      for (const soon = performance.now() + forceTakesMs; performance.now() < soon; await sleep(lookMs)) {
-        if ((await cluster.statusOf(id))?.role === 'leader') return id;
-      }
-      if (performance.now() <= until) continue;
-      const { ClusterError } = await import('../errors/errors.ts');
-      throw new ClusterError(
-        'OPERATOR_REFUSED',
-        `member ${id} took the word, and does not lead: see its status`,
-      );
-    } catch (error) {
-      if ((error as { code?: string }).code !== 'OPERATOR_REFUSED' || performance.now() > until) throw error;
-    }
-  }
-}
-
 function wordCommand(
   word: OperatorWord & string,
   summary: string,
@@ -376,7 +351,8 @@ function wordCommand(
       const cluster = await open(given.need('dir'));
       const id = await named(cluster, given.positionals[0]);
       // Only the member itself can say that its log is the one; everything else is the leader's to change.
-      const asked = word === 'force' ? await forced(cluster, id) : await cluster.admin.tellLeader(word, id);
+      const { admin } = cluster;
+      const asked = word === 'force' ? await admin.force(id) : await admin.tellLeader(word, id);
       output.answer({ member: id, asked }, `member ${id} ${said}`);
       return 0;
     },

@@ -8,6 +8,8 @@ import { leaderOf, type MemberStatus } from './member-status.ts';
 
 const lookMs = 20;
 const refusedMsMax = 3000;
+const forceMsMax = 10_000;
+const forceTakesMs = 2000;
 
 export class ClusterAdmin {
   readonly description: ClusterDescription;
@@ -75,5 +77,40 @@ export class ClusterAdmin {
         if (!mayPass || performance.now() > until) throw error;
       }
     }
+  }
+  /**
+   * The word `force`, to the member itself until it leads; answers its number. A member that tries to take over again and again takes the word
+   * between two attempts. One that has taken it, but asks the control store for a change of a record that somebody else has just changed,
+   * forgets it: so it is said again after `takesMs`. Throws MEMBER_UNREACHABLE, and OPERATOR_REFUSED where it led already or does not within
+   * `withinMs`.
+   */
+  async force(id: number, within: { takesMs?: number; withinMs?: number } = {}): Promise<number> {
+    const { takesMs = forceTakesMs, withinMs = forceMsMax } = within;
+    let taken = false;
+    for (const until = performance.now() + withinMs; ; await sleep(lookMs)) {
+      try {
+        await this.tell(id, 'force');
+        taken = true;
+      } catch (error) {
+        if ((error as ClusterError).code !== 'OPERATOR_REFUSED') throw error;
+        // It may have begun to lead since it was last looked at: whoever leads refuses the word.
+        const leads = await this.#leads(id);
+        if (leads && taken) return id;
+        if (leads || performance.now() > until) throw error;
+        continue;
+      }
+      for (const soon = performance.now() + takesMs; performance.now() < soon; await sleep(lookMs)) {
+        if (await this.#leads(id)) return id;
+      }
+      if (performance.now() > until)
+        throw new ClusterError(
+          'OPERATOR_REFUSED',
+          `member ${id} took the word, and does not lead: see its status`,
+        );
+    }
+  }
+
+  async #leads(id: number): Promise<boolean> {
+    return (await this.statusOf(id))?.role === 'leader';
   }
 }

@@ -37,6 +37,8 @@ export interface MemberStatus {
   /** Leads alone: acknowledges what is durable only. */
   readonly degraded: boolean;
   readonly commands: string;
+  /** Commands that were sent before, among those executed since the state was last made anew (start, cut, snapshot). */
+  readonly repeats: string;
   readonly takeovers: string;
   readonly truncations: string;
   readonly scrubs: string;

@@ -97,6 +97,64 @@ describe('the pump', () => {
   });
 });
 
+describe('force is said until the member leads', () => {
+  // What each word comes to, from the first on. `leads soon`: it is refused, for an earlier one has just made it lead.
+  type Outcome = 'forgotten' | 'leads' | 'refused' | 'leads soon';
+
+  async function forcing(outcomes: Outcome[], leadsAlready = false) {
+    let role = leadsAlready ? 'leader' : 'follower';
+    let said = 0;
+    const server = await AdminServer.listen({
+      ...{ host: '127.0.0.1', port: 0, token: undefined },
+      status: () => `{"id":1,"role":"${role}","epoch":"1"}`,
+      operator: async (word) => {
+        expect(word).toBe('force');
+        const outcome = outcomes[Math.min(said++, outcomes.length - 1)];
+        if (outcome === 'leads' || outcome === 'leads soon') role = 'leader';
+        if (outcome === 'refused' || outcome === 'leads soon')
+          throw Object.assign(new Error('force: it leads, or tries to'), { code: 'REFUSED' });
+      },
+    });
+    const member = { id: 1, host: '127.0.0.1', port: 9, adminPort: server.port, data: 'one' };
+    const control = { kind: 'file', path: 'control' };
+    const admin = new ClusterAdmin(parseDescription({ name: 'one', control, members: [member] }, '/'));
+    const answer = await admin.force(1, { takesMs: 50, withinMs: 500 }).catch((error: unknown) => error);
+    await server.close();
+    return { answer, said, admin };
+  }
+
+  test('a word that was taken and forgotten is said again', async () => {
+    expect(await forcing(['forgotten', 'forgotten', 'leads'])).toMatchObject({ answer: 1, said: 3 });
+  });
+
+  test('a refusal passes: another attempt of the member was under way', async () => {
+    expect(await forcing(['refused', 'refused', 'leads'])).toMatchObject({ answer: 1, said: 3 });
+  });
+
+  test('it began to lead just before the word was said again: that is no refusal', async () => {
+    expect(await forcing(['forgotten', 'leads soon'])).toMatchObject({ answer: 1, said: 2 });
+  });
+
+  test('whoever led before is not forced, and that is said at once', async () => {
+    const { answer, said } = await forcing(['refused'], true);
+    expect(answer).toMatchObject({ code: 'OPERATOR_REFUSED', details: { reason: 'REFUSED' } });
+    expect(said).toBe(1);
+  });
+
+  test('an end, where it never leads, never takes the word, or is not there', async () => {
+    const forgets = await forcing(['forgotten']);
+    expect(forgets.answer).toMatchObject({
+      code: 'OPERATOR_REFUSED',
+      message: expect.stringContaining('does not lead'),
+    });
+    expect(forgets.said).toBeGreaterThan(1);
+    const refuses = await forcing(['refused']);
+    expect(refuses.answer).toMatchObject({ code: 'OPERATOR_REFUSED', details: { reason: 'REFUSED' } });
+    expect(refuses.said).toBeGreaterThan(1);
+    await expect(refuses.admin.force(1)).rejects.toMatchObject({ code: 'MEMBER_UNREACHABLE' });
+  });
+});
+
 describe('the admin port', () => {
   const words: [string, number][] = [];
   const listen = (token?: string): Promise<AdminServer> =>

@@ -47,6 +47,9 @@ constexpr const char* kMutantNames[kMutantMax + 1] = {
     "follow-nobody",
     "follow-anybody",
     "never-mute",
+    "force-same-epoch",
+    "force-uncounted",
+    "force-by-commit",
 };
 
 // A broken invariant (CHECK) ends the process: whoever looks at it must know which run it was.
@@ -128,6 +131,8 @@ void ClusterCounters::add(const ClusterCounters& other) {
     diskFaults += other.diskFaults;
     swaps += other.swaps;
     blocked += other.blocked;
+    forced += other.forced;
+    lost += other.lost;
     actions += other.actions;
 }
 

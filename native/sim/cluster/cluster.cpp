@@ -24,6 +24,9 @@ public:
                 ClusterPlan::draw(options.seed, options.commands, options.mutant), timeline_, random_,
                 [this](const std::string& text) { problem(text); }) {
         makeClients();
+        site_.onLoss([this](Position kept) {
+            for (const auto& client : clients_) client->lose(kept);
+        });
         site_.connect({
             {}, {},
             [this](uint32_t client, NodeId connection, const Network::Frame& frame) {

@@ -44,6 +44,8 @@ struct ClusterCounters {
     uint64_t diskFaults = 0;
     uint64_t swaps = 0;       // changes of the record
     uint64_t blocked = 0;     // runs in which too many copies were lost to go on
+    uint64_t forced = 0;      // epochs of data loss, by an operator's word
+    uint64_t lost = 0;        // released positions that went with them
     uint64_t actions = 0;
 
     void add(const ClusterCounters& other);

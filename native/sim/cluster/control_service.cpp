@@ -145,6 +145,11 @@ void ControlService::change(const Request& request, const Configuration& after) 
     if (after.reservedEpoch != 0 && after.reservedEpoch < before.reservedEpoch) {
         onProblem_(who + " reserves an epoch below one that is reserved");
     }
+    if (after.reservedEpoch != 0 && after.reservedEpoch == before.reservedEpoch &&
+        after.candidate != before.candidate) {
+        onProblem_(who + " reserves epoch " + std::to_string(after.reservedEpoch) +
+                   ", which another member has reserved");
+    }
     if (after.sync.empty()) onProblem_(who + " leaves no member in the sync set");
     onChange_(before, after);
 }

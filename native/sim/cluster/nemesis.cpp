@@ -138,6 +138,30 @@ void Nemesis::storeAway(uint64_t time) {
     });
 }
 
+// The leader's copy and as many more as it takes: their disks are empty, or hold what was synced.
+bool Nemesis::loseQuorum() {
+    const Configuration record = control_.record();
+    std::vector<SimulatedMember*> vouching;
+    for (const replication::SyncMember& sync : record.sync) {
+        SimulatedMember& member = *members_[sync.id - 1];
+        if (member.held().lost || member.held().incarnation != sync.incarnation) continue;
+        vouching.push_back(&member);
+        if (sync.id == record.leader) std::swap(vouching.front(), vouching.back());
+    }
+    // What is lost already is lost: an operator is at work, or about to be.
+    if (record.epoch == 0 || vouching.size() < record.fenceCount()) return false;
+    for (size_t left = vouching.size(); left >= record.fenceCount(); left--) {
+        SimulatedMember& member = *vouching[vouching.size() - left];
+        if (member.held().vouches || random_.coin()) {
+            member.replace();
+        } else {
+            member.kill(RestartMode::PowerCut);
+        }
+        startLater(member);
+    }
+    return true;
+}
+
 bool Nemesis::flip(Fault fault, SimulatedMember& member) {
     // A wrong result is found by comparing: somebody to compare with must be there.
     const Configuration& record = control_.record();
@@ -267,6 +291,9 @@ void Nemesis::strike(Fault fault) {
         case Fault::HearsFew:
         case Fault::LeaderDeaf:
         case Fault::LeaderUnheard: lopside(fault); break;
+        case Fault::LoseQuorum:
+            if (!loseQuorum()) return;
+            break;
         case Fault::FlipState:
         case Fault::FlipResult:
             if (!flip(fault, member)) return;

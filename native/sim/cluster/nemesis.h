@@ -49,6 +49,7 @@ private:
     void flap(NodeId from, NodeId to, uint32_t times);
     bool flip(Fault fault, SimulatedMember& member);
     void storeAway(uint64_t time);
+    bool loseQuorum();
     // Whether its copy may be lost: enough others hold theirs.
     [[nodiscard]] bool mayLose(const SimulatedMember& member) const;
     SimulatedMember& any();

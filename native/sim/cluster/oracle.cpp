@@ -73,6 +73,7 @@ void Oracle::look(SimulatedMember& member) {
         seen.life = member.life();
     }
     lookAtLog(member, seen);
+    lookAtLoss(member);
     lookAtReleases(member, seen);
     lookAtRole(member, seen);
     lookAtCommit(member, seen);
@@ -177,7 +178,7 @@ void Oracle::release(SimulatedMember& member, const OutputBatch& batch) {
             commands.assign(entry.header.count, Command{});
         }
         for (const Command& command : commands) core_->apply(command, *writer_);
-        batches_.push_back({batch.entry, payload, batch.hash, writer_->take()});
+        batches_.push_back({batch.entry, payload, batch.hash, writer_->take(), std::move(commands)});
     }
     const ReleasedBatch* known = batchAt(first);
     if (known->entry.first != first || known->entry.last() != batch.entry.last() ||
@@ -258,13 +259,15 @@ void Oracle::onChange(const Configuration& before, const Configuration& after) {
                     ", and nothing was wrong with it");
         }
     }
+    // Whose log goes on is known when its member leads.
+    if (after.dataLossEpochs != before.dataLossEpochs) losing_ = after.reservedEpoch;
     lookAtHolders(after, "when the record says so for epoch " + std::to_string(after.epoch));
 }
 
 // Everything committed is at a quorum of the sync set. A member that has lost it is none of those that are
 // counted: its incarnation is not the record's any more, or will not be when it comes back.
 void Oracle::lookAtHolders(const Configuration& configuration, const std::string& when) {
-    if (committed_.empty() || configuration.sync.empty()) return;
+    if (committed_.empty() || configuration.sync.empty() || losing_ != 0) return;
     const auto& [position, committed] = *committed_.rbegin();
     uint32_t without = 0;
     std::string who;
@@ -282,6 +285,51 @@ void Oracle::lookAtHolders(const Configuration& configuration, const std::string
         problem(at(position) + " is committed and not at a quorum of the sync set " + when +
                 ": not at" + who);
     }
+}
+
+// ---- an epoch of data loss
+
+void Oracle::onForced(const SimulatedMember& member) {
+    const SimulatedMember::Held& held = member.held();
+    words_[member.id()] = {held.stored, epochIn(held.ends, held.stored)};
+}
+
+// The log of whoever leads the forced epoch is the log: what was released or called committed and is not in it may
+// be missing from now on, and nothing else. The reference is one core that has executed what is left.
+void Oracle::lookAtLoss(SimulatedMember& member) {
+    const replication::Replica& replica = member.member().replica();
+    if (losing_ == 0 || !replica.leads() || replica.configuration().epoch < losing_) return;
+    losing_ = 0;
+    const replication::MemberLog& log = member.member().log();
+    const auto isHeld = [&log](Position position, Epoch epoch) {
+        return log.last() >= position && log.epochAt(position) == epoch;
+    };
+    const auto word = words_.find(member.id());
+    if (word == words_.end()) {
+        problem(named(member.id()) + " leads an epoch of data loss, and was not forced");
+        return;
+    }
+    if (!isHeld(word->second.stored, word->second.epoch)) {
+        problem("what the log of " + named(member.id()) + " held at " + at(word->second.stored) +
+                " is lost, though it is the one that was forced");
+        return;
+    }
+    std::erase_if(committed_, [&isHeld](const auto& each) {
+        return !isHeld(each.first, each.second.epoch);
+    });
+    const Position before = released();
+    while (!batches_.empty() &&
+           !isHeld(batches_.back().entry.last(), batches_.back().entry.epoch)) {
+        batches_.pop_back();
+    }
+    if (released() == before) return;
+    lost_ += before - released();
+    core_ = std::make_unique<Core>(limits_);
+    for (const ReleasedBatch& batch : batches_) {
+        for (const Command& command : batch.commands) core_->apply(command, *writer_);
+        (void)writer_->take();
+    }
+    if (onLoss_) onLoss_(released());
 }
 
 // ---- the end

@@ -27,12 +27,15 @@ struct ReleasedBatch {
     Digest128 payload;
     Digest128 result;
     std::vector<Event> events;
+    std::vector<Command> commands;
 };
 
 class Oracle {
 public:
     using OnProblem = std::function<void(const std::string&)>;
     using Members = std::vector<std::unique_ptr<SimulatedMember>>;
+    // Of what was released nothing behind this position is left.
+    using OnLoss = std::function<void(Position kept)>;
 
     Oracle(const CoreLimits& limits, const Members& members, const ControlService& control,
            OnProblem onProblem);
@@ -41,6 +44,11 @@ public:
     void look(SimulatedMember& member);
     // A change of the record has taken effect.
     void onChange(const Configuration& before, const Configuration& after);
+    // An operator is about to force this member: whatever its log holds must stay.
+    void onForced(const SimulatedMember& member);
+    void onLoss(OnLoss onLoss) { onLoss_ = std::move(onLoss); }
+    // Positions that were released and lost.
+    [[nodiscard]] uint64_t lost() const { return lost_; }
     [[nodiscard]] Position released() const;
     // The batch that holds this position; null: not released.
     [[nodiscard]] const ReleasedBatch* batchAt(Position position) const;
@@ -70,6 +78,11 @@ private:
         Digest128 payload;
         replication::Epoch previous = 0;
     };
+    // What a member's log held for certain when an operator was about to force it.
+    struct Word {
+        Position stored = 0;
+        replication::Epoch epoch = 0;
+    };
     class Writer;
 
     void lookAtLog(SimulatedMember& member, Seen& seen);
@@ -79,6 +92,7 @@ private:
     void lookAtCommit(SimulatedMember& member, Seen& seen);
     void lookAtLeaderOf(SimulatedMember& leader, replication::Epoch term);
     void lookAtHolders(const Configuration& configuration, const std::string& when);
+    void lookAtLoss(SimulatedMember& member);
     void lookAtMoney(const Core& core, const std::string& whose);
     void problem(const std::string& text) { onProblem_(text); }
 
@@ -93,6 +107,10 @@ private:
     std::map<std::pair<replication::Epoch, Position>, LogRecord> log_;  // by (epoch, last)
     std::map<replication::Epoch, MemberId> leaders_;
     std::map<Position, Committed> committed_;
+    std::map<MemberId, Word> words_;
+    replication::Epoch losing_ = 0;  // a forced epoch that nobody leads yet; 0: none
+    OnLoss onLoss_;
+    uint64_t lost_ = 0;
 };
 
 }  // namespace verbex::sim

@@ -17,7 +17,7 @@ constexpr const char* kFaultNames[kFaults] = {
     "isolate",    "isolateLeader", "cutOneWay",    "split",         "bridge",      "flap",
     "storeAway",  "storeAwayFrom", "slowDisk",     "diskFails",     "diskStops",   "replace",
     "restart",    "promote",     "clockJump",      "disconnect",    "flipState",   "flipResult",
-    "storeOnly",  "hearsFew",    "leaderDeaf",     "leaderUnheard",
+    "storeOnly",  "hearsFew",    "leaderDeaf",     "leaderUnheard", "loseQuorum",
 };
 
 void drawNetwork(ClusterPlan& plan, Random& random) {
@@ -108,12 +108,21 @@ void drawLopsided(ClusterPlan& plan, Random random) {
 void drawAsking(ClusterPlan& plan, Random random, Mutant mutant) {
     constexpr uint64_t kAll = ~uint64_t{0};
     if (mutant != Mutant::None) {
-        plan.earlier = mutant >= Mutant::AskNobody ? 0 : kAll;
+        const bool isOfAsking = mutant >= Mutant::AskNobody && mutant <= Mutant::NeverMute;
+        plan.earlier = isOfAsking ? 0 : kAll;
         return;
     }
     drawLopsided(plan, random.fork(1));
     const uint64_t kind = random.below(4);
     plan.earlier = kind == 0 ? kAll : kind == 1 ? random.next() : 0;
+}
+
+// In a sixth of the runs more is lost than a cluster can bear, and an operator decides. Of its own chance too.
+void drawForcing(ClusterPlan& plan, Random random, Mutant mutant) {
+    const bool isOfForcing = mutant >= Mutant::ForceSameEpoch && mutant <= Mutant::ForceByCommit;
+    if (!isOfForcing && (mutant != Mutant::None || random.below(6) != 0)) return;
+    plan.forceAfterNs = random.between(50, 500) * kMillis;
+    plan.every(Fault::LoseQuorum) = random.between(300, 1200) * kMillis;
 }
 
 void favourSnapshots(ClusterPlan& plan, Random& random) {
@@ -265,6 +274,12 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
             often(Fault::HearsFew, 600, 900);
             break;
         case Mutant::NeverMute: break;  // a test of its own has the cut that it takes
+        case Mutant::ForceSameEpoch:
+        case Mutant::ForceUncounted:
+        case Mutant::ForceByCommit:
+            plan.hot = 3;
+            plan.every(Fault::LoseQuorum) = random.between(200, 500) * kMillis;
+            break;
         case Mutant::InstallUnasked:
             // Words that come late and twice, to members that have missed much.
             plan.hot = 3;
@@ -303,6 +318,7 @@ ClusterPlan ClusterPlan::draw(uint64_t seed, uint32_t commands, replication::Mut
         drawSnapshots(plan, Random(seed).fork(2));
     }
     drawAsking(plan, Random(seed).fork(3), mutant);
+    drawForcing(plan, Random(seed).fork(4), mutant);
     favour(plan, random, mutant);
     return plan;
 }

@@ -47,8 +47,9 @@ enum class Fault : uint8_t {
     HearsFew,       // … hears some of the others only, and they it
     LeaderDeaf,     // the leader is heard, and hears nobody, perhaps not the control store
     LeaderUnheard,  // … hears everybody, and is heard by nobody
+    LoseQuorum,     // so many copies at once that nobody can take over: an operator has to force somebody
 };
-inline constexpr size_t kFaults = 28;
+inline constexpr size_t kFaults = 29;
 [[nodiscard]] const char* faultName(Fault fault);
 
 struct ClusterPlan {
@@ -81,6 +82,9 @@ struct ClusterPlan {
     uint32_t storeDeafRate = 0;   // a change is not told
 
     uint64_t earlier = 0;  // a bit a member, by its id: of a release that does not ask before it reserves
+
+    // How long nobody can take over until an operator forces a member; 0: nobody does, and the run ends there.
+    uint64_t forceAfterNs = 0;
 
     bool clocksDiffer = false;
     uint32_t batchBytes = 0;

@@ -217,6 +217,23 @@ void SimulatedClient::lost(Position resume) {
     partOf_ = 0;
 }
 
+void SimulatedClient::lose(Position kept) {
+    std::erase_if(effects_, [kept](const auto& each) { return each.second > kept; });
+    if (next_ <= kept + 1 && cursorBatch_ <= kept + 1 && (partOf_ == 0 || partLast_ <= kept)) return;
+    if (next_ > kept + 1) {
+        // Its ledger begins anew: it holds executions that never were.
+        gaps_ = {{1, kept + 1}};
+        fills_ = 0;
+        bought_ = sold_ = 0;
+        next_ = kept + 1;
+    }
+    part_.clear();
+    partOf_ = 0;
+    cursorBatch_ = next_;
+    cursorEvent_ = 0;
+    leave(0);
+}
+
 void SimulatedClient::onSubmitted(const replication::SubmittedFrame& frame) {
     switch (frame.answer) {
         case Answered::Taken: break;
@@ -299,7 +316,8 @@ void SimulatedClient::take(const Event& event) {
     const bool accepts = event.type == static_cast<uint8_t>(EventType::Accepted) ||
                          event.type == static_cast<uint8_t>(EventType::Replaced) ||
                          event.type == static_cast<uint8_t>(EventType::BalanceChanged);
-    if (accepts && (event.flags & kEventDuplicate) == 0 && ++effects_[event.token] > 1) {
+    if (accepts && (event.flags & kEventDuplicate) == 0 &&
+        !effects_.try_emplace(event.token, event.position).second) {
         problem("its command " + std::to_string(event.token & UINT32_MAX) + " takes effect twice");
     }
     if (plan_.account != 0 && event.account != plan_.account) return;

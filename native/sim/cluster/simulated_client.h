@@ -47,6 +47,9 @@ public:
     void enough() { enough_ = true; }
     void onFrame(NodeId connection, const Network::Frame& frame);
     void onClosed(NodeId connection);
+    // An operator has said that what was released behind this position is lost: it forgets what it was told of it. What
+    // it has been answered there it does not send again; what has taken effect before must not do so twice.
+    void lose(Position kept);
 
     // Everything that it has sent is answered, and it has sent what it was to send.
     [[nodiscard]] bool isDone() const;
@@ -108,7 +111,7 @@ private:
     std::vector<std::pair<Position, Position>> gaps_;  // from, up to and without
 
     std::map<uint64_t, Waiting> waiting_;  // by token
-    std::map<uint64_t, uint32_t> effects_;  // by token
+    std::map<uint64_t, Position> effects_;  // where, by token
     std::vector<ClientId> ids_;
     uint64_t sent_ = 0;
     uint64_t resent_ = 0;

@@ -41,7 +41,8 @@ Site::Site(const SiteOptions& options, const ClusterPlan& plan, Timeline& timeli
                   [this, bears = options.bearsDisruption](const std::string& text) {
                       if (!bears) problem(text);
                   }),
-      nemesis_(timeline_, random_.fork(4), plan_, network_, control_, members_) {
+      nemesis_(timeline_, random_.fork(4), plan_, network_, control_, members_),
+      forcing_(timeline_, random_.fork(6), plan_, control_, members_, oracle_, disruption_) {
     nemesis_.onPromote([this](MemberId to) { disruption_.onPromote(to); });
     makeMembers(options);
     control_.watch(
@@ -112,6 +113,7 @@ void Site::onCalled(SimulatedMember& member) {
     }
     oracle_.look(member);
     disruption_.look(member);
+    forcing_.look(member);
     const replication::Replica& replica = member.member().replica();
     timeline_.fold(static_cast<uint64_t>(replica.role()) << 56 | member.member().log().last());
     timeline_.fold(member.member().outputs().released());
@@ -163,6 +165,7 @@ void Site::start() {
 // ---- whoever looks after the cluster
 
 void Site::lookAfter(bool served) {
+    forcing_.act();
     if (healedAt_ == 0) {
         if (random_.below(50) == 0) readmit();
         return;
@@ -186,6 +189,7 @@ void Site::bringUp(bool served) {
         if (served || needed(keptDown_) || timeline_.now() - healedAt_ > kServedNs) keptDown_ = 0;
     }
     for (const auto& member : members_) {
+        if (forcing_.keepsDown(member->id())) continue;
         if (!member->isUp() && member->id() != keptDown_) member->start();
         member->resume();
     }
@@ -253,7 +257,7 @@ void Site::lookWhetherBlocked() {
     }
     if (hasLeader() || record.sync.empty() || vouching >= record.fenceCount()) {
         blockedSince_ = timeline_.now();
-    } else if (timeline_.now() - blockedSince_ > kBlockedNs) {
+    } else if (plan_.forceAfterNs == 0 && timeline_.now() - blockedSince_ > kBlockedNs) {
         blocked_ = true;
     }
 }
@@ -338,7 +342,7 @@ void Site::count(ClusterCounters& counters) const {
         for (const Fault fault : faults) count += nemesis_.count(fault);
         return count;
     };
-    mine.powerCuts = sum({Fault::PowerCut, Fault::PowerCutAll, Fault::Replace});
+    mine.powerCuts = sum({Fault::PowerCut, Fault::PowerCutAll, Fault::Replace, Fault::LoseQuorum});
     mine.pauses = sum({Fault::Pause});
     mine.cuts = sum({Fault::Isolate, Fault::IsolateLeader, Fault::CutOneWay, Fault::Split,
                      Fault::Bridge, Fault::Flap, Fault::StoreAway, Fault::StoreAwayFrom,
@@ -346,6 +350,8 @@ void Site::count(ClusterCounters& counters) const {
     mine.flips = sum({Fault::FlipState, Fault::FlipResult});
     mine.diskFaults = sum({Fault::DiskFails, Fault::DiskStops, Fault::SlowDisk});
     mine.blocked = blocked_ ? 1 : 0;
+    mine.forced = forcing_.forced();
+    mine.lost = oracle_.lost();
     counters.add(mine);
 }
 

@@ -16,6 +16,7 @@
 
 #include "sim/cluster/cluster.h"
 #include "sim/cluster/disruption_watch.h"
+#include "sim/cluster/forcing_operator.h"
 #include "sim/cluster/nemesis.h"
 #include "sim/cluster/oracle.h"
 
@@ -70,6 +71,7 @@ public:
     [[nodiscard]] Network& network() { return network_; }
     [[nodiscard]] const ControlService& control() const { return control_; }
     [[nodiscard]] const Oracle& oracle() const { return oracle_; }
+    void onLoss(Oracle::OnLoss onLoss) { oracle_.onLoss(std::move(onLoss)); }
     [[nodiscard]] SimulatedMember& member(MemberId id) { return *members_[id - 1]; }
     [[nodiscard]] bool isUp(MemberId id) const { return members_[id - 1]->isUp(); }
     [[nodiscard]] size_t size() const { return members_.size(); }
@@ -106,6 +108,7 @@ private:
     Oracle oracle_;
     DisruptionWatch disruption_;
     Nemesis nemesis_;
+    ForcingOperator forcing_;
     std::vector<Seen> seen_;
     ClusterCounters counters_;
     uint64_t healedAt_ = 0;

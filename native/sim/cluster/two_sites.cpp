@@ -30,6 +30,8 @@ constexpr uint32_t kOrdersAfterSwitch = 20;
 ClusterPlan firstPlan(const ClusterRunOptions& options) {
     ClusterPlan plan = ClusterPlan::draw(options.seed, options.commands, options.mutant);
     plan.historyBytes = UINT64_MAX;
+    // What a site that has been forced lets out is another log than the one that the bridge has carried.
+    plan.forceAfterNs = plan.every(Fault::LoseQuorum) = 0;
     return plan;
 }
 
@@ -41,6 +43,7 @@ ClusterPlan secondPlan(const ClusterRunOptions& options, const ClusterPlan& firs
     plan.segmentBytes = first.segmentBytes;
     plan.faultsForNs = first.faultsForNs;
     // The scrub goes by the log's time, which stands still while the clocks of the site that writes are behind it.
+    plan.forceAfterNs = plan.every(Fault::LoseQuorum) = 0;
     if (first.clocksDiffer || plan.clocksDiffer) plan.every(Fault::FlipState) = 0;
     return plan;
 }

@@ -85,6 +85,28 @@ TEST_P(WriterTest, WhatIsWrittenIsReadAcrossSegmentsAndSessions) {
     EXPECT_GE(report.segments, 3u);
 }
 
+// Each start leaves a mark. A segment full of them had a successor of its own name, which took its place.
+TEST_P(WriterTest, AnyNumberOfStartsWithoutACommandLeaveAJournalThatOpens) {
+    Random random(2);
+    for (const int records : {0, 1, 60}) {
+        {
+            const std::unique_ptr<JournalWriter> writer = open(kSegmentBytesMin);
+            for (int i = 0; i < records; ++i) offer(*writer, random);
+            ASSERT_TRUE(writer->sync().isOk());
+        }
+        for (int start = 0; start < 200; ++start) {
+            const std::unique_ptr<JournalWriter> writer = open(kSegmentBytesMin);
+            ASSERT_NE(writer, nullptr) << "start " << start << " behind " << records << " records";
+            if (start % 3 == 0) {
+                ASSERT_TRUE(writer->close().isOk());
+            }
+        }
+        const RecoveryReport report = recover();
+        ASSERT_TRUE(report.status.isOk()) << report.toString();
+        EXPECT_EQ(records_.size(), offered_.size());
+    }
+}
+
 TEST_P(WriterTest, AGroupIsOneWrite) {
     const std::unique_ptr<JournalWriter> writer = open();
     const uint64_t before = disk_.calls();

@@ -54,6 +54,10 @@ TEST(SimulatedCluster, KeepsItsWordWhateverHappens) {
     EXPECT_GT(counters.prunings, options.seeds);
     EXPECT_GT(counters.installs, options.seeds / 4);
     EXPECT_GT(counters.damages, 0u);
+    EXPECT_GT(counters.forced, options.seeds / 20);
+    EXPECT_GT(counters.lost, options.seeds);
+    RecordProperty("forced", std::to_string(counters.forced));
+    RecordProperty("lost", std::to_string(counters.lost));
     RecordProperty("damages", std::to_string(counters.damages));
     RecordProperty("snapshots", std::to_string(counters.snapshots));
     RecordProperty("prunings", std::to_string(counters.prunings));
@@ -113,6 +117,37 @@ TEST(SimulatedCluster, SnapshotsAreDueByTheBytesOfTheLogAlone) {
     }
     EXPECT_GT(taking, runs * 3 / 4);
     EXPECT_GT(counters.prunings, runs / 2);
+}
+
+// An operator forces somebody in a sixth of a campaign's runs. Here are some of those only, so that each of them has
+// lost what was acknowledged, and everything else still holds.
+TEST(SimulatedCluster, WhatAnOperatorForcesLosesNothingElse) {
+    ClusterCounters counters;
+    uint64_t runs = 0;
+    for (uint64_t seed = 1; runs < 40; seed++) {
+        ClusterRunOptions options;
+        options.seed = seed;
+        const ClusterPlan plan = ClusterPlan::draw(seed, options.commands, Mutant::None);
+        if (plan.forceAfterNs == 0 || hasTwoSites(seed)) continue;
+        runs++;
+        const ClusterRunReport report = runCluster(options);
+        EXPECT_TRUE(report.ok) << "seed " << seed << ": " << report.problem << " [" << report.plan << "]";
+        counters.add(report.counters);
+    }
+    EXPECT_GT(counters.forced, runs / 2);
+    EXPECT_GT(counters.lost, 5 * runs);
+    EXPECT_GT(counters.installs, 0u);
+    EXPECT_GT(counters.truncations, 0u);
+}
+
+// A member with an empty folder was forced before its disk had taken its incarnation: the record named one that it
+// never had, and the leader counted itself for nobody.
+TEST(SimulatedCluster, NobodyIsForcedBeforeItHasAnIncarnation) {
+    ClusterRunOptions options;
+    options.seed = 2180;
+    const ClusterRunReport report = runCluster(options);
+    EXPECT_TRUE(report.ok) << report.problem << " [" << report.plan << "]";
+    EXPECT_GT(report.counters.forced, 0u);
 }
 
 // A campaign has them too, one in eight; these have a seed each that once went wrong, and some more.
@@ -187,7 +222,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Bound{Mutant::SnapshotUncommitted, 60}, Bound{Mutant::SnapshotForgetsEnds, 20},
                     Bound{Mutant::SnapshotForgetsResult, 20}, Bound{Mutant::PruneEarly, 40},
                     Bound{Mutant::InstallUnasked, 300}, Bound{Mutant::AskNobody, 20},
-                    Bound{Mutant::FollowNobody, 3}, Bound{Mutant::FollowAnybody, 20}),
+                    Bound{Mutant::FollowNobody, 3}, Bound{Mutant::FollowAnybody, 20},
+                    Bound{Mutant::ForceSameEpoch, 150}, Bound{Mutant::ForceUncounted, 10},
+                    Bound{Mutant::ForceByCommit, 10}),
     [](const auto& each) {
         std::string name = mutantName(each.param.mutant);
         for (char& c : name) c = c == '-' ? '_' : c;

@@ -111,6 +111,21 @@ private:
     Site site_;
 };
 
+// ---- an operator's force
+
+TEST(Liveness, NobodyIsForcedWhoLeadsOrHearsALeader) {
+    World world(3, 3);
+    ASSERT_TRUE(world.settle());
+    const std::string before = world.record().text();
+    for (MemberId id = 1; id <= 3; id++) {
+        world.member(id).call([](replication::Member& member) {
+            EXPECT_EQ(member.force().code(), StatusCode::Refused);
+        });
+    }
+    EXPECT_TRUE(world.serves());
+    EXPECT_EQ(world.record().text(), before);
+}
+
 // ---- a leader that is well is left alone
 
 TEST(Liveness, WhoReachesOnlyTheStoreDeposesNobody) {
