@@ -152,7 +152,7 @@ void MemberHost::kickDisk(uint64_t nowNs) {
     const bool waits = options_.member.replica.durable || member_->replica().degraded();
     const bool sync =
         member_->log().syncWanted() && (waits || nowNs - syncedAt_ >= options_.syncEveryNs);
-    if (!sync && !member_->log().prepareWanted()) return;
+    if (!sync && !member_->log().prepareDue()) return;
     if (sync) syncedAt_ = nowNs;
     const std::lock_guard guard(diskMutex_);
     if (diskWanted_) return;
@@ -171,7 +171,7 @@ void MemberHost::runDisk() {
         lock.unlock();
         Status status = member_->log().syncNow();
         // No room for the next segment is no failure yet: the current one has its own.
-        if (status.isOk() && member_->log().prepareWanted()) {
+        if (status.isOk() && member_->log().prepareDue()) {
             status = member_->log().prepareNow();
             if (status.code() == StatusCode::NoSpace) status = {};
         }

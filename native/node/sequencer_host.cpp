@@ -157,7 +157,7 @@ void SequencerHost::kickDisk(uint64_t nowNs) {
     const bool waits = options_.member.replica.durable || member.replica().degraded();
     const bool sync =
         member.log().syncWanted() && (waits || nowNs - syncedAt_ >= options_.syncEveryNs);
-    if (!sync && !member.log().prepareWanted()) return;
+    if (!sync && !member.log().prepareDue()) return;
     if (sync) syncedAt_ = nowNs;
     const std::lock_guard guard(diskMutex_);
     if (diskWanted_) return;
@@ -177,7 +177,7 @@ void SequencerHost::runDisk() {
         replication::MemberLog& log = sequencer_->member().log();
         Status status = log.syncNow();
         // No room for the next segment is no failure yet: the current one has its own.
-        if (status.isOk() && log.prepareWanted()) {
+        if (status.isOk() && log.prepareDue()) {
             status = log.prepareNow();
             if (status.code() == StatusCode::NoSpace) status = {};
         }

@@ -127,6 +127,11 @@ Status MemberLog::syncNow() {
 
 bool MemberLog::prepareWanted() const {
     const std::shared_ptr<journal::JournalWriter> current = writer();
+    return current != nullptr && !current->nextIsPrepared();
+}
+
+bool MemberLog::prepareDue() const {
+    const std::shared_ptr<journal::JournalWriter> current = writer();
     return current != nullptr && current->nextIsDue() && !current->nextIsPrepared();
 }
 

@@ -3,8 +3,8 @@
 // Purpose: appends entries, says how far they are written and durable, gives any range to whoever is
 // behind (the store: from memory, then from disk), and cuts what another log has not.
 // Owner: Member.
-// Thread safety: one thread, except syncWanted(), syncNow(), prepareWanted() and prepareNow(), which one
-// other thread may call at any time, also while the owner truncates.
+// Thread safety: one thread, except syncWanted(), syncNow(), prepareWanted(), prepareDue() and prepareNow(), which
+// one other thread may call at any time, also while the owner truncates.
 // Invariants:
 //   1. Entries follow one another without gaps, epochs never fall; what is refused changes nothing.
 //   2. After a failed write or sync everything answers that failure, for ever.
@@ -93,7 +93,9 @@ public:
     // Something was written and is not durable.
     [[nodiscard]] bool syncWanted() const;
     Status syncNow();
+    // No next segment is ready; it is due once an eighth of this one is used.
     [[nodiscard]] bool prepareWanted() const;
+    [[nodiscard]] bool prepareDue() const;
     Status prepareNow();
     // Drops everything behind `to`, durably. Requires: `to` ends an entry.
     Status truncate(Position to);
