@@ -3,7 +3,14 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Those that take longest begin first: what begins last ends alone, with the other processors idle. */
-const longest = ['bench/programs', 'cluster/live', 'cluster/control-store', 'cluster/partitions', 'cli/kill'];
+const longest = [
+  'cluster/live',
+  'bench/programs',
+  'bench/cluster-programs',
+  'cluster/control-store',
+  'cluster/partitions',
+  'cli/kill',
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

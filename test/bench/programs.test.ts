@@ -6,28 +6,9 @@ import { apiBench, apiBenchDefaults } from '../../src/bench/api-bench.ts';
 import { busBench } from '../../src/bench/bus-bench.ts';
 import { edgeBench } from '../../src/bench/edge-bench.ts';
 import { nativeBench } from '../../src/bench/native-program.ts';
-import { type BenchCase, type BenchResult, csvOf } from '../../src/bench/result.ts';
+import type { BenchCase } from '../../src/bench/result.ts';
 import { root } from '../architecture/files.ts';
-
-const silent = (): void => undefined;
-const buildMs = 10 * 60_000;
-
-/** The percentiles rise, rates are above 0, and nothing is NaN. */
-function expectSound({ cases }: BenchResult): void {
-  expect(cases.length).toBeGreaterThan(0);
-  for (const one of cases) {
-    expect(String(one.name).length).toBeGreaterThan(0);
-    for (const [field, value] of Object.entries(one)) {
-      if (typeof value === 'number') expect(value, field).toBeGreaterThanOrEqual(0);
-    }
-    const order = ['p50Ns', 'p90Ns', 'p99Ns', 'p999Ns', 'p9999Ns', 'maxNs']
-      .map((field) => one[field])
-      .filter((value) => value !== undefined);
-    expect(order).toEqual(order.toSorted((a, b) => Number(a) - Number(b)));
-    if (one.opsPerSecond !== undefined) expect(one.opsPerSecond).toBeGreaterThan(0);
-  }
-  expect(csvOf(cases).split('\n')).toHaveLength(cases.length + 1);
-}
+import { buildMs, expectSound, silent } from './sound.ts';
 
 function kinds(cases: readonly BenchCase[]): string[] {
   return [...new Set(cases.map((one) => String(one.case)))];
@@ -44,9 +25,6 @@ describe('native programs', () => {
     snapshot: ['--orders', '2000', '--rate', '2000', '--runs', '1'],
     recovery: ['--operations', '4000', '--runs', '1'],
     fanout: ['--operations', '2000', '--runs', '1'],
-    cluster: ['--orders', '2000', '--rate', '2000', '--runs', '1', '--transport', 'tcp'],
-    roles: ['--orders', '2000', '--runs', '1'],
-    warm: ['--rate', '1000', '--seconds', '1', '--runs', '1', '--processors', 'sleepy'],
     scale: ['--operations', '1000', '--runs', '1', '--largest', '1000'],
     presets: ['--operations', '1000', '--memory', '64'],
   };
@@ -79,25 +57,6 @@ describe('native programs', () => {
           expect(one.deliveriesPerOrder).toBeLessThanOrEqual(1.3);
         }
       }
-      if (name === 'cluster') {
-        expect(cases.map((one) => `${one.members} ${one.acknowledge}`)).toEqual([
-          ...['1 memory', '2 memory', '3 memory'],
-          ...['1 durable', '2 durable', '3 durable'],
-        ]);
-      }
-      if (name === 'warm') {
-        expect(cases.map((one) => one.name)).toEqual(
-          ['here', 'stopped', 'coming back', 'here again'].map((where) => `warm member ${where}`),
-        );
-        expect(cases[0]).toMatchObject({ p50OfHere: 1, p99OfHere: 1 });
-        expect(result.replacedMs).toBeGreaterThan(0);
-      }
-      if (name === 'roles') {
-        expect(cases.map((one) => `${one.shards} ${one.transport}`)).toEqual([
-          ...['0 tcp', '1 tcp', '2 tcp'],
-          ...['0 shm', '1 shm', '2 shm'],
-        ]);
-      }
       if (name === 'scale') expect(kinds(cases)).toEqual(['memory', 'orders', 'accounts', 'instruments']);
       if (name === 'presets') {
         expect(kinds(cases)).toEqual(['single', 'peak', 'medium', 'large', 'huge']);
@@ -123,31 +82,6 @@ describe('native programs', () => {
         expect(one).toMatchObject({ bytes: 64, ratio: expect.any(Number), reference: expect.any(String) });
         expect(one.messagesPerSecond).toBeGreaterThan(0);
       }
-    },
-    buildMs,
-  );
-
-  test(
-    'gateway answers every order that was sent, by both kinds of thread',
-    async () => {
-      const options = ['--connections', '8', '--rate', '2000', '--seconds', '0.5', '--runs', '1'];
-      const result = await nativeBench('gateway', options, silent);
-      expectSound(result);
-      expect(result.cases.map((one) => `${one.name} ${one.wait} ${one.thread}`)).toEqual([
-        'saturated busy shared',
-        'saturated sleeping own',
-        'at a rate busy shared',
-        'half of them stalled busy shared',
-        'at a rate sleeping shared',
-        'at a rate sleeping own',
-      ]);
-      for (const one of result.cases) {
-        expect(one).toMatchObject({ connections: 8, unanswered: 0 });
-        for (const figure of ['ordersPerSecond', 'p50Us', 'maxUs', 'echoP50Us', 'syscallsPerOrder'])
-          expect(one[figure], figure).toBeGreaterThanOrEqual(0);
-      }
-      // A case this short may fall into a pause of a busy machine; not all of them.
-      expect(result.cases.some((one) => Number(one.ordersPerSecond) > 0)).toBe(true);
     },
     buildMs,
   );

@@ -62,7 +62,6 @@ void Cluster::start(MemberId id) {
     options.member.data = directory_ + "/" + std::to_string(id);
     options.member.boot = "the same";
     options.member.limits = {1u << 14, 1u << 10, 1u << 6, 1u << 16};
-    options.member.segmentBytes = 4u << 20;
     options.member.journalId = {id, 7};
     options.member.replica.hotWanted = options_.hot;
     options.member.replica.durable = options_.durable;

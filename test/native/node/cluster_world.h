@@ -98,7 +98,7 @@ struct ClusterOptions {
     uint64_t scrubNs = 200'000'000;
     bool standby = false;
     MemberId late = 0;      // not started with the others; 0: all are
-    uint64_t segmentBytes = journal::kSegmentBytesDefault;
+    uint64_t segmentBytes = 4u << 20;  // a new member writes one of zeros
     SnapshotOptions snapshots = {};
     transport::TransportWish transport = transport::TransportWish::Tcp;
     std::vector<transport::Address> addresses = {};  // a member each; none: free ports of loopback
