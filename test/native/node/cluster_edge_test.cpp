@@ -371,7 +371,8 @@ TEST_F(PrunedCluster, AnEdgeWithAnEmptyFolderBeginsAtASnapshotAndFollows) {
         fresh.offer(orders(2, 0, 300));
         ASSERT_TRUE(fresh.answeredAll(300)) << fresh.node().cluster()->stats().trouble;
         EXPECT_TRUE(eventually([&] { return fresh.node().cluster()->stats().compared > 0; }));
-        EXPECT_EQ(fresh.node().cluster()->stats().trouble, "");
+        // What went wrong on the way, a member that pruned meanwhile, says `trouble`, and may.
+        EXPECT_TRUE(fresh.node().failure().isOk());
         // The same state, not only the same events since.
         EXPECT_TRUE(eventually([&] {
             busy.take();
