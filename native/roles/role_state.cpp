@@ -7,6 +7,7 @@
 #include <span>
 
 #include "journal/record.h"
+#include "replication/core_state.h"
 
 namespace verbex::roles {
 
@@ -78,23 +79,6 @@ private:
     Status failure_;
 };
 
-class Source final : public ByteSource {
-public:
-    explicit Source(journal::SnapshotReader& reader) : reader_(reader) {}
-    [[nodiscard]] bool read(void* bytes, size_t size) override {
-        if (size == 0) return true;
-        if (!failure_.isOk()) return false;
-        Result<size_t> got = reader_.read({static_cast<std::byte*>(bytes), size});
-        if (!got.isOk()) failure_ = got.status();
-        return got.isOk() && got.value() == size;
-    }
-    [[nodiscard]] const Status& failure() const { return failure_; }
-
-private:
-    journal::SnapshotReader& reader_;
-    Status failure_;
-};
-
 }  // namespace
 
 Status writeRoleState(journal::SnapshotWriter& writer, const Rebuild& core,
@@ -117,7 +101,7 @@ Result<std::unique_ptr<Rebuild>> readRoleState(journal::SnapshotReader& reader,
         return Status(StatusCode::SnapshotDamaged,
                       "the snapshot of position " + std::to_string(facts.position) + " " + what);
     };
-    Source source(reader);
+    replication::SnapshotSource source(reader);
     StateHead head;
     if (!source.read(&head, sizeof(head))) {
         VERBEX_RETURN_IF_FAILED(source.failure());
