@@ -42,6 +42,7 @@ enum class StatusCode : uint8_t {
     PeerLost = 17,
     ProtocolViolation = 18,
     PositionLost = 19,
+    ClusterExists = 20,
 };
 
 // The stable spelling that logs, TypeScript errors and the documentation use.
@@ -67,6 +68,7 @@ constexpr std::string_view statusCodeName(StatusCode code) {
         case StatusCode::PeerLost: return "PEER_LOST";
         case StatusCode::ProtocolViolation: return "PROTOCOL_VIOLATION";
         case StatusCode::PositionLost: return "POSITION_LOST";
+        case StatusCode::ClusterExists: return "CLUSTER_EXISTS";
     }
     return "UNKNOWN";
 }

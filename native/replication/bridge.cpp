@@ -1,7 +1,6 @@
 #include "replication/bridge.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace verbex::replication {
 
@@ -35,24 +34,47 @@ void Bridge::probe() {
     (void)target_.submitEntry(probe_, {});
 }
 
-void Bridge::relay(const EntryHeader& header, std::span<const std::byte> payload) {
+void Bridge::relay(const EntriesFrame& entry, std::span<const std::byte> payload) {
     if (isProbing_) return;
-    bytes_.resize(sizeof(header) + payload.size());
-    std::memcpy(bytes_.data(), static_cast<const void*>(&header), sizeof(header));
-    std::memcpy(bytes_.data() + sizeof(header), payload.data(), payload.size());
-    if (!target_.submitEntry(++sequence_, bytes_)) {
-        isProbing_ = true;
+    if (!isProving_) {
+        if (pass(entry, payload, 0)) {
+            progress_.entries++;
+            progress_.source = entry.entry.last();
+        }
         return;
+    }
+    // What comes behind it waits for its answer, and is asked for again then.
+    if (proof_ == 0 && pass(entry, payload, kSubmitResult)) proof_ = sequence_;
+}
+
+bool Bridge::pass(const EntriesFrame& entry, std::span<const std::byte> payload, uint8_t flags) {
+    const auto put = [this](const void* from, size_t size) {
+        const auto* bytes = static_cast<const std::byte*>(from);
+        bytes_.insert(bytes_.end(), bytes, bytes + size);
+    };
+    bytes_.clear();
+    put(&entry.entry, sizeof(entry.entry));
+    if ((flags & kSubmitResult) != 0) put(&entry.hash, sizeof(entry.hash));
+    put(payload.data(), payload.size());
+    if (!target_.submitEntry(++sequence_, bytes_, flags)) {
+        isProbing_ = true;
+        return false;
     }
     underWay_++;
     askedAt_ = now_;
-    progress_.entries++;
-    progress_.source = header.last();
+    return true;
 }
 
 void Bridge::answered(const SubmittedFrame& answer) {
     const bool isProbe = answer.sequence == probe_;
     if (answer.sequence < probe_) return;  // of what was under way before the last question
+    if (answer.answer == Answered::Differs) {
+        progress_.trouble = "SITES_DIFFER: what the target has before position " +
+                            std::to_string(answer.next) +
+                            " is not what the source has there; nothing is relayed";
+        isProbing_ = true;
+        return;
+    }
     if (answer.answer != Answered::Taken) {
         progress_.trouble = answer.answer == Answered::Busy ? "the target takes no entries now"
                                                             : "the target refuses entries";
@@ -60,13 +82,22 @@ void Bridge::answered(const SubmittedFrame& answer) {
         return;
     }
     progress_.relayed = answer.next == 0 ? 0 : answer.next - 1;
-    progress_.trouble.clear();
-    if (!isProbe) {
-        if (underWay_ != 0) underWay_--;
-        return;
+    if (isProbe) {
+        isProbing_ = false;
+        underWay_ = 0;
+        proof_ = 0;
+        isProving_ = answer.next > 1;
+        if (isProving_) {
+            source_.subscribeEntries(answer.next - 1, true);
+            return;
+        }
+    } else if (underWay_ != 0) {
+        underWay_--;
     }
-    isProbing_ = false;
-    underWay_ = 0;
+    if (isProving_ && answer.sequence != proof_) return;
+    progress_.trouble.clear();
+    if (!isProbe && !isProving_) return;
+    isProving_ = false;
     source_.subscribeEntries(answer.next);
 }
 

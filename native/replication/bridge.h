@@ -10,7 +10,9 @@
 // Invariants:
 //   1. Entries reach the target in order, without gap; what it has already it passes over.
 //   2. At most `window` entries are on their way; then the source is not read, and its member does not send.
-// Requires: poll() often; the source's store holds what the target lacks.
+//   3. Whenever it goes on, the source's entry at the target's end comes first, alone, and the target compares it and
+//      the result behind it with its own: the logs of two sites that are not one are never mixed.
+// Requires: poll() often; the source's store holds what the target lacks, and the entry before that.
 #pragma once
 
 #include <cstdint>
@@ -53,7 +55,7 @@ private:
         explicit Source(Bridge& bridge) : bridge_(bridge) {}
         void onEvents(const EventsFrame&, std::span<const Event>) override {}
         void onEntry(const EntriesFrame& entry, std::span<const std::byte> payload) override {
-            bridge_.relay(entry.entry, payload);
+            bridge_.relay(entry, payload);
         }
         void onSubmitted(const SubmittedFrame&) override {}
         void onConnected(MemberId) override {}
@@ -78,7 +80,8 @@ private:
     };
 
     void probe();
-    void relay(const EntryHeader& header, std::span<const std::byte> payload);
+    void relay(const EntriesFrame& entry, std::span<const std::byte> payload);
+    bool pass(const EntriesFrame& entry, std::span<const std::byte> payload, uint8_t flags);
     void answered(const SubmittedFrame& answer);
     void lost(Position oldest);
 
@@ -95,6 +98,8 @@ private:
     uint64_t sequence_ = 0;
     uint32_t underWay_ = 0;    // entries without an answer
     bool isProbing_ = true;    // what the target has is not known
+    bool isProving_ = false;   // … and whether it is what the source has
+    uint64_t proof_ = 0;       // sequence of the entry that says so; 0: it has not come
 };
 
 }  // namespace verbex::replication

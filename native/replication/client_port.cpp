@@ -64,11 +64,15 @@ void ClientPort::submit(NodeId client, const SubmitFrame& frame,
         answer.answer = replica_.submit(payload, frame.count, answer.taken);
     } else {
         EntryHeader entry;
-        if (payload.size() >= sizeof(entry)) {
+        Digest128 result;
+        const bool hasResult = (frame.header.flags & kSubmitResult) != 0;
+        const size_t ahead = sizeof(entry) + (hasResult ? sizeof(result) : 0);
+        if (payload.size() >= ahead) {
             std::memcpy(static_cast<void*>(&entry), payload.data(), sizeof(entry));
-            payload = payload.subspan(sizeof(entry));
+            if (hasResult) std::memcpy(&result, payload.data() + sizeof(entry), sizeof(result));
+            payload = payload.subspan(ahead);
         }
-        answer.answer = replica_.ingest(entry, payload);
+        answer.answer = replica_.ingest(entry, payload, result);
         if (answer.answer == Answered::Taken) answer.taken = entry.count;
     }
     answer.next = replica_.last() + 1;

@@ -69,9 +69,10 @@ bool ClusterClient::submit(uint64_t sequence, std::span<const std::byte> command
     return send(frame, commands);
 }
 
-bool ClusterClient::submitEntry(uint64_t sequence, std::span<const std::byte> entry) {
+bool ClusterClient::submitEntry(uint64_t sequence, std::span<const std::byte> entry,
+                                uint8_t flags) {
     SubmitFrame frame;
-    frame.header.flags = kSubmitEntry;
+    frame.header.flags = kSubmitEntry | flags;
     frame.sequence = sequence;
     return send(frame, entry);
 }

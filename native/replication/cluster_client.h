@@ -74,7 +74,8 @@ public:
     // False: not connected, or no room: again later.
     bool submit(uint64_t sequence, std::span<const std::byte> commands, uint32_t count);
     // A bridge's: an EntryHeader and its payload, or nothing, to hear what is next.
-    bool submitEntry(uint64_t sequence, std::span<const std::byte> entry);
+    // `flags`: kSubmitResult where the result stands between the two.
+    bool submitEntry(uint64_t sequence, std::span<const std::byte> entry, uint8_t flags = 0);
     // Position 0: a snapshot, if the entry at `offset` is gone (`flags`: kWantOldest); else parts of the one that was
     // offered, from this offset of its content on.
     bool want(Position position, uint64_t offset, uint8_t flags = 0);

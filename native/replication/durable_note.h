@@ -22,6 +22,8 @@ namespace verbex::replication {
 inline constexpr const char* kInstallingNote = "installing";
 // This member has computed something else than the others: its snapshots count for nothing any more.
 inline constexpr const char* kDistrustedNote = "distrusted";
+// The log here is in no record: it was made from a copy, or the record is gone.
+inline constexpr const char* kOrphanedNote = "orphaned";
 
 struct DurableNote {
     uint64_t position = 0;

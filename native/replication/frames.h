@@ -204,6 +204,8 @@ static_assert(sizeof(PreVotedFrame) == 40);
 
 // A bridge's: the payload is an EntryHeader and the entry's payload, or nothing, to hear what is next.
 inline constexpr uint8_t kSubmitEntry = 1;
+// Between the two: the result behind the entry at the other site, 16 bytes; 0 where it is not known.
+inline constexpr uint8_t kSubmitResult = 2;
 struct SubmitFrame {  // payload: count commands, as in the journal
     static constexpr FrameKind kKind = FrameKind::Submit;
     FrameHeader header;
@@ -222,6 +224,7 @@ enum class Answered : uint8_t {
     PositionLost = 4,   // not kept any more, or not there yet
     Halted = 5,         // diverged, below minSync, or the site is switched off
     Standby = 7,        // the other site is the active one; 6 is not used
+    Differs = 8,        // a bridge's entry, or the result behind it, is not what this log has there
 };
 
 struct SubmittedFrame {

@@ -51,6 +51,8 @@ Replica::Progress reborn(const Replica::Progress& before, Incarnation incarnatio
 // ---- the term begins
 
 void Replica::lead() {
+    // The record names this log now.
+    if (orphaned_ && !claim()) return;
     role_ = Role::Leader;
     counters_.takeovers++;
     heardLeader_ = facts_.id;
@@ -83,11 +85,13 @@ Answered Replica::submit(std::span<const std::byte> commands, uint32_t count, ui
     return taken == count ? Answered::Taken : Answered::Busy;
 }
 
-Answered Replica::ingest(const EntryHeader& header, std::span<const std::byte> payload) {
+Answered Replica::ingest(const EntryHeader& header, std::span<const std::byte> payload,
+                         const Digest128& result) {
     if (role_ == Role::Halted) return Answered::Halted;
     if (role_ != Role::Leader) return Answered::NotLeader;
     if (known_.site != Site::Standby || changing_.has_value()) return Answered::Busy;
-    if (header.count == 0 || header.last() <= with_.log.last()) return Answered::Taken;
+    if (header.count == 0) return Answered::Taken;
+    if (header.first <= with_.log.last()) return compareEntry(header, payload, result);
     if (header.first != with_.log.last() + 1) return Answered::PositionLost;
     if (header.payloadBytes != payload.size() || payload.size() > kBatchBytesMax ||
         header.payloadCrc != crc32c(payload.data(), payload.size())) {
@@ -99,6 +103,25 @@ Answered Replica::ingest(const EntryHeader& header, std::span<const std::byte> p
     EntryHeader own = header;
     own.epoch = term_;  // epochs are this site's
     return appendEntry(own, payload) ? Answered::Taken : Answered::Halted;
+}
+
+// What is here already has to be what the other site has there, to the last byte and in what came of it. What is kept
+// of neither cannot be compared.
+Answered Replica::compareEntry(const EntryHeader& header, std::span<const std::byte> payload,
+                               const Digest128& result) {
+    if (header.last() > with_.log.last()) return Answered::Differs;
+    if (header.first >= with_.log.first()) {
+        LogEntry own;
+        const Status read = with_.log.read(header.first, own);
+        if (!read.isOk() && read.code() != StatusCode::NotFound) return Answered::Busy;
+        if (!read.isOk() || own.header.count != header.count ||
+            !std::ranges::equal(own.payload, payload)) {
+            return Answered::Differs;
+        }
+    }
+    Digest128 own;
+    const bool isKnown = !(result == Digest128{}) && hashAt(header.last(), own);
+    return isKnown && !(own == result) ? Answered::Differs : Answered::Taken;
 }
 
 bool Replica::makeEntries() {

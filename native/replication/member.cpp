@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "journal/segment.h"
+#include "journal/snapshots.h"
 #include "replication/scrub_watch.h"
 
 namespace verbex::replication {
@@ -126,6 +127,23 @@ struct Member::Parts {
         return snapshots->isInstalling() ? snapshots->installed() : Status();
     }
 
+    // Whether the log is in no record, as noted. What is in a folder that no member has opened yet was put there: a copy.
+    Result<bool> isOrphaned(bool isNew) {
+        Result<std::optional<DurableNote>> noted = readNote(storage, options.data, kOrphanedNote);
+        if (!noted.isOk()) return noted.status();
+        if (noted.value().has_value()) return true;
+        if (!isNew) return false;
+        Result<std::vector<journal::SegmentName>> segments =
+            journal::listSegments(storage, journal::joinPath(options.data, "journal"));
+        if (!segments.isOk()) return segments.status();
+        Result<std::vector<journal::SnapshotListing>> listed =
+            journal::listSnapshots(storage, journal::joinPath(options.data, "snapshots"));
+        if (!listed.isOk()) return listed.status();
+        if (segments.value().empty() && listed.value().empty()) return false;
+        VERBEX_RETURN_IF_FAILED(writeNote(storage, options.data, kOrphanedNote, {}));
+        return true;
+    }
+
     Result<Position> firstKept(const std::string& directory) {
         Result<std::vector<journal::SegmentName>> segments = journal::listSegments(storage, directory);
         if (!segments.isOk()) return segments.status();
@@ -197,6 +215,8 @@ Result<std::unique_ptr<Member>> Member::open(const MemberOptions& given, journal
         if (another && facts.incarnation != 0) facts.incarnation++;
         facts.durable = options.replica.durable && (facts.durable || facts.closed || !vouched);
     }
+    Result<bool> orphaned = parts->isOrphaned(!loaded.value().has_value());
+    if (!orphaned.isOk()) return orphaned.status();
     facts.boot = boot;
     facts.closed = false;
     VERBEX_RETURN_IF_FAILED(storeMemberFacts(storage, options.data, facts));
@@ -206,7 +226,8 @@ Result<std::unique_ptr<Member>> Member::open(const MemberOptions& given, journal
 
     Parts& all = *parts;
     Replica::Surroundings with{*all.log, all.outputs,   all.executor, wires,  control,
-                               nullptr,  nullptr,       *all.transfer, nullptr, nullptr};
+                               nullptr,  nullptr,       *all.transfer, nullptr, nullptr,
+                               nullptr,  orphaned.value()};
     with.store = [&all](const MemberFacts& changed) {
         return storeMemberFacts(all.storage, all.options.data, changed).isOk();
     };
@@ -222,6 +243,11 @@ Result<std::unique_ptr<Member>> Member::open(const MemberOptions& given, journal
         if (!status.isOk()) all.replica->fail(status.within("starting over"));
         all.ended = false;
         return status.isOk();
+    };
+    with.orphan = [&all](bool is) {
+        return (is ? writeNote(all.storage, all.options.data, kOrphanedNote, {})
+                   : removeNote(all.storage, all.options.data, kOrphanedNote))
+            .isOk();
     };
     all.replica = std::make_unique<Replica>(options.replica, facts, std::move(with), now);
     all.port = std::make_unique<ClientPort>(options.clients, *all.replica, *all.log, all.outputs,
@@ -248,6 +274,7 @@ bool Member::step(Moment now) {
         parts_->ended = true;
         return done;
     }
+    parts_->ended = false;
     if (!failed()) {
         const Executor& executor = *parts_->executor;
         parts_->snapshots->consider(parts_->outputs, executor);
@@ -275,6 +302,7 @@ Status Member::close() {
 Status Member::evict(MemberId member) { return parts_->replica->evict(member); }
 Status Member::readmit(MemberId member) { return parts_->replica->readmit(member); }
 Status Member::force() { return parts_->replica->force(); }
+Status Member::found() { return parts_->replica->found(); }
 Status Member::fenceSite() { return parts_->replica->become(Site::Fenced); }
 Status Member::activateSite() { return parts_->replica->become(Site::Active); }
 Status Member::standbySite() { return parts_->replica->become(Site::Standby); }
@@ -296,6 +324,7 @@ MemberStatus Member::status() const {
     status.incarnation = replica.facts().incarnation;
     status.role = replica.role();
     status.halted = replica.halted();
+    status.orphaned = replica.isOrphaned();
     status.configuration = replica.configuration();
     status.revision = replica.revision();
     status.promised = replica.facts().promised;

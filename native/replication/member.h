@@ -57,6 +57,7 @@ struct MemberStatus {
     Incarnation incarnation = 0;
     Role role = Role::Follower;
     std::string halted;              // why it takes no part; empty: it does
+    bool orphaned = false;           // because its log is in no record
     Configuration configuration;     // as last known
     uint64_t revision = 0;
     Epoch promised = 0;
@@ -118,6 +119,9 @@ public:
     Status readmit(MemberId member);
     // Leads from this member's log alone, whatever others have: acknowledged commands may be lost.
     Status force();
+    // Where there is no record: the cluster begins with this member's log, and this member alone. Errors:
+    // ClusterExists where there is one; nothing is changed then.
+    Status found();
     // Nobody leads in this cluster any more until activateSite().
     Status fenceSite();
     Status activateSite();

@@ -36,7 +36,11 @@ enum class Mutant : uint8_t {
     ForceSameEpoch = 27,       // an operator's force that came second is asked for again, with the same number
     ForceUncounted = 28,       // a force is not counted as an epoch of data loss
     ForceByCommit = 29,        // a forced member keeps of its log what it knows to be committed
+    FoundOverRecord = 30,      // a cluster is founded whatever record there is
+    FoundAtLogEpoch = 31,      // … at the last epoch of its log, not above it
+    FoundByCommit = 32,        // … with what the member knows to be committed of its log
+    FollowOrphaned = 33,       // a member whose log is in no record follows whoever leads
 };
-inline constexpr uint8_t kMutantMax = 29;
+inline constexpr uint8_t kMutantMax = 33;
 
 }  // namespace verbex::replication

@@ -220,11 +220,12 @@ Status Replica::readmit(MemberId member) {
 // The one word that may lose what was acknowledged: everybody else's log is given up.
 Status Replica::force() {
     if (!failure_.isOk()) return failure_;
-    if (role_ == Role::Leader || role_ == Role::Activating || role_ == Role::Halted) {
+    const bool isAside = role_ == Role::Halted && orphaned_;
+    if (role_ == Role::Leader || role_ == Role::Activating || (role_ == Role::Halted && !isAside)) {
         return Status(StatusCode::Refused, "force: this member leads, or has halted");
     }
     // A takeover that does not come forward is what an operator wants to end.
-    if (role_ != Role::Follower) stepDown();
+    if (role_ != Role::Follower && !isAside) stepDown();
     if (asked_.request != 0 || revision_ == 0) {
         return Status(StatusCode::Refused, "force: the control store has not answered");
     }
@@ -243,11 +244,14 @@ Status Replica::force() {
     Configuration wanted = known_;
     wanted.sync = {{facts_.id, facts_.incarnation}};
     std::erase_if(wanted.evicted, [this](const Evicted& each) { return each.id == facts_.id; });
-    wanted.reservedEpoch = std::max({known_.epoch, known_.reservedEpoch, facts_.promised}) + 1;
+    // A copy's log may have seen epochs that it has promised nothing to.
+    wanted.reservedEpoch = std::max({known_.epoch, known_.reservedEpoch, facts_.promised,
+                                     with_.log.lastEpoch()}) + 1;
     wanted.candidate = facts_.id;
     if (options_.mutant != Mutant::ForceUncounted) wanted.dataLossEpochs++;
     wanted.writer = facts_.id;
     wanted.writerNonce = ++nonce_;
+    halted_.clear();
     role_ = Role::Reserving;
     askSwap(wanted);
     return {};
@@ -267,7 +271,8 @@ Status Replica::become(Site site) {
         wanted.reservedEpoch = std::max({known_.epoch, known_.reservedEpoch, facts_.promised}) + 1;
         wanted.candidate = 0;
     }
-    if (role_ == Role::Leader &&
+    // Where the site is to go on, the entry that starts its epoch commits what is under way.
+    if (role_ == Role::Leader && site != Site::Active &&
         (with_.outputs.released() != with_.log.last() || pendingCount_ != 0)) {
         return Status(StatusCode::Refused, "site: commands are under way; try again");
     }

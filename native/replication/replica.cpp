@@ -11,8 +11,6 @@ namespace {
 
 // A member that takes no part looks now and then whether it may again.
 constexpr uint64_t kHaltedReadNs = 300'000'000;
-// A leader gives entries to whoever has none at once, or never.
-constexpr uint64_t kOverlookedNs = 1'000'000'000;
 
 }  // namespace
 
@@ -26,13 +24,15 @@ Replica::Replica(const ReplicaOptions& options, const MemberFacts& facts, Surrou
     // A snapshot is of what was released.
     commit_ = with_.outputs.released();
     wasEvicted_ = with_.snapshots.isDistrusted();
+    orphaned_ = with_.isOrphaned;
+    if (orphaned_) standAside();
 }
 
 // ---- driven from outside
 
 void Replica::onFrame(MemberId from, std::span<const std::byte> frame, Moment now) {
     now_ = now;
-    if (role_ == Role::Halted) return;
+    if (role_ == Role::Halted || orphaned_) return;
     std::span<const std::byte> payload;
     switch (kindOf(frame)) {
         case FrameKind::Append:
@@ -196,7 +196,7 @@ void Replica::onControl(const ControlAnswer& answer) {
 
 void Replica::onRecord(const ControlRecord& record) {
     if (record.revision == 0) {
-        bootstrap();
+        onNoRecord();
         return;
     }
     if (record.revision >= revision_) {
@@ -208,46 +208,6 @@ void Replica::onRecord(const ControlRecord& record) {
         learn(parsed.value(), record.revision);
         recordAt_ = now_.steadyNs;
     }
-}
-
-// The first record of a cluster: the first hot members, none of whom has a log.
-void Replica::bootstrap() {
-    if (facts_.incarnation > 1 || with_.log.last() != 0) return;
-    Configuration first;
-    for (const MemberPlace& place : options_.members) {
-        if (!place.warm && first.sync.size() < options_.hotWanted) first.sync.push_back({place.id, 1});
-    }
-    std::sort(first.sync.begin(), first.sync.end(),
-              [](const SyncMember& a, const SyncMember& b) { return a.id < b.id; });
-    if (first.member(facts_.id) == nullptr) return;
-    first.site = options_.standby ? Site::Standby : Site::Active;
-    first.writer = facts_.id;
-    first.writerNonce = ++nonce_;
-    revision_ = 0;
-    askSwap(first);
-}
-
-// A fresh directory vouches for nothing. Before the first leader there is nothing to vouch for; after it
-// the record's revision, with room for restarts below it, is a number that no incarnation of this member
-// in a sync set has had: it got in there by a change of the record. A directory may be replaced twice without
-// one: then what the surroundings have drawn tells the two from each other, for what a leader remembers.
-void Replica::beBorn() {
-    MemberFacts born = facts_;
-    born.incarnation = known_.epoch == 0 && known_.holds(facts_.id, 1)
-                           ? 1
-                           : (revision_ + 1) << kBirthRevisionShift |
-                                 (options_.birth & kBirthMask) << kBirthShift;
-    if (!with_.store(born)) return;
-    facts_ = born;
-}
-
-// Where a directory was replaced before the first leader, that leader may have heard of a later incarnation than
-// the first, which the new directory has: it passes this member over. One that has nothing may always be another.
-void Replica::beBornAgain() {
-    if (role_ != Role::Follower || facts_.incarnation != 1 || with_.log.last() != 0) return;
-    if (ledSince_ == 0 || now_.steadyNs - ledSince_ < kOverlookedNs) return;
-    beBorn();
-    if (heardLeader_ != 0) sendState(heardLeader_, 0);
 }
 
 void Replica::learn(const Configuration& configuration, uint64_t revision) {
@@ -266,6 +226,7 @@ void Replica::learn(const Configuration& configuration, uint64_t revision) {
     revision_ = revision;
     changing_.reset();
     if (facts_.incarnation == 0) beBorn();
+    if (orphaned_ && role_ == Role::Halted && isNamed()) comeBack();
     if (role_ == Role::Halted) {
         // Evicted, and readmitted by an operator's word: the state is made anew from what others say.
         if (failure_.isOk() && wasEvicted_ && known_.evictedMember(facts_.id) == nullptr) {
@@ -409,6 +370,7 @@ void Replica::stepDown() {
     ackSent_ = 0;
     target_ = {};
     readWanted_ = true;
+    if (orphaned_) standAside();
 }
 
 void Replica::halt(const std::string& why) {

@@ -5,6 +5,10 @@
 //         │  └──────────────── conflict, older, or a leader of a higher epoch is heard ◀────────────┤
 //         └── joins as warm, is added by the leader                          odd one out ──▶ halted ◀┘
 //
+// A log that is in no record (made from a copy, or its record is gone) is orphaned: the member stands aside, halted,
+// says and takes nothing, whatever record there comes to be, until an operator's word makes the log the cluster's
+// (found() where there is no record, force() where there is one), or a record names it after all. founding.cpp.
+//
 // Purpose: README has the rules; each is one function here.
 // Owner: Member.
 // Thread safety: none; one thread.
@@ -96,6 +100,9 @@ public:
         std::function<bool()> distrust;
         // Log and state are made anew from what can be trusted; `emptied`: that was nothing.
         std::function<bool(bool& emptied)> startOver;
+        // That the log is in no record, or is in one now: noted, durably.
+        std::function<bool(bool is)> orphan;
+        bool isOrphaned = false;  // noted before
     };
 
     Replica(const ReplicaOptions& options, const MemberFacts& facts, Surroundings with, Moment now);
@@ -113,9 +120,10 @@ public:
     [[nodiscard]] bool hearsQuorum(uint64_t withinNs) const;
 
     // ---- clients
-    // A bridge's: the entry behind the log's end is taken, one that is here already is passed over. Where
-    // this member leads a standby site.
-    Answered ingest(const EntryHeader& header, std::span<const std::byte> payload);
+    // A bridge's: the entry behind the log's end is taken, one that is here already is compared, and `result`, the
+    // other site's behind it (0: not known), where it still is here. Where this member leads a standby site.
+    Answered ingest(const EntryHeader& header, std::span<const std::byte> payload,
+                    const Digest128& result);
     [[nodiscard]] Position last() const { return with_.log.last(); }
     // Takes as many commands as there is room for. Not where this member does not lead.
     Answered submit(std::span<const std::byte> commands, uint32_t count, uint32_t& taken);
@@ -131,12 +139,16 @@ public:
     Status evict(MemberId member);
     Status readmit(MemberId member);
     Status force();
+    // The first record of a cluster that begins with this log; ClusterExists where there is a record.
+    Status found();
     Status become(Site site);
     Status promote(MemberId member);
 
     // ---- what others look at
     [[nodiscard]] Role role() const { return role_; }
     [[nodiscard]] const std::string& halted() const { return halted_; }
+    // Halted, or about to lead, with a log that is in no record.
+    [[nodiscard]] bool isOrphaned() const { return orphaned_; }
     [[nodiscard]] const Configuration& configuration() const { return known_; }
     [[nodiscard]] uint64_t revision() const { return revision_; }
     [[nodiscard]] const MemberFacts& facts() const { return facts_; }
@@ -206,9 +218,6 @@ private:
     void onControl(const ControlAnswer& answer);
     void onRecord(const ControlRecord& record);
     void learn(const Configuration& configuration, uint64_t revision);
-    void bootstrap();
-    void beBorn();
-    void beBornAgain();
     void askRead();
     void askSwap(const Configuration& wanted);
     void onSwapped(const Configuration& now);
@@ -234,6 +243,17 @@ private:
     bool appendEntry(const EntryHeader& header, std::span<const std::byte> payload);
     bool cut(Position to);
 
+    // ---- founding.cpp
+    void onNoRecord();
+    void bootstrap();
+    [[nodiscard]] Incarnation fresh() const;
+    void beBorn();
+    void beBornAgain();
+    void standAside();
+    [[nodiscard]] bool isNamed() const;
+    bool claim();
+    void comeBack();
+
     // ---- snapshot_exchange.cpp
     void offer(MemberId to, Position next, uint8_t flags);
     void keepForGetters();
@@ -257,6 +277,8 @@ private:
     // ---- leader.cpp
     void lead();
     bool serve();
+    Answered compareEntry(const EntryHeader& header, std::span<const std::byte> payload,
+                          const Digest128& result);
     bool makeEntries();
     bool makeEntry(bool isStart);
     bool stream();
@@ -325,6 +347,8 @@ private:
     uint64_t readAt_ = 0;
     uint64_t ledSince_ = 0;  // when a leader that has committed something was first heard; 0: not yet
     bool wasEvicted_ = false;
+    bool orphaned_ = false;  // see the top
+    bool absent_ = false;    // the store has said, since the start, that there is no record
     std::optional<Evicted> diverged_;  // found by itself, and not in the record yet
 
     // Follower.

@@ -50,6 +50,10 @@ constexpr const char* kMutantNames[kMutantMax + 1] = {
     "force-same-epoch",
     "force-uncounted",
     "force-by-commit",
+    "found-over-record",
+    "found-at-log-epoch",
+    "found-by-commit",
+    "follow-orphaned",
 };
 
 // A broken invariant (CHECK) ends the process: whoever looks at it must know which run it was.

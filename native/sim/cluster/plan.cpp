@@ -280,6 +280,10 @@ void favour(ClusterPlan& plan, Random& random, Mutant mutant) {
             plan.hot = 3;
             plan.every(Fault::LoseQuorum) = random.between(200, 500) * kMillis;
             break;
+        case Mutant::FoundOverRecord:
+        case Mutant::FoundAtLogEpoch:
+        case Mutant::FoundByCommit:
+        case Mutant::FollowOrphaned: break;  // see drawFounding()
         case Mutant::InstallUnasked:
             // Words that come late and twice, to members that have missed much.
             plan.hot = 3;
