@@ -32,6 +32,7 @@ load::ClusterLoadOptions optionsOf(const Arguments& arguments, napi_value object
     options.accounts = word("accounts", 1, 1u << 20, options.accounts);
     options.instruments = word("instruments", 1, 1u << 12, options.instruments);
     options.orders = arguments.numberOf(object, "orders", 0, 1ull << 40, 0);
+    options.idsBehind = arguments.numberOf(object, "idsBehind", 0, 1ull << 40, 0);
     options.warmUpNs = kNsPerMs * word("warmUpMs", 0, 86'400'000, 0);
     options.limits = withDefaults(limitsOf(arguments, object));
     return options;

@@ -287,6 +287,7 @@ napi_value operatorWord(const Arguments& arguments) {
     if (word == "readmit") run = [id](Member& member) { return member.readmit(id); };
     if (word == "promote") run = [id](Member& member) { return member.promote(id); };
     if (word == "force") run = [](Member& member) { return member.force(); };
+    if (word == "found") run = [](Member& member) { return member.found(); };
     if (word == "fenceSite") run = [](Member& member) { return member.fenceSite(); };
     if (word == "standbySite") run = [](Member& member) { return member.standbySite(); };
     if (word == "activateSite") run = [](Member& member) { return member.activateSite(); };

@@ -139,7 +139,9 @@ void Replica::acknowledge() {
 
 void Replica::onFence(MemberId from, const FenceFrame& frame) {
     const Epoch epoch = frame.header.epoch;
-    if (epoch < facts_.promised) {
+    // An epoch that is reserved under this log's record is above all that the log can have seen: it is a word that comes
+    // late, or of another record's.
+    if (epoch < facts_.promised || epoch <= with_.log.lastEpoch()) {
         sendState(from, 0);
         return;
     }

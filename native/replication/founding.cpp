@@ -20,14 +20,16 @@ constexpr Epoch kFoundingRoom = 1u << 20;
 
 }  // namespace
 
-void Replica::onNoRecord() {
+void Replica::onNoRecord(bool hadLog) {
     // Who has known a record goes on: somebody has taken it away, and may put it back.
     if (revision_ != 0 && with_.log.last() != 0) return;
-    absent_ = true;
     if (with_.log.last() == 0) {
         bootstrap();
-    } else if (!orphaned_) {
-        standAside();
+    } else if (hadLog) {
+        absent_ = true;
+        if (!orphaned_) standAside();
+    } else {
+        readWanted_ = true;  // what it has it has got since: a leader's, under a record that has come since
     }
 }
 
@@ -100,10 +102,11 @@ void Replica::standAside() {
 // by the number of a first incarnation only.
 bool Replica::isNamed() const {
     if (!known_.holds(facts_.id, facts_.incarnation)) return false;
-    const bool reserved =
-        known_.candidate == facts_.id && known_.reservedEpoch > with_.log.lastEpoch();
+    const Epoch last = with_.log.lastEpoch();
+    const bool reserved = known_.candidate == facts_.id && known_.reservedEpoch > last;
     if (known_.epoch == 0) return reserved && facts_.incarnation != 1;
-    return reserved || (!absent_ && known_.epoch >= with_.log.lastEpoch());
+    const bool activated = known_.leader == facts_.id && known_.epoch > last;
+    return reserved || activated || (!absent_ && known_.epoch >= last);
 }
 
 bool Replica::claim() {

@@ -271,9 +271,11 @@ Status Replica::become(Site site) {
         wanted.reservedEpoch = std::max({known_.epoch, known_.reservedEpoch, facts_.promised}) + 1;
         wanted.candidate = 0;
     }
-    // Where the site is to go on, the entry that starts its epoch commits what is under way.
-    if (role_ == Role::Leader && site != Site::Active &&
-        (with_.outputs.released() != with_.log.last() || pendingCount_ != 0)) {
+    // What a standby site's leader has taken over is at a quorum, and the entry that the active site begins with commits
+    // it: no entry of its own epoch may ever come to do that.
+    const bool isTakenOver = site == Site::Active && with_.log.lastEpoch() != term_;
+    const bool isUnderWay = with_.outputs.released() != with_.log.last() && !isTakenOver;
+    if (role_ == Role::Leader && (isUnderWay || pendingCount_ != 0)) {
         return Status(StatusCode::Refused, "site: commands are under way; try again");
     }
     // Whoever follows hears that all is released before nobody leads any more.

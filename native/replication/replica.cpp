@@ -134,6 +134,7 @@ void Replica::askRead() {
     asked_ = {};
     asked_.request = nextRequest_++;
     asked_.at = now_.steadyNs;
+    asked_.hadLog = with_.log.last() != 0;
     with_.control.read(asked_.request);
 }
 
@@ -146,6 +147,7 @@ void Replica::askSwap(const Configuration& wanted) {
     asked_.expected = revision_;
     asked_.wanted = wanted;
     asked_.at = now_.steadyNs;
+    asked_.hadLog = with_.log.last() != 0;
     with_.control.compareAndSwap(asked_.request, asked_.expected, wanted.text());
 }
 
@@ -160,7 +162,7 @@ void Replica::onControl(const ControlAnswer& answer) {
     asked_ = {};
     if (!asked.swap) {
         if (answer.kind == ControlAnswer::Kind::Read) {
-            onRecord(answer.record);
+            onRecord(answer.record, asked.hadLog);
         } else {
             readWanted_ = true;
         }
@@ -181,7 +183,7 @@ void Replica::onControl(const ControlAnswer& answer) {
                 revision_ = answer.record.revision;
                 askSwap(asked.wanted);
             } else {
-                onLost(answer.record);
+                onLost(answer.record, asked.hadLog);
             }
             break;
         default: {
@@ -194,9 +196,9 @@ void Replica::onControl(const ControlAnswer& answer) {
     }
 }
 
-void Replica::onRecord(const ControlRecord& record) {
+void Replica::onRecord(const ControlRecord& record, bool hadLog) {
     if (record.revision == 0) {
-        onNoRecord();
+        onNoRecord(hadLog);
         return;
     }
     if (record.revision >= revision_) {
@@ -207,6 +209,9 @@ void Replica::onRecord(const ControlRecord& record) {
         }
         learn(parsed.value(), record.revision);
         recordAt_ = now_.steadyNs;
+        // Nobody has led under it yet, so the log is of another one.
+        const bool isFirst = known_.epoch == 0 && role_ == Role::Follower;
+        if (isFirst && hadLog && !orphaned_ && !isNamed()) standAside();
     }
 }
 
@@ -297,10 +302,10 @@ void Replica::onSwapped(const Configuration& now) {
 
 // Somebody else's change came first: the one that was asked for can't take effect any more.
 // But an earlier asking may have, before that: so both hold until the record is read.
-void Replica::onLost(const ControlRecord& record) {
+void Replica::onLost(const ControlRecord& record, bool hadLog) {
     if (role_ == Role::Reserving || role_ == Role::Activating) stepDown();
     readWanted_ = true;
-    if (record.revision != 0) onRecord(record);
+    if (record.revision != 0) onRecord(record, hadLog);
 }
 
 // ---- promises

@@ -195,6 +195,7 @@ private:
         uint64_t expected = 0;
         Configuration wanted;
         uint64_t at = 0;
+        bool hadLog = false;  // when it was asked: what the store says is no older than that
     };
     // A takeover that is thought of: whether enough would follow.
     struct Asking {
@@ -216,12 +217,12 @@ private:
 
     // ---- everybody: replica.cpp
     void onControl(const ControlAnswer& answer);
-    void onRecord(const ControlRecord& record);
+    void onRecord(const ControlRecord& record, bool hadLog);
     void learn(const Configuration& configuration, uint64_t revision);
     void askRead();
     void askSwap(const Configuration& wanted);
     void onSwapped(const Configuration& now);
-    void onLost(const ControlRecord& record);
+    void onLost(const ControlRecord& record, bool hadLog);
     bool promise(Epoch epoch);
     [[nodiscard]] bool accepts(Epoch epoch) const;
     void halt(const std::string& why);
@@ -244,7 +245,7 @@ private:
     bool cut(Position to);
 
     // ---- founding.cpp
-    void onNoRecord();
+    void onNoRecord(bool hadLog);
     void bootstrap();
     [[nodiscard]] Incarnation fresh() const;
     void beBorn();

@@ -7,6 +7,7 @@ import { exitCodeOf, exitCodes } from '../errors/exit-codes.ts';
 import { backupCommand } from './backup.ts';
 import { benchCommand } from './bench.ts';
 import { clusterCommands } from './cluster.ts';
+import { clusterFoundCommand } from './cluster-found.ts';
 import { type Command, Given, helpOf, saysYes, UsageError } from './command.ts';
 import { doctorCommand } from './doctor.ts';
 import { drillFailoverCommand } from './drill-failover.ts';
@@ -44,6 +45,7 @@ export const commands: readonly Command[] = [
   doctorCommand,
   hostCheckCommand,
   ...clusterCommands,
+  clusterFoundCommand,
   clusterBridgeCommand,
   ...roleCommands,
   siteSwitchCommand,

@@ -7,9 +7,9 @@ import { facts } from './output.ts';
 
 const fromOption = (help: string): Option => ({ name: 'from', value: 'CLUSTER', help });
 const toOption = (help: string): Option => ({ name: 'to', value: 'CLUSTER', help });
-const placeNote = 'CLUSTER is a cluster.json, or the folder that has one.';
+export const placeNote = 'CLUSTER is a cluster.json, or the folder that has one.';
 
-async function describe(path: string): Promise<ClusterDescription> {
+export async function describe(path: string): Promise<ClusterDescription> {
   const { readDescription } = await import('../cluster/description.ts');
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   return readDescription(isFolder ? join(path, 'cluster.json') : path);

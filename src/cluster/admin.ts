@@ -14,7 +14,7 @@ import type { MemberStatus } from './member-status.ts';
 
 const bodyBytesMax = 4096;
 const words: readonly string[] = [
-  ...['evict', 'readmit', 'force', 'promote', 'fenceSite', 'activateSite', 'standbySite'],
+  ...['evict', 'readmit', 'force', 'found', 'promote', 'fenceSite', 'activateSite', 'standbySite'],
   // For drills: memory that flips.
   ...['damageState', 'damageResult', 'damageRounding'],
 ];

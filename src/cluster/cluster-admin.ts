@@ -10,6 +10,7 @@ const lookMs = 20;
 const refusedMsMax = 3000;
 const forceMsMax = 10_000;
 const forceTakesMs = 2000;
+const foundMsMax = 10_000;
 
 export class ClusterAdmin {
   readonly description: ClusterDescription;
@@ -102,6 +103,38 @@ export class ClusterAdmin {
       for (const soon = performance.now() + takesMs; performance.now() < soon; await sleep(lookMs)) {
         if (await this.#leads(id)) return id;
       }
+      if (performance.now() > until)
+        throw new ClusterError(
+          'OPERATOR_REFUSED',
+          `member ${id} took the word, and does not lead: see its status`,
+        );
+    }
+  }
+
+  /**
+   * The word `found`, to the member itself until it leads. Throws CLUSTER_EXISTS where there is a record, of whomever; MEMBER_UNREACHABLE, and
+   * OPERATOR_REFUSED where it has nothing to begin with, or the control store does not answer within `withinMs`.
+   */
+  async found(id: number, withinMs: number = foundMsMax): Promise<MemberStatus> {
+    let taken = false;
+    for (const until = performance.now() + withinMs; ; await sleep(lookMs)) {
+      try {
+        if (!taken) await this.tell(id, 'found');
+        taken = true;
+      } catch (error) {
+        const { code, details, message } = error as ClusterError;
+        if (code === 'OPERATOR_REFUSED' && details?.reason === 'CLUSTER_EXISTS')
+          throw new ClusterError('CLUSTER_EXISTS', message, { details: { id } });
+        if (code !== 'OPERATOR_REFUSED' || performance.now() > until) throw error;
+        continue;
+      }
+      const status = await this.statusOf(id);
+      if (status?.role === 'leader') return status;
+      const { revision = '0', sync = [] } = status ?? {};
+      if (BigInt(revision) > 0n && (sync.length !== 1 || sync[0] !== id))
+        throw new ClusterError('CLUSTER_EXISTS', `member ${id} took the word, and somebody was before it`, {
+          details: { id },
+        });
       if (performance.now() > until)
         throw new ClusterError(
           'OPERATOR_REFUSED',

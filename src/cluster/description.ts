@@ -11,6 +11,8 @@ const countMax = 2 ** 32 - 1;
 const snapshotEveryMax = 2 ** 52;
 const snapshotBytesMax = 2 ** 52;
 const historyBytesMax = 2 ** 52;
+const segmentBytesMin = 2 ** 18;
+const segmentBytesMax = 2 ** 40;
 const transports = ['auto', 'tcp', 'shm', 'verbs'] as const;
 const acks = ['memory', 'durable'] as const;
 const loopback = /^(?:localhost|::1|127(?:\.\d{1,3}){3})$/;
@@ -70,6 +72,8 @@ export interface SnapshotDescription {
   readonly bytes?: number;
   /** Bytes of the log that stay, whatever snapshots there are. */
   readonly historyBytes?: number;
+  /** Of a file of the log: whole ones are removed. */
+  readonly segmentBytes?: number;
 }
 
 export interface ClusterDescription {
@@ -303,6 +307,7 @@ export function parseDescription(value: unknown, folder: string): ClusterDescrip
       every: snapshots.optionalNumber('every', 0, snapshotEveryMax),
       bytes: snapshots.optionalNumber('bytes', 0, snapshotBytesMax),
       historyBytes: snapshots.optionalNumber('historyBytes', 0, historyBytesMax),
+      segmentBytes: snapshots.optionalNumber('segmentBytes', segmentBytesMin, segmentBytesMax),
     }),
     members,
   };

@@ -76,6 +76,9 @@ export function nativeOptions(description: ClusterDescription, id: number): Nati
     snapshotEvery: description.snapshots.every ?? snapshotEveryDefault,
     snapshotBytes: description.snapshots.bytes ?? 0,
     historyBytes: description.snapshots.historyBytes ?? historyBytesDefault,
+    ...(description.snapshots.segmentBytes !== undefined && {
+      segmentBytes: description.snapshots.segmentBytes,
+    }),
     journalIdLow: half(),
     journalIdHigh: half(),
   };

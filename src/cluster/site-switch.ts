@@ -134,7 +134,10 @@ async function catchUp(
     const leader = leaderOf(await target.statuses());
     if (leader === undefined) continue;
     at = leader.released;
-    const whole = leader.released === leader.position;
+    // What it has taken over, and nothing of its own epoch behind it, is at a quorum: the activation commits it.
+    const takenOver = leader.lastEpoch !== leader.epoch;
+    if (takenOver) at = leader.position;
+    const whole = at === leader.position;
     if (last === undefined) {
       if (whole) return leader;
     } else if (BigInt(at) > BigInt(last.position) || (whole && at === last.position)) {

@@ -287,6 +287,11 @@ export const errorCodes = [
   ],
   ['MEMBER_RUNNING', 'ClusterError', 'a process of this member of the cluster lives already'],
   ['MEMBER_UNREACHABLE', 'ClusterError', 'the member’s admin port does not answer'],
+  [
+    'CLUSTER_EXISTS',
+    'ClusterError',
+    'a cluster cannot be founded: its control store has a record already; nothing was changed',
+  ],
   ['OPERATOR_REFUSED', 'ClusterError', 'the member refuses what an operator asked for; the message says why'],
   ['NO_CLUSTER', 'ClusterError', 'the folder has no cluster.json'],
   [

@@ -60,6 +60,7 @@ export type OperatorWord =
   | 'evict'
   | 'readmit'
   | 'force'
+  | 'found'
   | 'promote'
   | 'fenceSite'
   | 'activateSite'
@@ -107,6 +108,8 @@ export interface NativeClusterLoadOptions {
   readonly instruments?: number;
   /** Then it ends by itself; 0 or absent: at stop(). */
   readonly orders?: number;
+  /** Another load was here before: client ids begin behind so many, and only what comes from now on is looked at. No verify(). */
+  readonly idsBehind?: number;
   readonly warmUpMs?: number;
   readonly maxOrders?: number;
   readonly maxAccounts?: number;

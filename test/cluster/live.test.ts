@@ -59,10 +59,16 @@ class LedgerLoad {
     this.#running.catch(() => undefined);
   }
 
-  static async start({ description }: LocalCluster): Promise<LedgerLoad> {
+  /** Of several clusters of one name: whichever takes them. */
+  static async start(
+    clusters: LocalCluster | LocalCluster[],
+    given: { ordersPerSecond?: number; idsBehind?: number } = {},
+  ): Promise<LedgerLoad> {
     const { NativeClusterLoad } = await import('../../src/native/binding.ts');
-    const { name, transport } = description;
-    const options = { members: membersText(description), cluster: name, transport, ordersPerSecond: 1000 };
+    const descriptions = [clusters].flat().map(({ description }) => description);
+    const { name, transport } = descriptions[0]!;
+    const members = descriptions.map(membersText).join('\n');
+    const options = { members, cluster: name, transport, ordersPerSecond: 1000, ...given };
     const load = new LedgerLoad(new NativeClusterLoad({ ...options, window: 256 }));
     await load.goesOn();
     return load;
@@ -78,10 +84,14 @@ class LedgerLoad {
   }
 
   async end(): Promise<void> {
-    this.#load.stop();
-    const counts = JSON.parse(await this.#running) as Record<string, number>;
-    expect(counts).toMatchObject({ unanswered: 0, acceptedTwice: 0, tradesTwice: 0 });
+    expect(await this.settle()).toMatchObject({ unanswered: 0, acceptedTwice: 0, tradesTwice: 0 });
     expect(JSON.parse(await this.#load.verify())).toMatchObject({ acknowledgedLost: 0, appliedTwice: 0 });
+  }
+
+  /** What it counted when the last answers were there. */
+  async settle(): Promise<Record<string, number>> {
+    this.#load.stop();
+    return JSON.parse(await this.#running) as Record<string, number>;
   }
 
   get drained(): Promise<unknown> {
@@ -403,6 +413,75 @@ describe.runIf(built)('a live cluster (skipped without dist/: npm run build)', (
     expect(bridges[0]!.state()).toBe('gone');
     // It waits for a while for answers that nobody gives any more.
     await load.drained;
+  });
+
+  test('a second site founded with a copy of the first one, which has pruned, takes over under load', {
+    timeout: 120_000,
+  }, async () => {
+    const make = async (change: (description: Record<string, unknown>) => object): Promise<LocalCluster> => {
+      const { folder: made } = await LocalCluster.make(newFolder(), {
+        ...{ replicas: 1, warm: 0, ack: 'memory', transport: 'tcp', control: 'file' },
+        limits: { maxOrders: 100_000 },
+      });
+      const file = join(made, 'cluster.json');
+      const asked = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+      const snapshots = { every: 500, historyBytes: 0, segmentBytes: 2 ** 18 };
+      writeFileSync(file, JSON.stringify({ ...asked, snapshots, ...change(asked) }));
+      const cluster = LocalCluster.open(made);
+      clusters.push(cluster);
+      return cluster;
+    };
+    const here = await make(() => ({}));
+    // Of the same name, so that clients may look for both.
+    const there = await make(({ members }) => ({
+      standby: true,
+      members: (members as object[]).map((member) => ({ ...member, id: 11, data: 'member-11' })),
+    }));
+    await here.start();
+    await here.settle(30_000);
+    const before = await LedgerLoad.start(here, { ordersPerSecond: 5000 });
+    const first = async (): Promise<bigint> => BigInt((await here.statusOf(1, patientMs))!.first);
+    await expect.poll(first, { timeout: 30_000, interval: 20 }).toBeGreaterThan(1n);
+    const { sent } = await before.settle();
+    // What it still has in memory goes with its process.
+    here.signal(1, 'SIGKILL');
+    await expect.poll(() => here.processOf(1).state).toBe('gone');
+    here.startMember(1);
+    await here.waitForLeader(20_000);
+    const load = await LedgerLoad.start([here, there], { idsBehind: sent! });
+
+    const { host, port } = here.description.members[0]!;
+    const { data } = there.description.members[0]!;
+    const source = ['--from', `${host}:${port}`, '--cluster', join(here.folder, 'cluster.json')];
+    const copy = await verbex(['journal', 'recover', ...source, '--data', data, '--json']);
+    expect(copy.code, copy.err).toBe(0);
+    expect(copy.json.snapshotPosition).toBeGreaterThan(0);
+    there.startMember(11);
+    await expect
+      .poll(async () => (await there.statusOf(11))?.halted, { timeout: 20_000, interval: 20 })
+      .toContain('is in no record');
+    const word = ['cluster', 'found', '11', '--at', there.folder, '--json'];
+    const founded = await verbex(word);
+    expect(founded.code, founded.err).toBe(0);
+    expect(founded.json).toMatchObject({ member: 11, site: 'standby', position: String(copy.json.position) });
+    expect(await verbex(word)).toMatchObject({ code: 1, json: { error: { code: 'CLUSTER_EXISTS' } } });
+
+    const bridge = new LocalBridge(here.folder);
+    bridges.push(bridge);
+    bridge.start(here.folder, there.folder);
+    await load.goesOn();
+    const switched = await verbex(['site', 'switch', '--from', here.folder, '--to', there.folder, '--json']);
+    expect(switched.code, switched.err).toBe(0);
+    expect(Number(switched.json.position)).toBeGreaterThan(copy.json.position as number);
+    await load.goesOn();
+    // Every order was answered, none was done twice, and no answer is missing between two others.
+    expect(await load.settle()).toMatchObject({
+      ...{ unanswered: 0, acceptedTwice: 0, tradesTwice: 0, endedSubscriptions: 0 },
+    });
+    const leader = (await there.statusOf(11, patientMs))!;
+    expect(leader).toMatchObject({ site: 'active', role: 'leader', dataLossEpochs: '0' });
+    expect(BigInt(leader.position)).toBeGreaterThan(BigInt(switched.json.position as string));
+    await bridge.stop();
   });
 
   test('a drill: fifty kills and pauses, nothing acknowledged is lost, nothing is done twice', {

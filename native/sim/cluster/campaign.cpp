@@ -136,6 +136,8 @@ void ClusterCounters::add(const ClusterCounters& other) {
     swaps += other.swaps;
     blocked += other.blocked;
     forced += other.forced;
+    founded += other.founded;
+    undone += other.undone;
     lost += other.lost;
     actions += other.actions;
 }

@@ -45,6 +45,8 @@ struct ClusterCounters {
     uint64_t swaps = 0;       // changes of the record
     uint64_t blocked = 0;     // runs in which too many copies were lost to go on
     uint64_t forced = 0;      // epochs of data loss, by an operator's word
+    uint64_t founded = 0;     // clusters that began anew with a copy
+    uint64_t undone = 0;      // … and that somebody with nothing had begun before
     uint64_t lost = 0;        // released positions that went with them
     uint64_t actions = 0;
 

@@ -52,11 +52,18 @@ void ControlService::heal() {
     away_ = 0;
 }
 
+void ControlService::forget() {
+    store_++;
+    record_ = {};
+    configuration_ = {};
+}
+
 bool ControlService::reaches(MemberId member) const {
     return away_ == 0 && !network_.isCut(member, kStoreNode) && !network_.isCut(kStoreNode, member);
 }
 
 void ControlService::ask(Request request) {
+    request.store = store_;
     timeline_.fold(request.request << 8 | request.member);
     const ControlAnswer unknown{Kind::Unknown, request.request, {}};
     // What a client library says when its deadline passes.
@@ -96,6 +103,7 @@ void ControlService::answer(const Request& request, ControlAnswer answer) {
 }
 
 ControlAnswer ControlService::apply(const Request& request) {
+    if (request.store != store_) return {Kind::Unknown, request.request, {}};
     ControlAnswer answer{Kind::Read, request.request, record_};
     if (!request.swap) return answer;
     if (request.expected != record_.revision) {

@@ -45,6 +45,8 @@ public:
     void endOf(MemberId member);
     void away(bool away) { away_ += away ? 1 : -1; }
     void heal();
+    // Another store, which has nothing. Requires: nobody runs that knew the old one.
+    void forget();
 
     [[nodiscard]] const Configuration& record() const { return configuration_; }
     [[nodiscard]] uint64_t revision() const { return record_.revision; }
@@ -58,6 +60,7 @@ private:
         bool swap = false;
         uint64_t expected = 0;
         std::string text;
+        uint64_t store = 0;  // that was asked
     };
     void ask(Request request);
     replication::ControlAnswer apply(const Request& request);
@@ -73,6 +76,7 @@ private:
     OnChange onChange_;
     OnProblem onProblem_;
     std::function<void(MemberId)> wake_;
+    uint64_t store_ = 1;
     bool perfect_ = false;
     int away_ = 0;
     replication::ControlRecord record_;

@@ -41,6 +41,7 @@ MemberId Nemesis::flipped() const {
 }
 
 bool Nemesis::mayLose(const SimulatedMember& member) const {
+    if (member.id() == spared_) return false;
     const Configuration& record = control_.record();
     if (!record.holds(member.id(), member.held().incarnation) || member.held().lost) return true;
     uint32_t left = 0;
@@ -165,6 +166,7 @@ bool Nemesis::loseQuorum() {
 bool Nemesis::flip(Fault fault, SimulatedMember& member) {
     // A wrong result is found by comparing: somebody to compare with must be there.
     const Configuration& record = control_.record();
+    if (plan_.burnAtNs != 0) return false;  // who was wrong, and what was lost, burns with the rest
     if (flipped() != 0 || !member.isUp() || member.isPaused() || member.wantsRestart()) return false;
     if (record.evictedMember(member.id()) != nullptr) return false;
     if (member.member().replica().role() == Role::Halted) return false;

@@ -33,6 +33,8 @@ public:
     void onPromote(std::function<void(MemberId)> told) { told_ = std::move(told); }
     // A member has begun to lead.
     void onLeader(SimulatedMember& member);
+    // The only copy there is of anything; 0: nobody's.
+    void spare(MemberId member) { spared_ = member; }
     [[nodiscard]] uint64_t count(Fault fault) const { return counts_[static_cast<size_t>(fault)]; }
     // Whose bit has been flipped, until it has been put out or has started again; 0: nobody's.
     [[nodiscard]] MemberId flipped() const;
@@ -65,6 +67,7 @@ private:
     Oracle::Members& members_;
     std::function<void(MemberId)> told_;
     bool stopped_ = false;
+    MemberId spared_ = 0;
     std::array<uint64_t, kFaults> counts_ = {};
 };
 

@@ -306,12 +306,12 @@ void Oracle::lookAtLoss(SimulatedMember& member) {
     };
     const auto word = words_.find(member.id());
     if (word == words_.end()) {
-        problem(named(member.id()) + " leads an epoch of data loss, and was not forced");
+        problem(named(member.id()) + " leads an epoch of data loss, and no operator has told it to");
         return;
     }
     if (!isHeld(word->second.stored, word->second.epoch)) {
         problem("what the log of " + named(member.id()) + " held at " + at(word->second.stored) +
-                " is lost, though it is the one that was forced");
+                " is lost, though it is the one that an operator has chosen");
         return;
     }
     std::erase_if(committed_, [&isHeld](const auto& each) {

@@ -44,8 +44,10 @@ public:
     void look(SimulatedMember& member);
     // A change of the record has taken effect.
     void onChange(const Configuration& before, const Configuration& after);
-    // An operator is about to force this member: whatever its log holds must stay.
+    // An operator is about to force this member, or to found a cluster with it: whatever its log holds must stay.
     void onForced(const SimulatedMember& member);
+    // Nobody has anything any more, and there is no record: what comes next is a forced epoch, or none.
+    void onBurnt() { losing_ = UINT64_MAX; }
     void onLoss(OnLoss onLoss) { onLoss_ = std::move(onLoss); }
     // Positions that were released and lost.
     [[nodiscard]] uint64_t lost() const { return lost_; }

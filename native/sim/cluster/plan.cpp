@@ -125,6 +125,15 @@ void drawForcing(ClusterPlan& plan, Random random, Mutant mutant) {
     plan.every(Fault::LoseQuorum) = random.between(300, 1200) * kMillis;
 }
 
+// In an eighth of the others all of it burns, and an operator begins anew with a copy. Of its own chance too.
+void drawFounding(ClusterPlan& plan, Random random, Mutant mutant) {
+    const bool isOfFounding = mutant >= Mutant::FoundOverRecord && mutant <= Mutant::FollowOrphaned;
+    const bool isDrawn = mutant == Mutant::None && plan.forceAfterNs == 0 && random.below(8) == 0;
+    if (!isOfFounding && !isDrawn) return;
+    plan.burnAtNs = plan.faultsForNs * random.between(40, 90) / 100;
+    plan.copyAtNs = plan.burnAtNs * random.between(30, 100) / 100;
+}
+
 void favourSnapshots(ClusterPlan& plan, Random& random) {
     plan.snapshotBytes = 0;
     plan.snapshotEvery = static_cast<uint32_t>(random.between(4, 20));
@@ -323,6 +332,7 @@ ClusterPlan ClusterPlan::draw(uint64_t seed, uint32_t commands, replication::Mut
     }
     drawAsking(plan, Random(seed).fork(3), mutant);
     drawForcing(plan, Random(seed).fork(4), mutant);
+    drawFounding(plan, Random(seed).fork(5), mutant);
     favour(plan, random, mutant);
     return plan;
 }
@@ -331,6 +341,7 @@ std::string ClusterPlan::text() const {
     std::string text = std::to_string(members) + " members, " + std::to_string(hot) + " hot, " +
                        (durable ? "durable" : "memory") + ", faults for " +
                        std::to_string(faultsForNs / kMillis) + " ms:";
+    if (burnAtNs != 0) text += " burns at " + std::to_string(burnAtNs / kMillis) + " ms;";
     if (earlier != 0) text += ~earlier == 0 ? " nobody asks;" : " some do not ask;";
     for (size_t i = 0; i < kFaults; i++) {
         if (everyNs[i] != 0) text += std::string(" ") + kFaultNames[i];

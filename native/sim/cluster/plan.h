@@ -86,6 +86,10 @@ struct ClusterPlan {
     // How long nobody can take over until an operator forces a member; 0: nobody does, and the run ends there.
     uint64_t forceAfterNs = 0;
 
+    // When everything burns but a copy of one member, and when that was made; 0: nothing does.
+    uint64_t burnAtNs = 0;
+    uint64_t copyAtNs = 0;
+
     bool clocksDiffer = false;
     uint32_t batchBytes = 0;
     uint32_t windowCommands = 0;

@@ -42,7 +42,9 @@ Site::Site(const SiteOptions& options, const ClusterPlan& plan, Timeline& timeli
                       if (!bears) problem(text);
                   }),
       nemesis_(timeline_, random_.fork(4), plan_, network_, control_, members_),
-      forcing_(timeline_, random_.fork(6), plan_, control_, members_, oracle_, disruption_) {
+      forcing_(timeline_, random_.fork(6), plan_, control_, members_, oracle_, disruption_),
+      founding_(timeline_, random_.fork(7), plan_, control_, members_, oracle_, disruption_, nemesis_,
+                [this](const std::string& text) { problem(text); }) {
     nemesis_.onPromote([this](MemberId to) { disruption_.onPromote(to); });
     makeMembers(options);
     control_.watch(
@@ -166,6 +168,7 @@ void Site::start() {
 
 void Site::lookAfter(bool served) {
     forcing_.act();
+    founding_.act();
     if (healedAt_ == 0) {
         if (random_.below(50) == 0) readmit();
         return;
@@ -189,7 +192,7 @@ void Site::bringUp(bool served) {
         if (served || needed(keptDown_) || timeline_.now() - healedAt_ > kServedNs) keptDown_ = 0;
     }
     for (const auto& member : members_) {
-        if (forcing_.keepsDown(member->id())) continue;
+        if (forcing_.keepsDown(member->id()) || founding_.keepsDown(member->id())) continue;
         if (!member->isUp() && member->id() != keptDown_) member->start();
         member->resume();
     }
@@ -226,6 +229,7 @@ void Site::readmit() {
         // Halted for another reason: started again.
         if (!member->isUp() || member->member().replica().role() != Role::Halted) continue;
         if (control_.record().evictedMember(member->id()) != nullptr || member->wantsRestart()) continue;
+        if (member->member().replica().isOrphaned()) continue;  // it waits for a word
         if (timeline_.now() - healedAt_ < kSeconds) continue;
         member->kill(RestartMode::ProcessCrash);
         member->start();
@@ -351,6 +355,8 @@ void Site::count(ClusterCounters& counters) const {
     mine.diskFaults = sum({Fault::DiskFails, Fault::DiskStops, Fault::SlowDisk});
     mine.blocked = blocked_ ? 1 : 0;
     mine.forced = forcing_.forced();
+    mine.founded = founding_.founded();
+    mine.undone = founding_.undone();
     mine.lost = oracle_.lost();
     counters.add(mine);
 }

@@ -17,6 +17,7 @@
 #include "sim/cluster/cluster.h"
 #include "sim/cluster/disruption_watch.h"
 #include "sim/cluster/forcing_operator.h"
+#include "sim/cluster/founding_operator.h"
 #include "sim/cluster/nemesis.h"
 #include "sim/cluster/oracle.h"
 
@@ -109,6 +110,7 @@ private:
     DisruptionWatch disruption_;
     Nemesis nemesis_;
     ForcingOperator forcing_;
+    FoundingOperator founding_;
     std::vector<Seen> seen_;
     ClusterCounters counters_;
     uint64_t healedAt_ = 0;

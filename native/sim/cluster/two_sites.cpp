@@ -32,6 +32,7 @@ ClusterPlan firstPlan(const ClusterRunOptions& options) {
     plan.historyBytes = UINT64_MAX;
     // What a site that has been forced lets out is another log than the one that the bridge has carried.
     plan.forceAfterNs = plan.every(Fault::LoseQuorum) = 0;
+    plan.burnAtNs = 0;
     return plan;
 }
 
@@ -44,6 +45,7 @@ ClusterPlan secondPlan(const ClusterRunOptions& options, const ClusterPlan& firs
     plan.faultsForNs = first.faultsForNs;
     // The scrub goes by the log's time, which stands still while the clocks of the site that writes are behind it.
     plan.forceAfterNs = plan.every(Fault::LoseQuorum) = 0;
+    plan.burnAtNs = 0;
     if (first.clocksDiffer || plan.clocksDiffer) plan.every(Fault::FlipState) = 0;
     return plan;
 }

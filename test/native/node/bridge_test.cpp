@@ -1,6 +1,7 @@
 // Two sites and a bridge: the second one has the first one's log, and takes over without gap or double.
 #include "cluster_world.h"
 #include "node/bridge_host.h"
+#include "node/source_recovery.h"
 
 namespace verbex::node::cluster_world {
 namespace {
@@ -94,22 +95,124 @@ TEST(Bridge, TheSecondSiteTakesOverUnderLoadWithoutGapOrDouble) {
     }));
 }
 
-// What docs/operations.md says of it: nothing helps, and nothing is touched.
-TEST(Bridge, ANewStandbySiteOfOneThatHasPrunedIsToldSoAndStaysEmpty) {
+// One member that prunes early.
+ClusterOptions pruning() {
     ClusterOptions options{.members = 1, .hot = 1, .segmentBytes = 128u << 10};
     options.snapshots.everyCommands = 500;
     options.snapshots.historyBytes = 0;
-    Cluster first(options);
-    Ledger ledger(first.clientOptions());
+    return options;
+}
+
+// Until it has pruned; what it still has in memory goes with its process.
+void tradeUntilPruned(Cluster& site, Ledger& ledger) {
     ASSERT_TRUE(ledger.pollUntil([&] {
         if (ledger.isComplete()) ledger.want(500);
-        return first.host(1)->status().first > 1;
+        return site.host(1)->status().first > 1;
     }));
     ASSERT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
-    // What it still has in memory goes with it.
-    first.kill(1);
-    first.start(1);
-    ASSERT_TRUE(eventually([&] { return first.leader() == 1; }));
+    site.kill(1);
+    site.start(1);
+    ASSERT_TRUE(eventually([&] { return site.leader() == 1; }));
+}
+
+// What a running member has released, as `verbex journal recover --from HOST:PORT` brings it.
+Position copyFrom(const Cluster& site, const Cluster& into) {
+    journal::PosixStorage storage;
+    MemberSourceOptions member;
+    member.scratch = into.directory() + "/scratch";
+    OpenedSource opened = openMemberSource(storage, site.addresses()[0].address, member);
+    EXPECT_TRUE(opened.failure.isOk()) << opened.failure.message;
+    if (opened.source == nullptr) return 0;
+    SourceRecoveryOptions options;
+    options.data = into.directory() + "/1";
+    options.segmentBytes = 128u << 10;
+    const SourceRecovery made = recoverFromSources(storage, {opened.source.get()}, options);
+    EXPECT_TRUE(made.failure.isOk()) << made.failure.message;
+    EXPECT_GT(made.snapshotPosition, 0u);
+    return made.position;
+}
+
+Status foundWithin(Cluster& site) {
+    Status said;
+    (void)eventually([&] {
+        said = site.ask(1, [](Member& member) { return member.found(); });
+        return said.isOk() || said.code() == StatusCode::ClusterExists;
+    });
+    return said;
+}
+
+TEST(Bridge, ASiteThatIsFoundedFromACopyFollowsOneThatHasPrunedAndTakesOver) {
+    Cluster first(pruning());
+    Ledger ledger(first.clientOptions());
+    tradeUntilPruned(first, ledger);
+    Cluster second({.members = 2, .hot = 2, .standby = true, .idle = true});
+    const Position copied = copyFrom(first, second);
+    second.start(1);
+    ASSERT_TRUE(foundWithin(second).isOk());
+    ASSERT_TRUE(eventually([&] { return second.leader() == 1; }));
+    EXPECT_EQ(second.host(1)->status().position, copied);
+    EXPECT_EQ(second.host(1)->status().configuration.site, Site::Standby);
+    second.start(2);
+    std::unique_ptr<BridgeHost> bridge = openBridge(first, second);
+    ledger.want(300);
+    ASSERT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
+
+    ASSERT_TRUE(first.askLeader([](Member& member) { return member.fenceSite(); }));
+    ASSERT_TRUE(eventually([&] { return first.leader() == 0; }));
+    const MemberStatus end = first.host(1)->status();
+    EXPECT_GT(end.position, copied);
+    ASSERT_TRUE(holds(second, end.position, end.resultHash)) << bridge->progress().trouble;
+    ASSERT_TRUE(second.askLeader([](Member& member) { return member.activateSite(); }));
+    ledger.goTo(second.clientOptions());
+    ledger.want(300);
+    ASSERT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
+    EXPECT_EQ(ledger.doubled(), 0u);
+    EXPECT_EQ(ledger.ended(), 0u);
+    EXPECT_GT(ledger.next(), end.position);
+    // The other member has come with nothing.
+    ASSERT_TRUE(eventually([&] {
+        const MemberStatus status = second.host(2)->status();
+        return status.position >= ledger.next() - 1 && status.first > 1;
+    }));
+}
+
+// Of another market, or of one that went on otherwise: it is told so, and not a byte is mixed.
+TEST(Bridge, ASiteWhoseLogIsAnotherOneIsRefusedByName) {
+    Cluster first(pruning());
+    Ledger ledger(first.clientOptions());
+    tradeUntilPruned(first, ledger);
+    Cluster other(pruning());
+    Ledger others(other.clientOptions());
+    tradeUntilPruned(other, others);
+    ASSERT_TRUE(ledger.pollUntil([&] {
+        if (ledger.isComplete()) ledger.want(100);
+        return first.host(1)->status().released > other.host(1)->status().released + 100;
+    }));
+    Cluster second({.members = 1, .hot = 1, .standby = true, .idle = true});
+    const Position copied = copyFrom(other, second);
+    second.start(1);
+    ASSERT_TRUE(foundWithin(second).isOk());
+    ASSERT_TRUE(eventually([&] { return second.leader() == 1; }));
+    const MemberStatus before = second.host(1)->status();
+    const std::unique_ptr<BridgeHost> bridge = openBridge(first, second);
+    const auto isNamed = [&](const char* what) {
+        return eventually(
+            [&] { return bridge->progress().trouble.find(what) != std::string::npos; });
+    };
+    ASSERT_TRUE(isNamed("SITES_DIFFER")) << bridge->progress().trouble;
+    ledger.want(100);
+    ASSERT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
+    ASSERT_TRUE(isNamed("SITES_DIFFER")) << bridge->progress().trouble;
+    EXPECT_EQ(bridge->progress().entries, 0u);
+    EXPECT_EQ(second.host(1)->status().position, copied);
+    EXPECT_EQ(second.host(1)->status().resultHash, before.resultHash);
+}
+
+// Nothing is touched; docs/operations.md says what helps.
+TEST(Bridge, AnEmptyStandbySiteOfOneThatHasPrunedIsToldSoAndStaysEmpty) {
+    Cluster first(pruning());
+    Ledger ledger(first.clientOptions());
+    tradeUntilPruned(first, ledger);
     Cluster second({.members = 1, .hot = 1, .standby = true});
     ASSERT_TRUE(eventually([&] { return second.leader() == 1; }));
     const std::unique_ptr<BridgeHost> bridge = openBridge(first, second);

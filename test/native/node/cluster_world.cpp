@@ -40,7 +40,7 @@ Cluster::Cluster(const ClusterOptions& options) : options_(options) {
         addresses_.push_back({i + 1, given ? options.addresses[i] : local});
     }
     for (MemberId id = 1; id <= options.members; id++) {
-        if (id != options.late) start(id);
+        if (id != options.late && !options.idle) start(id);
     }
 }
 

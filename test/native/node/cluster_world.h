@@ -98,6 +98,7 @@ struct ClusterOptions {
     uint64_t scrubNs = 200'000'000;
     bool standby = false;
     MemberId late = 0;      // not started with the others; 0: all are
+    bool idle = false;      // nobody is started
     uint64_t segmentBytes = 4u << 20;  // a new member writes one of zeros
     SnapshotOptions snapshots = {};
     transport::TransportWish transport = transport::TransportWish::Tcp;

@@ -140,6 +140,26 @@ TEST(SimulatedCluster, WhatAnOperatorForcesLosesNothingElse) {
     EXPECT_GT(counters.truncations, 0u);
 }
 
+// All of it burns, and one copy is left: what that holds comes back, neither less nor more, whoever was there first.
+TEST(SimulatedCluster, WhatIsFoundedWithACopyHoldsTheCopy) {
+    ClusterCounters counters;
+    uint64_t runs = 0;
+    for (uint64_t seed = 1; runs < 60; seed++) {
+        ClusterRunOptions options;
+        options.seed = seed;
+        const ClusterPlan plan = ClusterPlan::draw(seed, options.commands, Mutant::None);
+        if (plan.burnAtNs == 0 || hasTwoSites(seed)) continue;
+        runs++;
+        const ClusterRunReport report = runCluster(options);
+        EXPECT_TRUE(report.ok) << "seed " << seed << ": " << report.problem << " [" << report.plan << "]";
+        counters.add(report.counters);
+    }
+    EXPECT_GT(counters.founded, runs * 3 / 4);
+    EXPECT_GT(counters.undone, 5u);
+    EXPECT_GT(counters.lost, runs);
+    EXPECT_GT(counters.installs, runs / 4);
+}
+
 // A member with an empty folder was forced before its disk had taken its incarnation: the record named one that it
 // never had, and the leader counted itself for nobody.
 TEST(SimulatedCluster, NobodyIsForcedBeforeItHasAnIncarnation) {
@@ -224,7 +244,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Bound{Mutant::InstallUnasked, 300}, Bound{Mutant::AskNobody, 20},
                     Bound{Mutant::FollowNobody, 3}, Bound{Mutant::FollowAnybody, 20},
                     Bound{Mutant::ForceSameEpoch, 150}, Bound{Mutant::ForceUncounted, 10},
-                    Bound{Mutant::ForceByCommit, 10}),
+                    Bound{Mutant::ForceByCommit, 10}, Bound{Mutant::FoundOverRecord, 10},
+                    Bound{Mutant::FoundAtLogEpoch, 20}, Bound{Mutant::FoundByCommit, 20},
+                    Bound{Mutant::FollowOrphaned, 20}),
     [](const auto& each) {
         std::string name = mutantName(each.param.mutant);
         for (char& c : name) c = c == '-' ? '_' : c;
