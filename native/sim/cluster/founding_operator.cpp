@@ -24,11 +24,11 @@ bool isRecovered(const std::string& name) {
 }  // namespace
 
 void FoundingOperator::act() {
-    if (plan_.burnAtNs == 0 || founded_ != 0) return;
     if (founder_ != 0) {
         found();
         return;
     }
+    if (plan_.burnAtNs == 0 || founded_ != 0) return;
     const uint64_t now = timeline_.now();
     if (copy_.of == 0 && now >= plan_.copyAtNs) takeCopy();
     if (random_.below(50) == 0) err();
@@ -69,6 +69,13 @@ void FoundingOperator::burn() {
     for (const auto& member : members_) member->replace();
     control_.forget();
     oracle_.onBurnt();
+    nemesis_.spare(founder_);
+    putBack();
+}
+
+void FoundingOperator::begin(MemberId founder, SimulatedDisk::Image folder) {
+    copy_ = {founder, false, std::move(folder)};
+    founder_ = founder;
     nemesis_.spare(founder_);
     putBack();
 }

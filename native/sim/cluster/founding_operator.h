@@ -35,6 +35,8 @@ public:
           onProblem_(std::move(onProblem)) {}
 
     void act();
+    // With a folder that a recovery has made from another cluster, by names behind the folder's own: the site has nothing yet.
+    void begin(MemberId founder, SimulatedDisk::Image folder);
     // Another than the founder is to stay down.
     [[nodiscard]] bool keepsDown(MemberId member) const { return founder_ != 0 && member != founder_; }
     // Clusters that have begun so.

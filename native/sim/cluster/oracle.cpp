@@ -287,6 +287,16 @@ void Oracle::lookAtHolders(const Configuration& configuration, const std::string
     }
 }
 
+void Oracle::adopt(const Oracle& other, Position upTo) {
+    log_ = other.log_;
+    for (const ReleasedBatch& batch : other.batches_) {
+        if (batch.entry.last() > upTo) break;
+        for (const Command& command : batch.commands) core_->apply(command, *writer_);
+        (void)writer_->take();
+        batches_.push_back(batch);
+    }
+}
+
 // ---- an epoch of data loss
 
 void Oracle::onForced(const SimulatedMember& member) {

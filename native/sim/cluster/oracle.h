@@ -48,6 +48,8 @@ public:
     void onForced(const SimulatedMember& member);
     // Nobody has anything any more, and there is no record: what comes next is a forced epoch, or none.
     void onBurnt() { losing_ = UINT64_MAX; }
+    // This site begins with what another one has let out up to there.
+    void adopt(const Oracle& other, Position upTo);
     void onLoss(OnLoss onLoss) { onLoss_ = std::move(onLoss); }
     // Positions that were released and lost.
     [[nodiscard]] uint64_t lost() const { return lost_; }

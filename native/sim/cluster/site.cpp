@@ -164,6 +164,13 @@ void Site::start() {
     nemesis_.start();
 }
 
+void Site::startFounded(MemberId founder, SimulatedDisk::Image folder, const Oracle& other,
+                        Position upTo) {
+    oracle_.adopt(other, upTo);
+    nemesis_.start();
+    founding_.begin(founder, std::move(folder));
+}
+
 // ---- whoever looks after the cluster
 
 void Site::lookAfter(bool served) {

@@ -47,6 +47,9 @@ public:
     void connect(Network::Handlers clients);
     // Processes, each at a time of its own, and the faults of the plan.
     void start();
+    // In place of start(): one process, in a folder that was recovered from another site, whose oracle is `other`, up to
+    // this position; the others when it leads.
+    void startFounded(MemberId founder, SimulatedDisk::Image folder, const Oracle& other, Position upTo);
     // No faults from now on; one member that is not needed may be kept down.
     void heal();
     [[nodiscard]] bool isHealed() const { return healedAt_ != 0; }

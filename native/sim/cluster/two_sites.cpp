@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "journal/segment.h"
+#include "journal/snapshots.h"
 #include "replication/bridge.h"
 #include "sim/cluster/agent_network.h"
 #include "sim/cluster/simulated_client.h"
@@ -54,6 +56,7 @@ class TwoSitesRun {
 public:
     explicit TwoSitesRun(const ClusterRunOptions& options)
         : random_(options.seed), second_(random_.fork(20)), agents_(random_.fork(21)),
+          founding_(random_.fork(22)),
           one_(SiteOptions{.mutant = options.mutant},
                firstPlan(options), timeline_, random_,
                [this](const std::string& text) { problem("site 1: " + text); }),
@@ -64,6 +67,9 @@ public:
                    [this](NodeId id) { return one_.isUp(id); }),
           toTwo_(two_.network(), kBridgeClient, agents_.fork(2), two_.plan(),
                  [this](NodeId id) { return two_.isUp(id); }) {
+        if (isFounded(options.seed)) {
+            copyAtNs_ = one_.plan().faultsForNs * founding_.between(20, 80) / 100;
+        }
         makeClients();
         connect(one_, fromOne_);
         connect(two_, toTwo_);
@@ -71,7 +77,7 @@ public:
 
     ClusterRunReport run() {
         one_.start();
-        two_.start();
+        if (copyAtNs_ == 0) two_.start();
         clients_.at(0)->start();
         clients_.at(kSecondSite)->start();
         operate();
@@ -218,9 +224,50 @@ private:
         }
         const bool served = enough && areDone(0);
         one_.lookAfter(served);
-        two_.lookAfter(!switched_ || areDone(kSecondSite));
+        if (copyAtNs_ != 0 && !copied_ && now >= copyAtNs_) foundSecond();
+        if (copyAtNs_ == 0 || copied_) two_.lookAfter(!switched_ || areDone(kSecondSite));
         if (healed_ && served) switchSites();
         timeline_.after(kOperatorNs, [this] { operate(); });
+    }
+
+    // The second site begins with what a member of the first one has released: as `verbex journal recover` and `verbex
+    // cluster found` do.
+    void foundSecond() {
+        for (MemberId id = 1; id <= one_.size() && !copied_; id++) {
+            SimulatedMember& from = one_.member(id);
+            if (!from.isUp() || from.isPaused() || from.wantsRestart()) continue;
+            Member& member = from.member();
+            const Position last = member.log().last();
+            if (member.replica().role() == replication::Role::Halted || last == 0) continue;
+            if (member.outputs().released() != last || member.log().durable() != last) continue;
+            const auto founder = static_cast<MemberId>(founding_.between(1, two_.plan().hot));
+            two_.startFounded(founder, recovered(from), one_.oracle(), last);
+            copied_ = true;
+        }
+    }
+
+    // The journal and the snapshots; now and then behind the oldest sound one only, as of a member that has pruned.
+    SimulatedDisk::Image recovered(SimulatedMember& from) {
+        SimulatedDisk disk;
+        disk.load(from.disk().image());
+        const std::string folder = "member-" + std::to_string(from.id());
+        const std::string snapshots = journal::joinPath(folder, "snapshots");
+        const std::string log = journal::joinPath(folder, "journal");
+        Position begin = 0;
+        for (const auto& listed : journal::listSnapshots(disk, snapshots).take()) {
+            const bool isSound = journal::verifySnapshot(disk, snapshots, listed.name).isOk();
+            if (isSound) begin = listed.position;
+        }
+        if (begin != 0 && founding_.coin()) {
+            (void)journal::removeSegmentsBefore(disk, log, begin + 1);
+        }
+        SimulatedDisk::Image image;
+        for (const auto& [path, contents] : disk.image()) {
+            if (path.starts_with(log) || path.starts_with(snapshots)) {
+                image[path.substr(folder.size())] = contents;
+            }
+        }
+        return image;
     }
 
     void startTraders(uint32_t from) {
@@ -319,7 +366,7 @@ private:
         counters.actions = timeline_.actions();
         report_.traceHash = timeline_.trace();
         report_.simulatedNs = timeline_.now();
-        report_.plan = "two sites; " + one_.plan().text() + "; site 2: " + two_.plan().text();
+        report_.plan = (copyAtNs_ != 0 ? "two sites, the second one founded; " : "two sites; ") + one_.plan().text() + "; site 2: " + two_.plan().text();
         return report_;
     }
 
@@ -328,6 +375,7 @@ private:
     Random random_;
     Random second_;
     Random agents_;
+    Random founding_;
     Site one_;
     Site two_;
     std::map<uint32_t, std::unique_ptr<SimulatedClient>> clients_;
@@ -338,12 +386,16 @@ private:
     uint64_t clientsStopAt_ = UINT64_MAX;
     size_t compared_ = 0;  // batches of the second site
     Position end_ = 0;     // of the first site's log
+    uint64_t copyAtNs_ = 0;  // from when on the second site is founded with a copy; 0: it begins with nothing
+    bool copied_ = false;
     bool healed_ = false;
     bool switched_ = false;
     bool settled_ = false;
 };
 
 }  // namespace
+
+bool isFounded(uint64_t seed) { return Random(seed).fork(34).below(4) == 0; }
 
 ClusterRunReport runTwoSites(const ClusterRunOptions& options) { return TwoSitesRun(options).run(); }
 

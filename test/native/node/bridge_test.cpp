@@ -125,6 +125,7 @@ Position copyFrom(const Cluster& site, const Cluster& into) {
     if (opened.source == nullptr) return 0;
     SourceRecoveryOptions options;
     options.data = into.directory() + "/1";
+    options.limits = {0, 0, 0, 0};  // as the member was created with
     options.segmentBytes = 128u << 10;
     const SourceRecovery made = recoverFromSources(storage, {opened.source.get()}, options);
     EXPECT_TRUE(made.failure.isOk()) << made.failure.message;
