@@ -36,7 +36,8 @@ std::string jsonOf(const sim::ClusterCampaignReport& report) {
         << ",\"pauses\":" << counters.pauses << ",\"cuts\":" << counters.cuts
         << ",\"flips\":" << counters.flips << ",\"diskFaults\":" << counters.diskFaults
         << ",\"swaps\":" << counters.swaps << ",\"blocked\":" << counters.blocked
-        << ",\"forced\":" << counters.forced << ",\"lost\":" << counters.lost << "}}";
+        << ",\"forced\":" << counters.forced << ",\"founded\":" << counters.founded
+        << ",\"undone\":" << counters.undone << ",\"lost\":" << counters.lost << "}}";
     return out.str();
 }
 

@@ -155,6 +155,58 @@ describe('force is said until the member leads', () => {
   });
 });
 
+describe('found is said until the member leads', () => {
+  type Outcome = 'leads' | 'begins' | 'refused' | 'there is one' | 'others were first';
+
+  async function founding(outcomes: Outcome[]) {
+    let [role, sync, revision] = ['halted', '[]', 0];
+    let said = 0;
+    const server = await AdminServer.listen({
+      ...{ host: '127.0.0.1', port: 0, token: undefined },
+      status: () => {
+        const shown = `{"id":1,"role":"${role}","site":"active","epoch":"1","revision":"${revision}","sync":${sync}}`;
+        // What has begun is not done at once.
+        if (revision > 0 && sync === '[1]') role = 'leader';
+        return shown;
+      },
+      operator: async (word) => {
+        expect(word).toBe('found');
+        const outcome = outcomes[Math.min(said++, outcomes.length - 1)];
+        if (outcome === 'leads') role = 'leader';
+        if (outcome === 'begins') [sync, revision] = ['[1]', 1];
+        if (outcome === 'others were first') [sync, revision] = ['[1,2]', 1];
+        if (outcome === 'refused')
+          throw Object.assign(new Error('found: its log is empty'), { code: 'REFUSED' });
+        if (outcome === 'there is one')
+          throw Object.assign(new Error('found: there is a record'), { code: 'CLUSTER_EXISTS' });
+      },
+    });
+    const member = { id: 1, host: '127.0.0.1', port: 9, adminPort: server.port, data: 'one' };
+    const control = { kind: 'file', path: 'control' };
+    const admin = new ClusterAdmin(parseDescription({ name: 'one', control, members: [member] }, '/'));
+    const answer = await admin.found(1, 300).catch((error: unknown) => error);
+    await server.close();
+    return { answer, said, admin };
+  }
+
+  test('it leads, at once or a little later: the word is said once', async () => {
+    expect(await founding(['leads'])).toMatchObject({ answer: { role: 'leader' }, said: 1 });
+    expect(await founding(['begins'])).toMatchObject({ answer: { role: 'leader' }, said: 1 });
+  });
+
+  test('a refusal that passes is waited for, one that does not is handed on', async () => {
+    expect(await founding(['refused', 'leads'])).toMatchObject({ answer: { role: 'leader' }, said: 2 });
+    const { answer, admin } = await founding(['refused']);
+    expect(answer).toMatchObject({ code: 'OPERATOR_REFUSED', details: { reason: 'REFUSED' } });
+    await expect(admin.found(1)).rejects.toMatchObject({ code: 'MEMBER_UNREACHABLE' });
+  });
+
+  test('where there is a cluster that is said at once, whoever was first', async () => {
+    for (const outcome of ['there is one', 'others were first'] as const)
+      expect(await founding([outcome])).toMatchObject({ answer: { code: 'CLUSTER_EXISTS' }, said: 1 });
+  });
+});
+
 describe('the admin port', () => {
   const words: [string, number][] = [];
   const listen = (token?: string): Promise<AdminServer> =>

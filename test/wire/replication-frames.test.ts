@@ -99,7 +99,7 @@ test('kinds and answers have the numbers of the header', () => {
   const inHeader = [...answers.matchAll(/^ {4}(\w+) = (\d+),/gm)].map(([, name, number]) => [name, number]);
   const onPage = [...tables.matchAll(/^\| (\d+) \| ([A-Z]\w+) \|[^|]*\|$/gm)];
   expect(onPage.map(([, number, name]) => [name, number])).toEqual(inHeader);
-  expect(inHeader.length).toBe(7);
+  expect(inHeader.length).toBe(8);
 });
 
 test('the timers have the values of the header', () => {
