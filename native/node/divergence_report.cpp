@@ -38,7 +38,7 @@ uint32_t writeDivergenceReports(journal::Storage& storage, const std::string& da
         report(each.id, each.position, each.expected.hex(), each.found.hex(),
                each.position == 0 ? "evicted by an operator" : "evicted by the vote");
     }
-    if (status.role == replication::Role::Halted && !status.halted.empty() &&
+    if (status.role == replication::Role::Halted && !status.halted.empty() && !status.orphaned &&
         status.configuration.evictedMember(status.id) == nullptr) {
         report(status.id, status.released, "", status.resultHash.hex(), status.halted);
     }

@@ -129,7 +129,8 @@ void MemberHost::publishStatus(uint64_t nowNs, bool now) {
 }
 
 void MemberHost::reportDivergence(const MemberStatus& status) {
-    const bool halted = status.role == replication::Role::Halted;
+    // One that stands aside has computed nothing wrong.
+    const bool halted = status.role == replication::Role::Halted && !status.orphaned;
     const size_t evicted = status.configuration.evicted.size();
     if (evicted == evictedReported_ && halted == haltReported_) return;
     evictedReported_ = evicted;

@@ -3,7 +3,8 @@
 //
 //      no record ──▶ empty: writes the first one
 //                ──▶ has a log: orphaned, stands aside ──found──▶ first record: {itself}, an epoch above its log's
-//                                                    └─▶ another record comes: it stays aside; force, or an empty folder
+//                                                    └─▶ another record comes: it stays aside, unless its leader shows that
+//                                                        the log is its own's beginning; force, or an empty folder
 #include <algorithm>
 
 #include "replication/replica.h"
@@ -17,6 +18,8 @@ constexpr uint64_t kOverlookedNs = 1'000'000'000;
 // Epochs that the cluster which is lost may have gone through after the copy was made: a member of it whose folder turns
 // up is not taken for one that has the new cluster's entries.
 constexpr Epoch kFoundingRoom = 1u << 20;
+// A leader is asked so often whether this log is its own's beginning.
+constexpr uint64_t kAskLeaderNs = 50'000'000;
 
 }  // namespace
 
@@ -124,6 +127,45 @@ void Replica::comeBack() {
     role_ = Role::Follower;
     heardAt_ = now_.steadyNs;
     ackSent_ = 0;
+}
+
+// A cluster that goes on has this log if its leader has released the position where it ends in an entry of the same epoch
+// and with the same result, which is a chain over all events up to there. Until that is known nothing is promised, and
+// the leader is not told of epochs that may be another cluster's.
+void Replica::prove(MemberId from, const AppendFrame& frame) {
+    if (role_ != Role::Halted || !failure_.isOk() || frame.entry.count != 0) return;
+    const Position end = with_.log.last();
+    Digest128 own;
+    if (end == 0 || !hashAt(end, own)) return;
+    if (frame.released == end && frame.entry.first == end + 1 && frame.releasedHash == own &&
+        frame.previousEpoch == with_.log.lastEpoch()) {
+        comeBack();
+        if (!orphaned_) onAppend(from, frame, {});
+        return;
+    }
+    if (now_.steadyNs - stateSentAt_ < kAskLeaderNs) return;
+    stateSentAt_ = now_.steadyNs;
+    StateFrame state;
+    state.header.flags = kStateOrphaned;
+    state.header.from = facts_.id;
+    state.header.epoch = frame.header.epoch;
+    state.incarnation = facts_.incarnation;
+    state.acknowledged = end;
+    state.hash = own;
+    (void)with_.wires.send(from, buffer_.make(state));
+}
+
+void Replica::answerOrphan(MemberId from, const StateFrame& frame) {
+    const Position end = frame.acknowledged;
+    AppendFrame answer;
+    if (role_ != Role::Leader || isMute() || end == 0 || end > with_.outputs.released()) return;
+    if (!hashAt(end, answer.releasedHash)) return;  // too long ago: it has to begin with nothing
+    answer.revision = revision_;
+    answer.previousEpoch = with_.log.epochAt(end);
+    answer.entry.first = end + 1;
+    answer.commit = commit_;
+    answer.released = end;
+    (void)sendTo(from, answer);
 }
 
 // What is in the log counts as what the new cluster has from its beginning on: whoever it was that took it. It is

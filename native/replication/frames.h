@@ -104,6 +104,9 @@ struct EpochEnd {
 };
 
 inline constexpr uint8_t kStateFenced = 1;  // answers Fence: promised, and nothing older is taken
+// Its log is in no record that it knows: a leader that has released the position with that result says so, by a
+// heartbeat that ends there.
+inline constexpr uint8_t kStateOrphaned = 2;
 struct StateFrame {                          // payload: ends × EpochEnd, rising
     static constexpr FrameKind kKind = FrameKind::State;
     FrameHeader header;  // epoch: promised

@@ -302,6 +302,10 @@ void Replica::onAck(MemberId from, const AckFrame& frame) {
 void Replica::onState(MemberId from, const StateFrame& frame, std::span<const std::byte> payload) {
     if (payload.size() != size_t{frame.ends} * sizeof(EpochEnd) || frame.ends > kEpochEndsMax) return;
     if (role_ != Role::Fencing && !sends()) return;
+    if ((frame.header.flags & kStateOrphaned) != 0) {
+        answerOrphan(from, frame);
+        return;
+    }
     if (frame.header.epoch > term_) {
         // Somebody has reserved a later epoch: this one is over, or soon will be.
         readWanted_ = true;

@@ -32,8 +32,12 @@ Replica::Replica(const ReplicaOptions& options, const MemberFacts& facts, Surrou
 
 void Replica::onFrame(MemberId from, std::span<const std::byte> frame, Moment now) {
     now_ = now;
-    if (role_ == Role::Halted || orphaned_) return;
     std::span<const std::byte> payload;
+    if (orphaned_) {
+        if (AppendFrame head; readHead(frame, head, payload)) prove(from, head);
+        return;
+    }
+    if (role_ == Role::Halted) return;
     switch (kindOf(frame)) {
         case FrameKind::Append:
             if (AppendFrame head; readHead(frame, head, payload)) onAppend(from, head, payload);

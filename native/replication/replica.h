@@ -6,8 +6,9 @@
 //         └── joins as warm, is added by the leader                          odd one out ──▶ halted ◀┘
 //
 // A log that is in no record (made from a copy, or its record is gone) is orphaned: the member stands aside, halted,
-// says and takes nothing, whatever record there comes to be, until an operator's word makes the log the cluster's
-// (found() where there is no record, force() where there is one), or a record names it after all. founding.cpp.
+// takes nothing, whatever record there comes to be, until an operator's word makes the log the cluster's (found() where
+// there is no record, force() where there is one), a record names it after all, or a leader shows that its log ends with
+// the same result where this one ends. founding.cpp.
 //
 // Purpose: README has the rules; each is one function here.
 // Owner: Member.
@@ -254,6 +255,9 @@ private:
     [[nodiscard]] bool isNamed() const;
     bool claim();
     void comeBack();
+    // Asks a leader whether this log is the beginning of its own, and hears that it is.
+    void prove(MemberId from, const AppendFrame& frame);
+    void answerOrphan(MemberId from, const StateFrame& frame);
 
     // ---- snapshot_exchange.cpp
     void offer(MemberId to, Position next, uint8_t flags);

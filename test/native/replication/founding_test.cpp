@@ -372,12 +372,14 @@ TEST(Founding, OfTwoThatAreToldAtOnceOneBegins) {
     world.run(20);
     ASSERT_TRUE(world.at(2).found().isOk());
     ASSERT_TRUE(world.at(1).found().isOk());
-    ASSERT_TRUE(world.serves(1));
-    world.run(500);
-    EXPECT_EQ(world.leader(), 2u);
+    ASSERT_TRUE(world.until([&] { return world.at(1).replica().revision() != 0; }));
     EXPECT_EQ(world.at(1).found().code(), StatusCode::ClusterExists);
-    EXPECT_EQ(endOf(world.at(1)), lost().end);
-    EXPECT_TRUE(world.at(1).status().orphaned);
+    // It has the same log, so it is taken in.
+    ASSERT_TRUE(world.serves(2));
+    EXPECT_EQ(world.leader(), 2u);
+    EXPECT_EQ(world.configuration().dataLossEpochs, 1u);
+    EXPECT_EQ(world.at(1).log().epochAt(lost().end.last), lost().end.epoch);
+    EXPECT_EQ(world.at(1).status().truncations, 0u);
 }
 
 // A folder that was copied whole: who it was in the lost cluster counts for nothing.
@@ -448,6 +450,31 @@ TEST(Founding, TakesNoCommandsBelowMinSync) {
     ASSERT_TRUE(world.start(2).isOk());
     ASSERT_TRUE(world.serves(2));
     world.trade(4, 2);
+}
+
+// A cluster that goes on has the copy's log: its leader says so, and the member joins, as another incarnation.
+TEST(Founding, AFolderThatWasRecoveredJoinsTheClusterWhoseLogItIs) {
+    World world(3);
+    for (MemberId id = 1; id <= 3; id++) ASSERT_TRUE(world.start(id).isOk());
+    ASSERT_TRUE(world.serves(3));
+    world.trade(1, 40);
+    ASSERT_TRUE(world.until([&] {
+        return world.at(2).outputs().released() == world.at(2).log().last();
+    }));
+    const Incarnation before = world.at(2).replica().facts().incarnation;
+    world.stop(2);
+    const SimulatedDisk::Image image = world.disk(2).image();
+    ASSERT_TRUE(world.serves(2));
+    world.trade(2, 3);
+    copyTo(world, 2, image, false);
+    ASSERT_TRUE(world.start(2).isOk());
+    EXPECT_TRUE(world.at(2).status().orphaned);
+    ASSERT_TRUE(world.serves(3));
+    EXPECT_FALSE(world.at(2).status().orphaned);
+    EXPECT_EQ(world.at(2).status().installs, 0u);
+    EXPECT_NE(world.at(2).replica().facts().incarnation, before);
+    ASSERT_TRUE(world.until([&] { return endOf(world.at(2)) == endOf(world.at(1)); }));
+    EXPECT_EQ(world.configuration().dataLossEpochs, 0u);
 }
 
 // Of another member of the lost cluster, with what it did after the copy was made: whole, and not taken for the new one's.
