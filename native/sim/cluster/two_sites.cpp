@@ -366,7 +366,8 @@ private:
         counters.actions = timeline_.actions();
         report_.traceHash = timeline_.trace();
         report_.simulatedNs = timeline_.now();
-        report_.plan = (copyAtNs_ != 0 ? "two sites, the second one founded; " : "two sites; ") + one_.plan().text() + "; site 2: " + two_.plan().text();
+        report_.plan = copyAtNs_ != 0 ? "two sites, the second one founded; " : "two sites; ";
+        report_.plan += one_.plan().text() + "; site 2: " + two_.plan().text();
         return report_;
     }
 

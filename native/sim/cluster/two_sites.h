@@ -3,8 +3,9 @@
 //      clients ──▶ site 1 ──entries──▶ Bridge ──entries──▶ site 2 (standby)      then: fence 1, activate 2, go on there
 //
 // Purpose: the bridge's own code between two clusters of members, each with faults of its own, and between them
-// a line that is cut for long and a bridge that dies. Now and then the second site begins with a copy of the first one. Looked at after each step: what site 2 lets out is word for
-// word what site 1 has let out; after the switch it goes on without a gap, and site 1 lets out nothing more.
+// a line that is cut for long and a bridge that dies. Now and then the second site begins with a copy of the first.
+// Looked at after each step: what site 2 lets out is word for word what site 1 has let out; after the switch it goes on
+// without a gap, and site 1 lets out nothing more.
 // Owner: pure functions.
 // Thread safety: runs share nothing.
 // Invariants:

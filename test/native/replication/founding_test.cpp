@@ -363,6 +363,26 @@ TEST(Founding, TheOneThatComesSecondKeepsItsLogAndStandsAside) {
     }
 }
 
+// A folder that was copied whole has the number that members with nothing have in a first record. Such a record is there
+// when it starts, and names it: whoever leads under it would adopt the copy, unasked.
+TEST(Founding, AWholeCopyIsNotCountedByARecordThatOthersHaveBegun) {
+    ASSERT_EQ(lost().incarnation, 1u);
+    World world(3);
+    ASSERT_TRUE(world.start(1).isOk());
+    world.run(20);
+    ASSERT_TRUE(world.configuration().holds(2, 1));
+    copyTo(world, 2, lost().image, true);
+    ASSERT_TRUE(world.start(2).isOk());
+    world.run(6000);
+    EXPECT_EQ(world.leader(), 0u);
+    EXPECT_TRUE(world.at(2).status().orphaned);
+    ASSERT_TRUE(world.start(3).isOk());
+    ASSERT_TRUE(world.serves(2));
+    world.run(600);
+    EXPECT_EQ(endOf(world.at(2)), lost().end);
+    EXPECT_LT(world.at(1).log().last(), lost().end.last);
+}
+
 TEST(Founding, OfTwoThatAreToldAtOnceOneBegins) {
     World world(2);
     for (const MemberId id : {1, 2}) {
