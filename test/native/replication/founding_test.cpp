@@ -98,6 +98,16 @@ public:
         return record.revision == 0 ? Configuration{} : Configuration::parse(record.text).take();
     }
 
+    // A frame of this member, made up; what it answers at once.
+    template <typename Frame>
+    std::vector<std::byte> answerTo(Frame frame, MemberId from, MemberId to) {
+        FrameBuffer buffer;
+        frame.header.from = from;
+        frames_.clear();
+        at(to).onFrame(from, buffer.make(frame), moment());
+        return frames_.empty() ? std::vector<std::byte>() : frames_.front().bytes;
+    }
+
     void step() {
         now_ += 2'000'000;
         const auto frames = std::exchange(frames_, {});
@@ -495,6 +505,57 @@ TEST(Founding, AFolderThatWasRecoveredJoinsTheClusterWhoseLogItIs) {
     EXPECT_NE(world.at(2).replica().facts().incarnation, before);
     ASSERT_TRUE(world.until([&] { return endOf(world.at(2)) == endOf(world.at(1)); }));
     EXPECT_EQ(world.configuration().dataLossEpochs, 0u);
+}
+
+// Nothing less than the result proves it: epochs of two clusters have the same numbers.
+TEST(Founding, ALeaderOfAnotherClusterProvesNothing) {
+    World world(2);
+    copyTo(world, 2, lost().image, false);
+    ASSERT_TRUE(world.start(2).isOk());
+    world.run(20);
+    AppendFrame heartbeat;
+    heartbeat.header.epoch = lost().end.epoch + 7;
+    heartbeat.previousEpoch = lost().end.epoch;
+    heartbeat.entry.first = lost().end.last + 1;
+    heartbeat.released = lost().end.last;
+    heartbeat.releasedHash = {1, 2};
+    StateFrame asks;
+    std::span<const std::byte> ends;
+    const std::vector<std::byte> answer = world.answerTo(heartbeat, 1, 2);
+    ASSERT_TRUE(readHead(answer, asks, ends));
+    EXPECT_EQ(asks.header.flags, kStateOrphaned);
+    EXPECT_EQ(asks.acknowledged, lost().end.last);
+    EXPECT_TRUE(world.at(2).status().orphaned);
+    EXPECT_LT(world.at(2).status().promised, heartbeat.header.epoch);
+    heartbeat.releasedHash = lost().end.result;
+    heartbeat.previousEpoch++;
+    (void)world.answerTo(heartbeat, 1, 2);
+    EXPECT_TRUE(world.at(2).status().orphaned);
+    heartbeat.previousEpoch--;
+    (void)world.answerTo(heartbeat, 1, 2);
+    EXPECT_FALSE(world.at(2).status().orphaned);
+    EXPECT_EQ(world.at(2).status().promised, heartbeat.header.epoch);
+}
+
+// A candidate of an epoch that the log has seen is of another record, whatever the store says, and if it says nothing.
+TEST(Founding, NobodyIsFencedAtAnEpochOfItsLog) {
+    World world(2);
+    copyTo(world, 2, lost().image, true);
+    world.isAway = true;
+    ASSERT_TRUE(world.start(2).isOk());
+    world.run(20);
+    const auto isFenced = [&](Epoch epoch) {
+        FenceFrame fence;
+        fence.header.epoch = epoch;
+        StateFrame state;
+        std::span<const std::byte> ends;
+        const std::vector<std::byte> answer = world.answerTo(fence, 1, 2);
+        return readHead(answer, state, ends) && (state.header.flags & kStateFenced) != 0;
+    };
+    const Epoch promised = world.at(2).status().promised;
+    ASSERT_EQ(promised, lost().end.epoch);
+    EXPECT_FALSE(isFenced(promised));
+    EXPECT_TRUE(isFenced(promised + 1));
 }
 
 // Of another member of the lost cluster, with what it did after the copy was made: whole, and not taken for the new one's.
