@@ -222,12 +222,18 @@ Result<std::unique_ptr<Member>> Member::open(const MemberOptions& given, journal
     VERBEX_RETURN_IF_FAILED(storeMemberFacts(storage, options.data, facts));
 
     VERBEX_RETURN_IF_FAILED(parts->recover());
+    bool isAside = orphaned.value();
+    if (isAside && parts->log->last() == 0) {
+        // There is nothing in it that could be lost.
+        VERBEX_RETURN_IF_FAILED(removeNote(storage, options.data, kOrphanedNote));
+        isAside = false;
+    }
     parts->transfer = std::make_unique<SnapshotTransfer>(*parts->snapshots);
 
     Parts& all = *parts;
     Replica::Surroundings with{*all.log, all.outputs,   all.executor, wires,  control,
                                nullptr,  nullptr,       *all.transfer, nullptr, nullptr,
-                               nullptr,  orphaned.value()};
+                               nullptr,  isAside};
     with.store = [&all](const MemberFacts& changed) {
         return storeMemberFacts(all.storage, all.options.data, changed).isOk();
     };

@@ -38,7 +38,7 @@ void FoundingOperator::act() {
 void FoundingOperator::takeCopy() {
     SimulatedMember& member = *members_[random_.below(members_.size())];
     if (!member.isUp() || member.isPaused() || member.wantsRestart()) return;
-    if (member.member().replica().role() == Role::Halted || member.member().log().last() == 0) return;
+    if (member.member().replica().role() == Role::Halted || member.member().log().written() == 0) return;
     const SimulatedDisk::Image image = member.disk().image();
     Copy copy{member.id(), member.id() <= plan_.hot && random_.coin(), {}};
     for (const auto& [path, contents] : image) {

@@ -427,6 +427,22 @@ TEST(Founding, ACopyOfAWholeFolderIsAnotherIncarnation) {
     EXPECT_GT(world.configuration().epoch, lost().end.epoch);
 }
 
+// A recovery of nothing, or a copy of a folder that nothing was written to yet.
+TEST(Founding, AFolderWithoutAnEntryIsAnEmptyOne) {
+    World away(1);
+    away.isAway = true;
+    ASSERT_TRUE(away.start(1).isOk());
+    away.run(20);
+    away.stop(1);
+    World world(1);
+    copyTo(world, 1, away.disk(1).image(), false);
+    ASSERT_FALSE(world.disk(1).image().empty());
+    ASSERT_TRUE(world.start(1).isOk());
+    EXPECT_FALSE(world.at(1).status().orphaned);
+    ASSERT_TRUE(world.serves(1));
+    EXPECT_EQ(world.configuration().dataLossEpochs, 0u);
+}
+
 TEST(Founding, GoesOnWhereACrashHasStoppedIt) {
     World world(1);
     copyTo(world, 1, lost().image, false);
