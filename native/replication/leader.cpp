@@ -32,7 +32,7 @@ bool checkCommands(std::span<const std::byte> bytes, uint32_t count, std::vector
 }
 
 // The last position of a log that ends its epochs so.
-Position endOf(std::span<const std::byte> ends) {
+Position lastPositionOf(std::span<const std::byte> ends) {
     EpochEnd last;
     std::memcpy(&last, ends.data() + ends.size() - sizeof(last), sizeof(last));
     return last.last;
@@ -292,7 +292,7 @@ void Replica::onState(MemberId from, const StateFrame& frame, std::span<const st
     }
     Progress& peer = progress_[from];
     if (isBefore(frame.incarnation, peer.incarnation)) return;
-    const Position theirs = frame.ends == 0 ? 0 : endOf(payload);
+    const Position theirs = frame.ends == 0 ? 0 : lastPositionOf(payload);
     if (peer.incarnation != frame.incarnation || theirs < peer.acknowledged) {
         // Also where its log has not got what it has acknowledged: then that counts for nothing.
         peer = reborn(peer, frame.incarnation);
