@@ -4,16 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <cstring>
 #include <string>
 
 namespace verbex::gateway {
 namespace {
-
-Name nameOf(const std::string& text) {
-    Name name{};
-    std::memcpy(&name, text.data(), text.size());
-    return name;
-}
 
 Symbol symbolText(const char* eight) {
     Symbol symbol;
