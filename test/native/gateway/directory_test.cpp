@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include <random>
 #include <cstring>
+#include <random>
 #include <string>
 
 namespace verbex::gateway {
