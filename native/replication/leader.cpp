@@ -1,6 +1,7 @@
 // A member that leads: makes entries, streams the log, counts acknowledgements, commits, releases.
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "base/crc32c.h"
 #include "replication/replica.h"
@@ -29,6 +30,23 @@ bool checkCommands(std::span<const std::byte> bytes, uint32_t count, std::vector
         ends.push_back(static_cast<uint32_t>(at));
     }
     return at == bytes.size();
+}
+
+// A log that came from a deployment in roles may say that risk processes are away. Here is one core, and it has all of
+// them: without this the accounts of those that were away on the other site would be refused for ever.
+void callBackWhoIsAway(const Core& core, std::vector<std::byte>& payload, EntryHeader& header) {
+    for (uint32_t away = core.riskProcessesAway(); away != 0; away &= away - 1) {
+        Command up{};
+        up.type = static_cast<uint8_t>(CommandType::SetAvailability);
+        up.side = 2;
+        up.orderType = static_cast<uint8_t>(core.riskProcesses());
+        up.instrument = static_cast<InstrumentId>(std::countr_zero(away));
+        up.quantity = static_cast<int64_t>(header.first + header.count);
+        const size_t at = payload.size();
+        payload.resize(at + up.size());
+        encodeCommand(up, payload.data() + at);
+        header.count++;
+    }
 }
 
 // The last position of a log that ends its epochs so.
@@ -160,6 +178,7 @@ bool Replica::makeEntry(bool isStart) {
         encodeCommand(tick, payload.data());
         header.count = 1;
     }
+    if (!options_.executor.logOnly) callBackWhoIsAway(with_.executor->core(), payload, header);
     size_t used = 0;
     while (!isStart && pendingCount_ != 0) {
         uint16_t flags;
