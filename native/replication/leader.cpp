@@ -36,12 +36,9 @@ bool checkCommands(std::span<const std::byte> bytes, uint32_t count, std::vector
 // them: without this the accounts of those that were away on the other site would be refused for ever.
 void callBackWhoIsAway(const Core& core, std::vector<std::byte>& payload, EntryHeader& header) {
     for (uint32_t away = core.riskProcessesAway(); away != 0; away &= away - 1) {
-        Command up{};
-        up.type = static_cast<uint8_t>(CommandType::SetAvailability);
-        up.side = 2;
-        up.orderType = static_cast<uint8_t>(core.riskProcesses());
-        up.instrument = static_cast<InstrumentId>(std::countr_zero(away));
-        up.quantity = static_cast<int64_t>(header.first + header.count);
+        const auto process = static_cast<uint32_t>(std::countr_zero(away));
+        const Command up =
+            availabilityOf(core.riskProcesses(), process, false, header.first + header.count);
         const size_t at = payload.size();
         payload.resize(at + up.size());
         encodeCommand(up, payload.data() + at);
