@@ -43,6 +43,8 @@ napi_value construct(const Arguments& arguments) {
     readSide(arguments, sideOf(arguments, given, "source"), options.bridge.source, options.source);
     readSide(arguments, sideOf(arguments, given, "target"), options.bridge.target, options.target);
     options.bridge.source.anyMember = true;
+    options.bridge.comparesResults =
+        arguments.flagOf(sideOf(arguments, given, "source"), "scrubs", true);
     auto handle = std::make_unique<BridgeHandle>();
     Result<std::unique_ptr<node::BridgeHost>> host = node::BridgeHost::open(options);
     if (!host.isOk()) throw ThrownFailure{node::Failure(host.status()), false};

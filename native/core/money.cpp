@@ -5,7 +5,7 @@ namespace verbex {
 
 namespace {
 
-uint32_t fingerprintOf(const Command& command) {
+uint32_t transactionFingerprint(const Command& command) {
     const bool transfer = command.type == static_cast<uint8_t>(CommandType::Transfer);
     return Fingerprint()
         .add(command.type)
@@ -75,7 +75,7 @@ void Core::State::changeBalance(const Command& command, AccountId account, Accou
 void Core::State::deposit(const Command& command, const CommandContext& context) {
     const Reject code = checkTransaction(command);
     if (code != Reject::NONE) return reject(command, code, context);
-    const uint32_t fingerprint = fingerprintOf(command);
+    const uint32_t fingerprint = transactionFingerprint(command);
     if (answerTransactionAgain(command, fingerprint, context)) return;
     if (command.amount < 1 || command.amount > kAmountMax) {
         return reject(command, Reject::INVALID_AMOUNT, context);
@@ -94,7 +94,7 @@ void Core::State::deposit(const Command& command, const CommandContext& context)
 void Core::State::withdraw(const Command& command, const CommandContext& context) {
     const Reject code = checkTransaction(command);
     if (code != Reject::NONE) return reject(command, code, context);
-    const uint32_t fingerprint = fingerprintOf(command);
+    const uint32_t fingerprint = transactionFingerprint(command);
     if (answerTransactionAgain(command, fingerprint, context)) return;
     if (command.amount < 1 || command.amount > kAmountMax) {
         return reject(command, Reject::INVALID_AMOUNT, context);
@@ -112,7 +112,7 @@ void Core::State::withdraw(const Command& command, const CommandContext& context
 void Core::State::transfer(const Command& command, const CommandContext& context) {
     const Reject code = checkTransaction(command);
     if (code != Reject::NONE) return reject(command, code, context);
-    const uint32_t fingerprint = fingerprintOf(command);
+    const uint32_t fingerprint = transactionFingerprint(command);
     if (answerTransactionAgain(command, fingerprint, context)) return;
     if (command.amount < 1 || command.amount > kAmountMax) {
         return reject(command, Reject::INVALID_AMOUNT, context);

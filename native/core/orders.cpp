@@ -18,7 +18,7 @@ SecondLine secondLineOf(const Command& command) {
     return SecondLine{command.stopPrice, command.displayQuantity, command.minQuantity};
 }
 
-uint32_t fingerprintOf(const Command& command) {
+uint32_t orderFingerprint(const Command& command) {
     const SecondLine second = secondLineOf(command);
     Fingerprint fingerprint;
     fingerprint
@@ -190,7 +190,7 @@ bool Core::State::validateNewOrder(RiskShard& risk, const Command& command, Posi
     if (command.id.none()) return refuse(decision, Reject::INVALID_CLIENT_ORDER_ID);
     if (!knows(command.instrument)) return refuse(decision, Reject::UNKNOWN_INSTRUMENT);
     ClientIds& ids = risk.orderIds;
-    const uint32_t fingerprint = fingerprintOf(command);
+    const uint32_t fingerprint = orderFingerprint(command);
     const uint32_t hash = ClientIds::hashOf(command.account, command.id);
     if (const uint32_t known = ids.find(command.account, command.id, hash)) {
         const ClientIdEntry& first = ids[known];

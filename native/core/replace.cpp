@@ -10,7 +10,7 @@ namespace verbex {
 
 namespace {
 
-uint32_t fingerprintOf(const Command& command, int64_t stopPrice) {
+uint32_t replaceFingerprint(const Command& command, int64_t stopPrice) {
     return Fingerprint()
         .add(command.type)
         .add(command.id.lo)
@@ -56,7 +56,7 @@ bool Core::State::validateReplace(RiskShard& risk, const Command& command, Posit
     const ClientId newId = command.extended() ? command.newId : ClientId{};
     const bool renames = !newId.none() && newId != command.id;
     const uint32_t fingerprint =
-        fingerprintOf(command, command.extended() ? command.stopPrice : 0);
+        replaceFingerprint(command, command.extended() ? command.stopPrice : 0);
     if (renames) {
         if (const uint32_t known = ids.find(command.account, newId)) {
             const ClientIdEntry& first = ids[known];

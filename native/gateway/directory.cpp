@@ -8,7 +8,15 @@ namespace {
 
 constexpr std::string_view kVenue = "VENUE";
 
-// A name that is too long is nobody's: none.
+uint32_t numberOr(const auto& numbers, std::string_view text, uint32_t otherwise) {
+    const Name name = nameOf(text);
+    if (name.none()) return otherwise;
+    const auto found = numbers.find(name);
+    return found == numbers.end() ? otherwise : found->second;
+}
+
+}  // namespace
+
 Name nameOf(std::string_view text) {
     Name name{};
     if (text.size() <= sizeof(name)) std::memcpy(&name, text.data(), text.size());
@@ -19,15 +27,6 @@ std::string_view textOf(const Name& name) {
     const auto* text = reinterpret_cast<const char*>(&name);
     return {text, strnlen(text, sizeof(name))};
 }
-
-uint32_t numberOr(const auto& numbers, std::string_view text, uint32_t otherwise) {
-    const Name name = nameOf(text);
-    if (name.none()) return otherwise;
-    const auto found = numbers.find(name);
-    return found == numbers.end() ? otherwise : found->second;
-}
-
-}  // namespace
 
 Directory::Directory() { begin(MarketState{}); }
 

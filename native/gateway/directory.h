@@ -22,6 +22,11 @@
 
 namespace verbex::gateway {
 
+// A text that is too long is nobody's name: none.
+[[nodiscard]] Name nameOf(std::string_view text);
+// As long as the name lives.
+[[nodiscard]] std::string_view textOf(const Name& name);
+
 class Directory {
 public:
     Directory();

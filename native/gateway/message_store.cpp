@@ -16,11 +16,9 @@
 #include "gateway/store_sessions.h"
 #include "gateway/store_state.h"
 
-namespace verbex::gateway {
+namespace verbex::gateway::store {
 
 namespace {
-
-using namespace store;
 
 struct StoredFile {
     uint32_t number;
@@ -465,16 +463,21 @@ private:
 
 }  // namespace
 
+}  // namespace verbex::gateway::store
+
+namespace verbex::gateway {
+
 Result<std::unique_ptr<MessageStore>> MessageStore::open(
     const MessageStoreOptions& options, const std::function<void(const StoredRecord&)>& visit) {
-    if (options.segmentBytes < kSegmentBytesLeast || options.segmentBytes > kSegmentBytesMost ||
-        options.segmentBytes % kPageBytes != 0) {
+    if (options.segmentBytes < store::kSegmentBytesLeast ||
+        options.segmentBytes > store::kSegmentBytesMost ||
+        options.segmentBytes % store::kPageBytes != 0) {
         return Status(StatusCode::InvalidArgument,
                       "segmentBytes is a multiple of 4096 from 128 KiB to 2 GiB");
     }
-    auto store = std::make_unique<SegmentedStore>(options);
-    VERBEX_RETURN_IF_FAILED(store->open(visit));
-    return std::unique_ptr<MessageStore>(std::move(store));
+    auto made = std::make_unique<store::SegmentedStore>(options);
+    VERBEX_RETURN_IF_FAILED(made->open(visit));
+    return std::unique_ptr<MessageStore>(std::move(made));
 }
 
 }  // namespace verbex::gateway

@@ -13,7 +13,7 @@ namespace verbex::gateway::store {
 
 namespace {
 
-constexpr mode_t kFileMode = 0640;
+constexpr mode_t kSegmentFileMode = 0640;
 constexpr const char kNamePrefix[] = "messages-";
 
 #ifndef MADV_POPULATE_WRITE
@@ -96,7 +96,7 @@ Result<Segment> Segment::create(const std::string& directory, SegmentHeader head
         made.path_ = "memory";
     } else {
         made.path_ = directory + "/" + segmentName(header.number);
-        made.file_ = ::open(made.path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode);
+        made.file_ = ::open(made.path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kSegmentFileMode);
         if (made.file_ < 0) return systemFailure(errno, "open", made.path_);
         if (Status mapped = made.mapFile(header.bytes); !mapped.isOk()) {
             ::unlink(made.path_.c_str());

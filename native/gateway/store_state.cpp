@@ -15,7 +15,7 @@ namespace verbex::gateway::store {
 
 namespace {
 
-constexpr mode_t kFileMode = 0640;
+constexpr mode_t kStateFileMode = 0640;
 constexpr size_t kStateBytesMax = 512;
 constexpr char kFirstLine[] = "verbex-messages 1\nboot ";
 
@@ -41,7 +41,7 @@ std::string withChecksum(const std::string& text) {
     return text + line;
 }
 
-std::string textOf(const StoreState& state) {
+std::string stateText(const StoreState& state) {
     char numbers[96];
     std::snprintf(numbers, sizeof(numbers), "generation %u\nclean %d\nend %" PRIx64 "\n",
                   state.generation, state.clean ? 1 : 0, state.end);
@@ -83,7 +83,7 @@ Result<std::optional<StoreState>> readState(const std::string& directory) {
     }
     state.clean = clean == 1;
     // What is read must be, byte for byte, what would be written.
-    if (textOf(state) != text) {
+    if (stateText(state) != text) {
         return Status(StatusCode::JournalDamaged, path + ": this is not what was written");
     }
     return std::optional<StoreState>(state);
@@ -92,10 +92,10 @@ Result<std::optional<StoreState>> readState(const std::string& directory) {
 Status writeState(const std::string& directory, const StoreState& state) {
     const std::string path = statePath(directory);
     const std::string temporary = path + ".tmp";
-    const std::string text = textOf(state);
+    const std::string text = stateText(state);
     {
         const Descriptor file(
-            ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode));
+            ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kStateFileMode));
         if (file.number() < 0) return systemFailure(errno, "open", temporary);
         const ssize_t written = ::write(file.number(), text.data(), text.size());
         if (written < 0) return systemFailure(errno, "write", temporary);
@@ -118,7 +118,7 @@ Status syncDirectory(const std::string& directory) {
 Result<StoreLock> StoreLock::take(const std::string& directory) {
     const std::string path = directory + "/lock";
     StoreLock lock;
-    lock.file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
+    lock.file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kStateFileMode);
     if (lock.file_ < 0) return systemFailure(errno, "open", path);
     if (::flock(lock.file_, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) return systemFailure(errno, "flock", path);

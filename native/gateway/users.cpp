@@ -30,7 +30,7 @@ bool samePassword(std::string_view given, std::string_view right) {
 }
 
 // Blanks would be lost to the padding, and other bytes can't be typed.
-bool isText(std::string_view text, size_t most) {
+bool isPrintable(std::string_view text, size_t most) {
     return !text.empty() && text.size() <= most &&
            std::all_of(text.begin(), text.end(),
                        [](char letter) { return letter >= 0x21 && letter <= 0x7e; });
@@ -40,16 +40,16 @@ Status checkUser(const User& user) {
     const auto wrong = [&](const std::string& why) {
         return Status(StatusCode::InvalidArgument, "user \"" + user.name + "\": " + why);
     };
-    if (!isText(user.name, session::kUserBytes)) {
+    if (!isPrintable(user.name, session::kUserBytes)) {
         return wrong("a name is 1 to 6 printable characters without blanks");
     }
-    if (!isText(user.password, session::kPasswordBytes)) {
+    if (!isPrintable(user.password, session::kPasswordBytes)) {
         return wrong("a password is 1 to 10 printable characters without blanks");
     }
     if (user.session == 0 || user.session > kSessionMax) {
         return wrong("a session number is 1 to 32767");
     }
-    if (!isText(user.account, sizeof(Name))) {
+    if (!isPrintable(user.account, sizeof(Name))) {
         return wrong("an account's name is 1 to 16 printable characters without blanks");
     }
     if (user.ordersPerSecond > 0 && user.ordersBurst == 0) {

@@ -4,33 +4,22 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "journal/position_name.h"
 
 namespace verbex::journal {
 
 namespace {
 
-constexpr size_t kPositionDigits = 20;  // 2^64 has twenty
 constexpr size_t kCrcBytes = offsetof(SegmentHeader, crc);
 
 }  // namespace
 
 std::string segmentFileName(uint64_t firstPosition) {
-    const std::string digits = std::to_string(firstPosition);
-    return std::string(kPositionDigits - digits.size(), '0') + digits + std::string(kSegmentSuffix);
+    return positionFileName(firstPosition, kSegmentSuffix);
 }
 
 std::optional<uint64_t> parseSegmentFileName(std::string_view name) {
-    if (name.size() != kPositionDigits + kSegmentSuffix.size()) return std::nullopt;
-    if (!name.ends_with(kSegmentSuffix)) return std::nullopt;
-    uint64_t position = 0;
-    for (const char digit : name.substr(0, kPositionDigits)) {
-        if (digit < '0' || digit > '9') return std::nullopt;
-        if (__builtin_mul_overflow(position, uint64_t{10}, &position) ||
-            __builtin_add_overflow(position, static_cast<uint64_t>(digit - '0'), &position)) {
-            return std::nullopt;
-        }
-    }
-    return position;
+    return parsePositionFileName(name, kSegmentSuffix);
 }
 
 void encodeSegmentHeader(SegmentHeader header, std::span<std::byte, kSegmentHeaderBytes> block) {

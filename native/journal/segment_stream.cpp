@@ -5,12 +5,6 @@
 
 namespace verbex::journal {
 
-namespace {
-
-uint64_t blockFloor(uint64_t offset) { return offset / kBlockBytes * kBlockBytes; }
-
-}  // namespace
-
 SegmentStream::SegmentStream(std::unique_ptr<File> file, uint64_t fileBytes)
     : file_(std::move(file)),
       // One window beside a block of slack, twice, so that most windows need no refill.

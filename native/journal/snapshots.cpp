@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "journal/position_name.h"
 
 namespace verbex::journal {
 
@@ -12,22 +13,6 @@ namespace {
 
 constexpr std::string_view kSuffix = ".snapshot";
 constexpr std::string_view kTemporarySuffix = ".snapshot.tmp";
-constexpr size_t kPositionDigits = 20;
-
-std::optional<uint64_t> parseSnapshotFileName(std::string_view name) {
-    if (name.size() != kPositionDigits + kSuffix.size() || !name.ends_with(kSuffix)) {
-        return std::nullopt;
-    }
-    uint64_t position = 0;
-    for (const char digit : name.substr(0, kPositionDigits)) {
-        if (digit < '0' || digit > '9') return std::nullopt;
-        if (__builtin_mul_overflow(position, uint64_t{10}, &position) ||
-            __builtin_add_overflow(position, static_cast<uint64_t>(digit - '0'), &position)) {
-            return std::nullopt;
-        }
-    }
-    return position;
-}
 
 Result<std::unique_ptr<SnapshotReader>> openSnapshot(Storage& storage, const std::string& directory,
                                                      const std::string& name) {
@@ -35,7 +20,7 @@ Result<std::unique_ptr<SnapshotReader>> openSnapshot(Storage& storage, const std
     if (!file.isOk()) return file.status();
     Result<std::unique_ptr<SnapshotReader>> reader = SnapshotReader::open(file.take(), name);
     if (!reader.isOk()) return reader;
-    if (parseSnapshotFileName(name) != reader.value()->facts().position) {
+    if (parsePositionFileName(name, kSuffix) != reader.value()->facts().position) {
         return Status(StatusCode::SnapshotDamaged,
                       "snapshot of position " +
                           std::to_string(reader.value()->facts().position) +
@@ -52,8 +37,7 @@ bool isDamage(StatusCode code) {
 }  // namespace
 
 std::string snapshotFileName(uint64_t position) {
-    const std::string digits = std::to_string(position);
-    return std::string(kPositionDigits - digits.size(), '0') + digits + std::string(kSuffix);
+    return positionFileName(position, kSuffix);
 }
 
 Result<std::vector<SnapshotListing>> listSnapshots(Storage& storage, const std::string& directory) {
@@ -64,7 +48,7 @@ Result<std::vector<SnapshotListing>> listSnapshots(Storage& storage, const std::
         return names.status();
     }
     for (const std::string& name : names.value()) {
-        const std::optional<uint64_t> position = parseSnapshotFileName(name);
+        const std::optional<uint64_t> position = parsePositionFileName(name, kSuffix);
         if (!position) continue;
         Result<std::unique_ptr<File>> file =
             storage.open(joinPath(directory, name), FileMode::Read);

@@ -32,6 +32,9 @@ inline constexpr uint64_t kBlockBytes = 4096;
 inline constexpr uint64_t kSectorBytes = 512;
 static_assert(kBlockBytes % kSectorBytes == 0);
 
+// Where the block begins that `offset` lies in.
+constexpr uint64_t blockFloor(uint64_t offset) { return offset / kBlockBytes * kBlockBytes; }
+
 enum class FileMode : uint8_t {
     Read,      // existing, read only, through the page cache
     Buffered,  // read and write through the page cache; durable after sync()

@@ -15,7 +15,7 @@ namespace verbex::journal {
 
 namespace {
 
-constexpr uint64_t kTransferBytes = 1u << 20;
+constexpr uint64_t kCopyBytes = 1u << 20;
 
 // Where the journal shall end.
 struct Cut {
@@ -108,7 +108,7 @@ Status Truncation::replace(size_t index, uint64_t prefixBytes, bool keepLength) 
 }
 
 Status Truncation::writePrefix(File& from, uint64_t prefixBytes, bool keepLength, File& into) {
-    AlignedBuffer buffer(std::min(kTransferBytes, prefixBytes));
+    AlignedBuffer buffer(std::min(kCopyBytes, prefixBytes));
     const auto read = [&](uint64_t at, std::span<std::byte> bytes) -> Status {
         Result<size_t> size = from.pread(at, bytes);
         if (!size.isOk()) return size.status();

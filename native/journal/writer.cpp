@@ -9,7 +9,6 @@ namespace verbex::journal {
 
 namespace {
 
-constexpr uint64_t blockFloor(uint64_t offset) { return offset / kBlockBytes * kBlockBytes; }
 constexpr uint64_t blockCeiling(uint64_t offset) { return blockFloor(offset + kBlockBytes - 1); }
 
 // Room for one largest record beside the tail block and the padding of the last one.

@@ -19,27 +19,27 @@ constexpr uint64_t kTickNs = 100'000'000;
 constexpr uint32_t kInFlight = 4096;  // planned times that are remembered of a connection
 constexpr uint32_t kOwnOrders = 64;   // of which one may be cancelled
 
-// xorshift64* (G. Marsaglia, S. Vigna): reproducible on every machine.
-class Random {
-public:
-    explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15ULL | 1) {}
-    uint64_t next() {
-        state_ ^= state_ >> 12;
-        state_ ^= state_ << 25;
-        state_ ^= state_ >> 27;
-        return state_ * 0x2545f4914f6cdd1dULL;
-    }
-    uint32_t below(uint32_t bound) {
-        return static_cast<uint32_t>((next() >> 32) * bound >> 32);
-    }
-
-private:
-    uint64_t state_;
-};
-
 }  // namespace
 
 class LoadGenerator::Run final : public session::SoupClientEvents {
+    // xorshift64* (G. Marsaglia, S. Vigna): reproducible on every machine.
+    class Random {
+    public:
+        explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15ULL | 1) {}
+        uint64_t next() {
+            state_ ^= state_ >> 12;
+            state_ ^= state_ << 25;
+            state_ ^= state_ >> 27;
+            return state_ * 0x2545f4914f6cdd1dULL;
+        }
+        uint32_t below(uint32_t bound) {
+            return static_cast<uint32_t>((next() >> 32) * bound >> 32);
+        }
+
+    private:
+        uint64_t state_;
+    };
+
 public:
     explicit Run(LoadGenerator& owner)
         : owner_(owner), options_(owner.options_), random_(options_.seed) {}

@@ -10,6 +10,7 @@
 #include "node/event_replay.h"
 #include "node/snapshot_fetch.h"
 #include "replication/member_log.h"
+#include "wire/log_facts.h"
 
 namespace verbex::node {
 
@@ -255,7 +256,10 @@ Failure Node::start(const NodeOptions& options, const NodeSurroundings& surround
     if (options.gateways.has_value()) core->marketState(begin.state);
     with.onStep = surroundings.onStep;
     const Position position = core->position();
+    const uint32_t processes = core->riskProcesses();
+    const uint32_t away = core->riskProcessesAway();
     engine_ = std::make_unique<Engine>(engine, std::move(core), with);
+    if (!options.cluster.has_value()) callBack(processes, away, position + 1);
     if (options.cluster.has_value()) {
         ClusterFeedOptions cluster = *options.cluster;
         if (!options.data.empty()) {
@@ -283,6 +287,16 @@ Failure Node::start(const NodeOptions& options, const NodeSurroundings& surround
     if (gateways_ != nullptr && !gateways_->sharesEngine()) gateways_->start();
     if (feed_ != nullptr) feed_->start();
     return {};
+}
+
+// The journal of a deployment in roles may say that risk processes are away. Here is one core, and it has all of them.
+// Of an edge the cluster's log says it.
+void Node::callBack(uint32_t processes, uint32_t away, Position from) {
+    for (; away != 0; away &= away - 1) {
+        const auto process = static_cast<uint32_t>(std::countr_zero(away));
+        const Command back = availabilityOf(processes, process, false, from);
+        CHECK(engine_->offer(&back, 1).taken == 1);  // nobody else offers yet
+    }
 }
 
 Failure Node::openGateways(const NodeOptions& options, const NodeSurroundings& surroundings,

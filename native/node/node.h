@@ -143,6 +143,7 @@ private:
                             const DirectoryFacts& facts);
     Failure start(const NodeOptions& options, const NodeSurroundings& surroundings,
                   std::unique_ptr<Core> core);
+    void callBack(uint32_t processes, uint32_t away, Position from);
     Failure openGateways(const NodeOptions& options, const NodeSurroundings& surroundings,
                          GatewayStart begin);
     Status syncJournal();

@@ -6,7 +6,7 @@ namespace {
 
 constexpr uint32_t kLaneCellsMax = 1u << 16;
 
-void count(std::atomic<uint64_t>& counter) {
+void countOne(std::atomic<uint64_t>& counter) {
     // One writer: no atomic addition needed.
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
@@ -117,7 +117,7 @@ bool RiskStage::validate() {
         const Position at = track_.positionOf(sequence);
         const bool settled = settled_.getRelaxed() == sequence;
         if (inHazard_ && !settled) {
-            count(stalls_);
+            countOne(stalls_);
             break;
         }
         if (track_.core.validate(cell.command, at, settled, cell.decision)) {
@@ -125,7 +125,7 @@ bool RiskStage::validate() {
             continue;
         }
         CHECK(!settled);
-        count(hazards_);
+        countOne(hazards_);
         inHazard_ = true;
         break;
     }

@@ -12,9 +12,9 @@ using transport::Link;
 
 namespace {
 
-constexpr size_t kMessagesPerPoll = 256;
-constexpr uint64_t kStatusEveryNs = 5'000'000;
-constexpr uint64_t kWaitNs = 5'000'000;
+constexpr size_t kRoleMessagesPerPoll = 256;
+constexpr uint64_t kRoleStatusEveryNs = 5'000'000;
+constexpr uint64_t kIdleNs = 5'000'000;
 
 }  // namespace
 
@@ -35,7 +35,7 @@ public:
                                          replication::kClientEpoch, nowNs);
         }
         if (link_ == nullptr) return false;
-        const bool received = link_->poll(*this, kMessagesPerPoll) != 0;
+        const bool received = link_->poll(*this, kRoleMessagesPerPoll) != 0;
         if (received) heardAt_ = nowNs;
         if (nowNs - heardAt_ > options_.silentNs) {
             trouble_ = "the sequencer says nothing";
@@ -161,7 +161,7 @@ void RoleHost::run() {
             const std::lock_guard guard(shadowMutex_);
             shadowWork_.notify_one();
         }
-        if (now - statusAt >= kStatusEveryNs) {
+        if (now - statusAt >= kRoleStatusEveryNs) {
             statusAt = now;
             RoleStatus status{links_->connected(), process_->joined(), process_->position(),
                               process_->rebuilds(), links_->trouble(), process_->base(),
@@ -170,7 +170,7 @@ void RoleHost::run() {
             const std::lock_guard guard(mutex_);
             status_ = std::move(status);
         }
-        if (!worked) network_->wait(kWaitNs);
+        if (!worked) network_->wait(kIdleNs);
     }
 }
 

@@ -13,9 +13,9 @@ using replication::NodeId;
 
 namespace {
 
-constexpr uint64_t kStatusEveryNs = 5'000'000;
+constexpr uint64_t kSequencerStatusEveryNs = 5'000'000;
 
-roles::RoleMoment momentNow() {
+roles::RoleMoment roleMomentNow() {
     using std::chrono::duration_cast;
     using std::chrono::nanoseconds;
     const auto steady =
@@ -50,7 +50,7 @@ private:
         MemberLinks::Surroundings with;
         with.onFrame = [this](NodeId from, std::span<const std::byte> frame) {
             if (from < replication::kFirstClient) {
-                host_.sequencer_->onPeer(from, frame, momentNow());
+                host_.sequencer_->onPeer(from, frame, roleMomentNow());
             } else if (roles_.contains(from)) {
                 host_.sequencer_->onRole(from, frame);
             } else {
@@ -115,7 +115,7 @@ Result<std::unique_ptr<SequencerHost>> SequencerHost::open(const SequencerHostOp
     member.member = own.member;
     member.letGoNs = own.letGoNs;
     Result<std::unique_ptr<roles::SequencerMember>> sequencer = roles::SequencerMember::open(
-        member, storage, *host->links_, host->links_->wires(), *control, momentNow());
+        member, storage, *host->links_, host->links_->wires(), *control, roleMomentNow());
     if (!sequencer.isOk()) return sequencer.status();
     host->sequencer_ = sequencer.take();
     host->status_ = host->sequencer_->status();
@@ -132,14 +132,14 @@ SequencerHost::~SequencerHost() { stop(); }
 void SequencerHost::run() {
     uint64_t statusAt = 0;
     while (!stop_.load(std::memory_order_acquire)) {
-        const roles::RoleMoment now = momentNow();
+        const roles::RoleMoment now = roleMomentNow();
         bool worked = links_->wires().poll(now.steadyNs);
         if (diskFailed_.load(std::memory_order_acquire)) sequencer_->fail(diskFailure_);
         // Later than what has just been heard.
-        worked |= sequencer_->step(momentNow());
+        worked |= sequencer_->step(roleMomentNow());
         links_->wires().flush();
         kickDisk(now.steadyNs);
-        if (now.steadyNs - statusAt >= kStatusEveryNs) {
+        if (now.steadyNs - statusAt >= kSequencerStatusEveryNs) {
             statusAt = now.steadyNs;
             roles::SequencerStatus status = sequencer_->status();
             const std::lock_guard guard(mutex_);
@@ -147,8 +147,8 @@ void SequencerHost::run() {
         }
         if (worked) continue;
         const uint64_t next = sequencer_->nextTimer();
-        const uint64_t after = momentNow().steadyNs;
-        if (next > after) network_->wait(std::min(next - after, kStatusEveryNs));
+        const uint64_t after = roleMomentNow().steadyNs;
+        if (next > after) network_->wait(std::min(next - after, kSequencerStatusEveryNs));
     }
 }
 

@@ -18,8 +18,8 @@ using pipeline::steadyNs;
 
 namespace {
 
-constexpr uint64_t kWaitNs = 1'000'000;
-constexpr uint32_t kRingBytes = 1u << 22;
+constexpr uint64_t kFetchWaitNs = 1'000'000;
+constexpr uint32_t kFetchRingBytes = 1u << 22;
 // Without the parts that were asked for they are asked for again.
 constexpr uint64_t kAgainNs = 500'000'000;
 
@@ -31,7 +31,7 @@ public:
 
     Result<Position> run() {
         transport::NetworkOptions network = options_.network;
-        network.ringBytes = std::max(network.ringBytes, kRingBytes);
+        network.ringBytes = std::max(network.ringBytes, kFetchRingBytes);
         network.payloadMax = std::max(network.payloadMax, replication::kFrameBytesMax);
         Result<std::unique_ptr<transport::HostNetwork>> opened =
             transport::HostNetwork::open(std::move(network));
@@ -53,7 +53,7 @@ public:
                                                             " gives a snapshot (" +
                                                             client_->trouble() + ")");
             }
-            if (!done_.has_value()) net->wait(kWaitNs);
+            if (!done_.has_value()) net->wait(kFetchWaitNs);
         }
         client_.reset();
         if (!done_.has_value()) return failure_;

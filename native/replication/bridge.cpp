@@ -54,7 +54,8 @@ bool Bridge::pass(const EntriesFrame& entry, std::span<const std::byte> payload,
     };
     bytes_.clear();
     put(&entry.entry, sizeof(entry.entry));
-    if ((flags & kSubmitResult) != 0) put(&entry.hash, sizeof(entry.hash));
+    const Digest128 result = options_.comparesResults ? entry.hash : Digest128{};
+    if ((flags & kSubmitResult) != 0) put(&result, sizeof(result));
     put(payload.data(), payload.size());
     if (!target_.submitEntry(++sequence_, bytes_, flags)) {
         isProbing_ = true;

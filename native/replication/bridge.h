@@ -27,6 +27,9 @@ struct BridgeOptions {
     ClusterClientOptions source;
     ClusterClientOptions target;
     uint32_t window = 64;
+    // The source folds its state into its results when the target does. A deployment in roles never does: of its
+    // entries the bytes are compared alone.
+    bool comparesResults = true;
     uint64_t probeNs = 100'000'000;  // without an answer the target is asked again
 };
 

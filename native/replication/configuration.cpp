@@ -8,7 +8,7 @@ namespace verbex::replication {
 namespace {
 
 constexpr std::string_view kTitle = "verbex-cluster ";
-constexpr std::string_view kVersion = "1";
+constexpr std::string_view kTextVersion = "1";
 constexpr size_t kQuotedMax = 40;
 constexpr size_t kHexDigits = 16;
 
@@ -148,7 +148,7 @@ const Evicted* Configuration::evictedMember(MemberId id) const {
 }
 
 std::string Configuration::text() const {
-    std::string out = std::string(kTitle) + std::string(kVersion) + "\n";
+    std::string out = std::string(kTitle) + std::string(kTextVersion) + "\n";
     out += "epoch " + std::to_string(epoch) + "\n";
     out += "leader " + nameOf(leader) + "\n";
     for (const SyncMember& each : sync) {
@@ -172,9 +172,9 @@ Result<Configuration> Configuration::parse(std::string_view text) {
     Configuration record;
     Lines lines(text);
     lines.demand(kTitle.substr(0, kTitle.size() - 1));
-    if (const std::string_view version = lines.word(); version != kVersion) {
+    if (const std::string_view version = lines.word(); version != kTextVersion) {
         lines.fail("version " + quoted(version) + "; this program reads version " +
-                       std::string(kVersion),
+                       std::string(kTextVersion),
                    StatusCode::UnsupportedFormat);
     }
     lines.endLine();

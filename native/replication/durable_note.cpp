@@ -9,10 +9,10 @@ namespace verbex::replication {
 
 namespace {
 
-constexpr uint64_t kMagic = 0x3130544F4E584256;  // "VBXNOT01" in file order
+constexpr uint64_t kNoteMagic = 0x3130544F4E584256;  // "VBXNOT01" in file order
 
 struct NoteFile {
-    uint64_t magic = kMagic;
+    uint64_t magic = kNoteMagic;
     uint64_t position = 0;
     Digest128 digest;
     uint64_t reserved = 0;
@@ -34,7 +34,7 @@ Result<std::optional<DurableNote>> readNote(journal::Storage& storage, const std
     NoteFile found;
     Result<size_t> read = file.value()->pread(0, std::as_writable_bytes(std::span(&found, 1)));
     if (!read.isOk()) return read.status();
-    if (read.value() != sizeof(found) || found.magic != kMagic ||
+    if (read.value() != sizeof(found) || found.magic != kNoteMagic ||
         found.crc != crc32c(&found, offsetof(NoteFile, crc))) {
         return Status(StatusCode::JournalDamaged,
                       "the note " + journal::joinPath(data, name) + " is damaged");

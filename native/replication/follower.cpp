@@ -7,13 +7,6 @@
 
 namespace verbex::replication {
 
-namespace {
-
-// What does not fit is answered with the whole state of the log, but not each time.
-constexpr uint64_t kStateEveryNs = 2'000'000;
-
-}  // namespace
-
 void Replica::onAppend(MemberId from, const AppendFrame& frame,
                        std::span<const std::byte> payload) {
     const Epoch epoch = frame.header.epoch;

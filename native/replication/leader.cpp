@@ -1,6 +1,7 @@
 // A member that leads: makes entries, streams the log, counts acknowledgements, commits, releases.
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "base/crc32c.h"
 #include "replication/replica.h"
@@ -31,8 +32,22 @@ bool checkCommands(std::span<const std::byte> bytes, uint32_t count, std::vector
     return at == bytes.size();
 }
 
+// A log that came from a deployment in roles may say that risk processes are away. Here is one core, and it has all of
+// them: without this the accounts of those that were away on the other site would be refused for ever.
+void callBackWhoIsAway(const Core& core, std::vector<std::byte>& payload, EntryHeader& header) {
+    for (uint32_t away = core.riskProcessesAway(); away != 0; away &= away - 1) {
+        const auto process = static_cast<uint32_t>(std::countr_zero(away));
+        const Command up =
+            availabilityOf(core.riskProcesses(), process, false, header.first + header.count);
+        const size_t at = payload.size();
+        payload.resize(at + up.size());
+        encodeCommand(up, payload.data() + at);
+        header.count++;
+    }
+}
+
 // The last position of a log that ends its epochs so.
-Position endOf(std::span<const std::byte> ends) {
+Position lastPositionOf(std::span<const std::byte> ends) {
     EpochEnd last;
     std::memcpy(&last, ends.data() + ends.size() - sizeof(last), sizeof(last));
     return last.last;
@@ -183,6 +198,7 @@ bool Replica::makeEntry(bool isStart) {
         encodeCommand(tick, payload.data());
         header.count = 1;
     }
+    if (!options_.executor.logOnly) callBackWhoIsAway(with_.executor->core(), payload, header);
     size_t used = 0;
     while (!isStart && pendingCount_ != 0) {
         uint16_t flags;
@@ -319,7 +335,7 @@ void Replica::onState(MemberId from, const StateFrame& frame, std::span<const st
     }
     Progress& peer = progress_[from];
     if (isBefore(frame.incarnation, peer.incarnation)) return;
-    const Position theirs = frame.ends == 0 ? 0 : endOf(payload);
+    const Position theirs = frame.ends == 0 ? 0 : lastPositionOf(payload);
     if (peer.incarnation != frame.incarnation || theirs < peer.acknowledged) {
         // Also where its log has not got what it has acknowledged: then that counts for nothing.
         peer = reborn(peer, frame.incarnation);

@@ -13,14 +13,14 @@ namespace {
 
 constexpr std::string_view kFileName = "member";
 constexpr std::string_view kTemporaryName = "member.tmp";
-constexpr uint64_t kMagic = 0x31524D454D584256;  // "VBXMEMR1" in file order
-constexpr uint32_t kVersion = 1;
+constexpr uint64_t kFactsMagic = 0x31524D454D584256;  // "VBXMEMR1" in file order
+constexpr uint32_t kFactsVersion = 1;
 constexpr uint32_t kClosed = 1;
 constexpr uint32_t kDurable = 2;
 
 struct FactsFile {
-    uint64_t magic = kMagic;
-    uint32_t version = kVersion;
+    uint64_t magic = kFactsMagic;
+    uint32_t version = kFactsVersion;
     uint32_t bytes = 128;
     uint32_t id = 0;
     uint32_t flags = 0;
@@ -68,10 +68,10 @@ MemberFacts factsOf(const FactsFile& file) {
 }
 
 // Names what is wrong with it, or nullptr.
-const char* faultOf(const FactsFile& file) {
-    if (file.magic != kMagic) return "its magic is wrong";
+const char* factsFault(const FactsFile& file) {
+    if (file.magic != kFactsMagic) return "its magic is wrong";
     if (file.crc != crc32c(&file, kCrcBytes)) return "its checksum is wrong";
-    if (file.version != kVersion) return nullptr;  // another version's fields are not ours to judge
+    if (file.version != kFactsVersion) return nullptr;  // another version's fields are not ours to judge
     if (file.bytes != sizeof(file) || (file.flags & ~(kClosed | kDurable)) != 0 ||
         !journal::isAllZero(std::as_bytes(std::span(file.reserved)))) {
         return "a field is wrong";
@@ -104,12 +104,12 @@ Result<std::optional<MemberFacts>> loadMemberFacts(journal::Storage& storage,
         file.value()->pread(0, std::as_writable_bytes(std::span(&found, 1)));
     if (!read.isOk()) return read.status();
     if (read.value() != sizeof(found)) return damaged("it became shorter while it was read");
-    if (const char* fault = faultOf(found)) return damaged(fault);
-    if (found.version != kVersion) {
+    if (const char* fault = factsFault(found)) return damaged(fault);
+    if (found.version != kFactsVersion) {
         return Status(StatusCode::UnsupportedFormat,
                       "the member's facts in " + path + " have format version " +
                           std::to_string(found.version) + "; this program reads version " +
-                          std::to_string(kVersion));
+                          std::to_string(kFactsVersion));
     }
     // A file that was named just before a crash is visible but perhaps not yet durable, and whoever reads
     // it will act on it.

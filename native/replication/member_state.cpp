@@ -12,12 +12,12 @@ namespace verbex::replication {
 
 namespace {
 
-constexpr uint64_t kMagic = 0x31305453'4D584256;  // "VBXMST01" in file order
-constexpr uint32_t kVersion = 1;
+constexpr uint64_t kStateMagic = 0x31305453'4D584256;  // "VBXMST01" in file order
+constexpr uint32_t kStateVersion = 1;
 
 struct StateHead {
-    uint64_t magic = kMagic;
-    uint32_t version = kVersion;
+    uint64_t magic = kStateMagic;
+    uint32_t version = kStateVersion;
     uint32_t headBytes = 128;
     uint64_t position = 0;
     uint64_t epoch = 0;          // of the entry that ends there
@@ -37,7 +37,7 @@ std::array<uint32_t, 4> capacitiesOf(const CoreLimits& limits) {
 }
 
 // Names what is wrong with the ends of a snapshot's epochs, or nullptr.
-const char* faultOf(const std::vector<EpochEnd>& ends, const StateHead& head) {
+const char* stateFault(const std::vector<EpochEnd>& ends, const StateHead& head) {
     if (ends.empty()) return "has no epochs";
     for (size_t i = 1; i < ends.size(); i++) {
         if (ends[i].epoch <= ends[i - 1].epoch || ends[i].last <= ends[i - 1].last) {
@@ -85,7 +85,7 @@ Result<std::optional<CoreLimits>> passMemberHead(journal::SnapshotReader& reader
         VERBEX_RETURN_IF_FAILED(source.failure());
         return none;
     }
-    if (head.magic != kMagic || head.version != kVersion) return none;
+    if (head.magic != kStateMagic || head.version != kStateVersion) return none;
     EpochEnd end;
     for (uint32_t i = 0; i < head.ends; i++) {
         if (source.read(&end, sizeof(end))) continue;
@@ -113,13 +113,13 @@ Result<MemberState> readMemberState(journal::SnapshotReader& reader, const Execu
         VERBEX_RETURN_IF_FAILED(source.failure());
         return damaged("is too short");
     }
-    if (head.magic != kMagic || head.headBytes != sizeof(head)) {
+    if (head.magic != kStateMagic || head.headBytes != sizeof(head)) {
         return damaged("is not one of a member");
     }
-    if (head.version != kVersion) {
+    if (head.version != kStateVersion) {
         return Status(StatusCode::UnsupportedFormat,
                       "a member's state of format version " + std::to_string(head.version) +
-                          "; this program reads version " + std::to_string(kVersion));
+                          "; this program reads version " + std::to_string(kStateVersion));
     }
     if (head.position != facts.position || head.epoch != facts.epoch ||
         !journal::isAllZero(std::as_bytes(std::span(head.reserved)))) {
@@ -140,7 +140,7 @@ Result<MemberState> readMemberState(journal::SnapshotReader& reader, const Execu
             return damaged("is too short");
         }
     }
-    if (const char* fault = faultOf(state.ends, head)) return damaged(fault);
+    if (const char* fault = stateFault(state.ends, head)) return damaged(fault);
     Result<std::unique_ptr<Core>> core = readCoreState(
         reader, "the snapshot of position " + std::to_string(facts.position), options.limits);
     if (!core.isOk()) return core.status();

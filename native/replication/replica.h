@@ -362,6 +362,8 @@ private:
     uint64_t leaderAt_ = 0;       // when something was last heard of a leader or candidate, or the start
     Asking asking_;
     uint64_t recordAt_ = 0;       // when the record was last read; 0: not since it asks
+    // What does not fit is answered with the whole state of the log, but not each time.
+    static constexpr uint64_t kStateEveryNs = 2'000'000;
     uint64_t stateSentAt_ = 0;
     // Up to here this log is known to equal that of whoever leads alignedEpoch_.
     Epoch alignedEpoch_ = 0;

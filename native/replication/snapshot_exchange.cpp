@@ -10,7 +10,6 @@ namespace {
 
 // A getter that hears nothing for so long gives up; the next offer begins anew.
 constexpr uint64_t kGettingNs = 5'000'000'000;
-constexpr uint64_t kStateEveryNs = 2'000'000;
 // The log is kept for a member that takes a snapshot for so long at most.
 constexpr uint64_t kGetterNs = 600'000'000'000;
 

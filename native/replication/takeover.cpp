@@ -14,7 +14,7 @@ constexpr uint64_t kTakeoverNs = 1'000'000'000;
 // will be if they come before there is a leader.
 constexpr uint64_t kFirstGraceNs = 2'000'000'000;
 
-EpochEnd endOf(const std::vector<EpochEnd>& ends) { return ends.empty() ? EpochEnd{} : ends.back(); }
+EpochEnd lastEndOf(const std::vector<EpochEnd>& ends) { return ends.empty() ? EpochEnd{} : ends.back(); }
 
 bool isHigher(const EpochEnd& a, const EpochEnd& b) {
     return a.epoch != b.epoch ? a.epoch > b.epoch : a.last > b.last;
@@ -110,10 +110,10 @@ void Replica::fence() {
 
     gathered_ = members;
     source_ = facts_.id;
-    target_ = endOf(with_.log.ends());
+    target_ = lastEndOf(with_.log.ends());
     for (const MemberId id : members) {
         if (id == facts_.id || options_.mutant == Mutant::AdoptShorterLog) continue;
-        const EpochEnd theirs = endOf(progress_[id].ends);
+        const EpochEnd theirs = lastEndOf(progress_[id].ends);
         if (!isHigher(theirs, target_)) continue;
         target_ = theirs;
         source_ = id;

@@ -3,6 +3,7 @@
 
 #include "roles/sequencer.h"
 #include "wire/command_codec.h"
+#include "wire/log_facts.h"
 
 namespace verbex::roles {
 
@@ -383,13 +384,7 @@ void Sequencer::loseRisk(Seat& seat) {
 }
 
 void Sequencer::mark(uint32_t shard, bool down, Position from) {
-    Command marker{};
-    marker.type = static_cast<uint8_t>(CommandType::SetAvailability);
-    marker.side = down ? 1 : 2;
-    marker.orderType = static_cast<uint8_t>(options_.riskShards);
-    marker.instrument = shard;
-    marker.quantity = static_cast<int64_t>(from);
-    markers_.push_back(marker);
+    markers_.push_back(availabilityOf(options_.riskShards, shard, down, from));
     if (!down) return;
     if (gateFrom_ == 0 || from < gateFrom_) gateFrom_ = from;
     gateMarker_ = 0;

@@ -15,7 +15,7 @@ namespace verbex::session {
 namespace {
 
 constexpr int kEventsPerPoll = 256;
-constexpr uint64_t kNsPerMs = 1'000'000;
+constexpr uint64_t kWaitUnitNs = 1'000'000;  // epoll counts milliseconds
 
 Status systemError(const char* doing) {
     return Status(StatusCode::IoError, std::string(doing) + ": " + std::strerror(errno));
@@ -80,7 +80,7 @@ bool EventLoop::poll() { return take(0); }
 
 bool EventLoop::pollFor(uint64_t forNs) {
     // Rounded up: a sleep that ends a little early would spin through its last millisecond.
-    const uint64_t ms = std::min<uint64_t>(forNs / kNsPerMs + (forNs % kNsPerMs != 0), 60'000);
+    const uint64_t ms = std::min<uint64_t>(forNs / kWaitUnitNs + (forNs % kWaitUnitNs != 0), 60'000);
     return take(static_cast<int>(ms));
 }
 

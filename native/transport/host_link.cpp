@@ -42,4 +42,10 @@ LinkInfo linkInfoOf(const Session& session, bool encrypted) {
     };
 }
 
+FrameSeal sealOf(const Session& session, const MacKey& key, uint32_t salt) {
+    FrameSeal seal{.epoch = session.epoch, .salt = salt, .mac = {}};
+    if (session.mac) seal.mac.emplace(key);
+    return seal;
+}
+
 }  // namespace verbex::transport

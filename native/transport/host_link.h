@@ -16,6 +16,7 @@
 #include <memory>
 #include <span>
 
+#include "transport/frame.h"
 #include "transport/setup/handshake.h"
 #include "transport/link.h"
 #include "transport/network.h"
@@ -64,5 +65,8 @@ std::unique_ptr<HostLink> makeVerbsLink(const NetworkOptions& options, const Ses
 
 // Fills LinkInfo from what the handshake agreed on.
 LinkInfo linkInfoOf(const Session& session, bool encrypted);
+
+// What one direction's frames are sealed with.
+FrameSeal sealOf(const Session& session, const MacKey& key, uint32_t salt);
 
 }  // namespace verbex::transport

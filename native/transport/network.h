@@ -29,6 +29,7 @@
 namespace verbex::transport {
 
 using Nanoseconds = uint64_t;
+inline constexpr Nanoseconds kMillisecond = 1'000'000;
 using ConnectId = uint64_t;
 using ListenId = uint64_t;
 

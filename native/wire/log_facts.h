@@ -16,4 +16,16 @@ namespace verbex {
            type == static_cast<uint8_t>(CommandType::SetAvailability) || (type & kCommandRefused) != 0;
 }
 
+// One of a deployment's `processes` risk processes is away from position `from` on, or is back there.
+[[nodiscard]] inline Command availabilityOf(uint32_t processes, uint32_t process, bool away,
+                                            uint64_t from) {
+    Command marker{};
+    marker.type = static_cast<uint8_t>(CommandType::SetAvailability);
+    marker.side = away ? 1 : 2;
+    marker.orderType = static_cast<uint8_t>(processes);
+    marker.instrument = process;
+    marker.quantity = static_cast<int64_t>(from);
+    return marker;
+}
+
 }  // namespace verbex

@@ -1,4 +1,4 @@
-// Compiles sources into objects: each on its own, in parallel, only when it or a header it read has changed.
+// Compiles units, a source or several as one text, into objects: in parallel, only when it or a file it read has changed.
 import {
   copyFileSync,
   existsSync,
@@ -25,6 +25,13 @@ export function readJson(path) {
     // Cut short by a stopped build: the same as not there, the file is made again.
     return undefined;
   }
+}
+
+/** A file that is the same already keeps its stamp. */
+export function writeIfOther(path, text) {
+  if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
 }
 
 /** The prerequisites that `-MMD` wrote, as make would read them. */
@@ -94,10 +101,14 @@ async function compileAll(compiler, tools, stale) {
 }
 
 /**
- * Compiles those of the units ({ source: as named in messages, path, object }) that have to be.
+ * Compiles those of the units ({ source: as named in messages, path, object, and the text of a path that is made here }) that have to
+ * be.
  * @returns how many that were
  */
 export async function compileStale({ label, compiler, tools, units }) {
+  for (const { path, text } of units) {
+    if (text !== undefined) writeIfOther(join(root, path), text);
+  }
   const stamps = new Map();
   const stale = units.filter(({ object }) => !isCurrent(object, stamps));
   if (stale.length === 0) return 0;

@@ -13,7 +13,7 @@ const binaryTimeoutMs = 10 * 60_000;
 const atOnce = 3;
 const longest = ['node', 'sim', 'transport', 'journal', 'model', 'replication'];
 // As long as all others together, if it ran in one process.
-const shardsOf = { node: 3 };
+const shardsOf = { node: 5 };
 
 /**
  * A build is where its files lie and what is watched: `sanitize` as VERBEX_SANITIZE takes it. How it is run: `filter` as

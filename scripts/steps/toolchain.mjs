@@ -130,7 +130,10 @@ export function toolchain(variantName, compiler) {
   ]);
   const addonKey = keyOf([addonOnly, ['node-api-headers', 'node-addon-api'].map(packageVersion)]);
   const commonArgs = [...compiler.args, ...compile, ...extra];
-  const folder = `build/obj/${variant.objectsOf ?? variantName}-${key}`;
+  const objectsOf = variant.objectsOf ?? variantName;
+  const folder = `build/obj/${objectsOf}-${key}`;
+  // Only there: every other build shows a source that does not name what it uses.
+  const isRelease = objectsOf === 'release';
   return {
     variant,
     folder,
@@ -140,11 +143,12 @@ export function toolchain(variantName, compiler) {
     },
     sanitized: extra.some((flag) => flag.startsWith('-fsanitize=')),
     commonArgs,
-    // Only here: every other build shows a source that does not name what it uses.
     precompiled:
-      (variant.objectsOf ?? variantName) === 'release' && existsSync(join(root, precompiledHeader))
+      isRelease && existsSync(join(root, precompiledHeader))
         ? { from: precompiledHeader, to: `${folder}/precompiled.h` }
         : undefined,
+    // How many sources of a room make one object: for two fifths less of the compiler's time.
+    together: isRelease ? 4 : 1,
     compileArgs(source) {
       const room = source.slice(0, source.indexOf('/'));
       return [

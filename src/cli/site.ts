@@ -1,6 +1,7 @@
 /** `verbex cluster bridge`, `verbex site …`: two sites, one of them active. */
-import { statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { BridgeSource } from '../cluster/bridge-process.ts';
 import type { ClusterDescription } from '../cluster/description.ts';
 import type { Command, Option } from './command.ts';
 import { facts } from './output.ts';
@@ -9,10 +10,19 @@ const fromOption = (help: string): Option => ({ name: 'from', value: 'CLUSTER', 
 const toOption = (help: string): Option => ({ name: 'to', value: 'CLUSTER', help });
 export const placeNote = 'CLUSTER is a cluster.json, or the folder that has one.';
 
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+
 export async function describe(path: string): Promise<ClusterDescription> {
   const { readDescription } = await import('../cluster/description.ts');
-  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  return readDescription(isFolder ? join(path, 'cluster.json') : path);
+  return readDescription(isFolder(path) ? join(path, 'cluster.json') : path);
+}
+
+/** A roles.json is told from a cluster.json by its name, or by what lies in the folder. */
+async function describeSource(path: string): Promise<BridgeSource> {
+  const file = isFolder(path) ? join(path, 'roles.json') : path;
+  if (basename(file) !== 'roles.json' || !existsSync(file)) return await describe(path);
+  const { readRoles } = await import('../cluster/roles-description.ts');
+  return readRoles(file);
 }
 
 export const clusterBridgeCommand: Command = {
@@ -23,7 +33,7 @@ export const clusterBridgeCommand: Command = {
     toOption('who gets them: its leader takes nothing else'),
   ],
   notes: [
-    placeNote,
+    `${placeNote} --from may also be a roles.json, or its folder: its sequencers are read.`,
     'Never part of a quorum: the first cluster does not wait for it. It resumes by position, wherever it was cut, as long as a member of the first one has the entries. SIGTERM and Ctrl-C end it.',
   ],
   examples: [
@@ -31,7 +41,7 @@ export const clusterBridgeCommand: Command = {
   ],
   async run(given, output) {
     const { BridgeProcess } = await import('../cluster/bridge-process.ts');
-    const [source, target] = [await describe(given.need('from')), await describe(given.need('to'))];
+    const [source, target] = [await describeSource(given.need('from')), await describe(given.need('to'))];
     const { NativeBridge } = await import('../native/binding.ts');
     const log = (sentence: string): void => {
       process.stdout.write(`${new Date().toISOString()} ${sentence}\n`);
@@ -62,22 +72,25 @@ export const siteSwitchCommand: Command = {
     { name: 'wait', value: 'SECONDS', range: [1, 86_400], fallback: '60', help: 'for each step, at most' },
   ],
   notes: [
-    placeNote,
+    `${placeNote} With --lost nobody asks --from, and it may be left out.`,
     'What is interrupted is run again; a fenced site stays so until somebody says otherwise.',
     'With --lost, switch the first site off before: two active sites would each take orders of their own, and nothing here can know.',
   ],
   examples: [
     ['verbex site switch --from here.json --to there.json', 'planned: nothing is lost'],
-    ['verbex site switch --from here.json --to there.json --lost', 'the first site is gone'],
+    [
+      'verbex site switch --to there.json --lost',
+      'the first site is gone, or was a deployment in roles that is stopped',
+    ],
   ],
   async run(given, output) {
     const { ClusterAdmin } = await import('../cluster/cluster-admin.ts');
     const { switchSite } = await import('../cluster/site-switch.ts');
-    const source = new ClusterAdmin(await describe(given.need('from')));
-    const target = new ClusterAdmin(await describe(given.need('to')));
     const lost = given.has('lost');
+    if (lost && given.text('from') !== undefined) await describeSource(given.need('from')); // it is one, at least
+    const source = lost ? undefined : new ClusterAdmin(await describe(given.need('from')));
+    const target = new ClusterAdmin(await describe(given.need('to')));
     const result = await switchSite(source, target, {
-      lost,
       timeoutMs: (given.integer('wait') ?? 0) * 1000,
       say: (sentence) => output.say(sentence),
     });

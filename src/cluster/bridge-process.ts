@@ -3,6 +3,8 @@ import { fromNative } from '../errors/errors.ts';
 import type { NativeBridge, NativeBridgeConstructor, NativeBridgeSide } from '../native/cluster-types.ts';
 import type { ClusterDescription } from './description.ts';
 import { keyOf, membersText, tlsOf } from './member-process.ts';
+import { sequencersText } from './role-process.ts';
+import type { RolesDescription } from './roles-description.ts';
 
 const lookMs = 250;
 
@@ -18,12 +20,17 @@ export interface BridgeProgress {
   readonly trouble: string;
 }
 
-function sideOf(description: ClusterDescription): NativeBridgeSide {
+/** Whose entries are relayed: a cluster's, or those of a deployment in roles, whose sequencers have the log. */
+export type BridgeSource = ClusterDescription | RolesDescription;
+
+function sideOf(description: BridgeSource): NativeBridgeSide {
   const key = keyOf(description);
   return {
-    members: membersText(description),
+    members: 'members' in description ? membersText(description) : sequencersText(description),
     cluster: description.name,
     transport: description.transport,
+    // A deployment in roles has nobody who could fold the whole state into its results.
+    scrubs: 'members' in description,
     ...(key !== undefined && { key }),
     ...tlsOf(description),
   };
@@ -36,7 +43,7 @@ export class BridgeProcess {
   /** Begins at once; throws what the addon says. `log` hears of connections and of trouble. */
   constructor(
     Bridge: NativeBridgeConstructor,
-    source: ClusterDescription,
+    source: BridgeSource,
     target: ClusterDescription,
     log: (sentence: string) => void,
   ) {

@@ -16,8 +16,6 @@ const lookMs = 20;
 const sayMs = 1000;
 
 export interface SwitchPlan {
-  /** The source cannot be asked: the target goes on from what it has. */
-  readonly lost: boolean;
   /** For each of the steps. */
   readonly timeoutMs: number;
   readonly say: (sentence: string) => void;
@@ -71,17 +69,18 @@ export async function becomeSite(
   throw refused;
 }
 
+/** Without a source, which cannot be asked, the target goes on from what it has. */
 export async function switchSite(
-  source: ClusterAdmin,
+  source: ClusterAdmin | undefined,
   target: ClusterAdmin,
-  { lost, timeoutMs, say }: SwitchPlan,
+  { timeoutMs, say }: SwitchPlan,
 ): Promise<SwitchResult> {
   const started = performance.now();
   const before = siteOf(await target.statuses());
   if (before === undefined)
     throw new ClusterError('NO_LEADER', `nobody of ${target.description.name} answers`);
-  const last = lost ? undefined : await fence(source, timeoutMs);
-  if (last !== undefined) say(`${source.description.name} is fenced at position ${last.position}`);
+  const last = source === undefined ? undefined : await fence(source, timeoutMs);
+  if (last !== undefined) say(`${source?.description.name} is fenced at position ${last.position}`);
   const caught = before === 'active' ? undefined : await catchUp(target, last, timeoutMs, say);
   await becomeSite(target, 'active', timeoutMs);
   const leader = await serving(target, timeoutMs);
@@ -91,7 +90,7 @@ export async function switchSite(
     resultHash: end.resultHash,
     leader: leader.id,
     epoch: leader.epoch,
-    lost,
+    lost: source === undefined,
     tookMs: Math.round(performance.now() - started),
   };
 }

@@ -145,6 +145,8 @@ export interface NativeBridgeSide {
   readonly certificateFile?: string;
   readonly keyFile?: string;
   readonly authorityFile?: string;
+  /** Of the source: its results have its state folded in, as the target's have; default true. */
+  readonly scrubs?: boolean;
 }
 
 export interface NativeBridge {

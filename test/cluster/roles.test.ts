@@ -8,6 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type ControlRecord, noRecord } from '../../src/cluster/control-store.ts';
 import { EtcdControlStore } from '../../src/cluster/etcd-control-store.ts';
+import { LocalBridge } from '../../src/cluster/local-bridge.ts';
+import { LocalCluster } from '../../src/cluster/local-cluster.ts';
 import { LocalRoles, type RoleView } from '../../src/cluster/local-roles.ts';
 import { tlsOf } from '../../src/cluster/member-process.ts';
 import { roleOptions } from '../../src/cluster/role-process.ts';
@@ -23,6 +25,8 @@ const generousMs = 60_000;
 
 const folders: string[] = [];
 const ups: ChildProcess[] = [];
+const clusters: LocalCluster[] = [];
+const bridges: LocalBridge[] = [];
 function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'verbex-roles-'));
   folders.push(folder);
@@ -30,6 +34,8 @@ function newFolder(): string {
 }
 const killAll = (): void => {
   for (const up of ups) up.kill('SIGKILL');
+  for (const bridge of bridges) bridge.kill();
+  for (const cluster of clusters) cluster.killAll();
   for (const folder of folders) if (LocalRoles.exists(folder)) LocalRoles.open(folder).killAll();
 };
 process.once('exit', killAll);
@@ -206,14 +212,41 @@ describe.runIf(built)('roles as processes (skipped without dist/: npm run build)
     expect(views.every(({ process }) => process === 'running')).toBe(true);
     expect(views[2]?.pid).not.toBe(before);
 
+    // A second site, a cluster: a bridge reads the sequencer's log as it reads a cluster's.
+    const second = join(folder, 'site2');
+    clusters.push(
+      await LocalCluster.make(second, {
+        replicas: 1,
+        warm: 0,
+        ack: 'memory',
+        control: 'file',
+        standby: true,
+      }),
+    );
+    expect((await verbex(['cluster', 'up', '--dir', second, '--detach', '--json'])).code).toBe(0);
+    const bridge = new LocalBridge(folder);
+    bridges.push(bridge);
+    bridge.start(folder, second);
+
     const then = load.answered();
     await poll(() => load.answered() > then + 200);
     await load.end();
+    const there = async (): Promise<unknown> => (await clusters[0]!.statusOf(1))?.released;
+    const isAlike = async (): Promise<boolean> => (await there()) === roles.leading?.status.released;
+    await expect.poll(isAlike, { timeout: generousMs }).toBe(true);
+    const released = BigInt((await there()) as string);
 
     const ended = once(up, 'exit');
     up.kill('SIGTERM');
     expect(await ended, said()).toEqual([0, null]);
     expect(roles.look().map(({ process }) => process)).toEqual(Array(5).fill('gone'));
+
+    await bridge.stop();
+    const switched = await verbex(['site', 'switch', '--to', second, '--lost', '--json']);
+    expect(switched.code, switched.err).toBe(0);
+    expect(switched.json).toMatchObject({ lost: true });
+    expect(BigInt(switched.json.position as string)).toBeGreaterThanOrEqual(released); // ticks came after it
+    expect((await verbex(['site', 'switch', '--to', second, '--json'])).err).toContain('--from is missing');
   });
 
   test('a dispatcher pair: the sequencer that leads is killed, the other one takes over, nothing is lost', {

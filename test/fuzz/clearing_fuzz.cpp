@@ -4,7 +4,6 @@
 // The input is a conversation: a byte that chooses the session, a length, a message, again and again. Names are
 // short, so that the fuzzer finds them.
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <span>
@@ -89,12 +88,6 @@ struct Store final : MessageStore, private session::Outbound {
     void advance(session::OutboundCursor&, size_t) override {}
     uint64_t lag(const session::OutboundCursor&) const override { return 0; }
 };
-
-Name nameOf(const char* text) {
-    Name name{};
-    std::memcpy(&name, text, std::strlen(text));
-    return name;
-}
 
 // 1 a, 2 b, 3 c below a; the asset is U, the instrument I.
 MarketState market() {

@@ -4,7 +4,6 @@
 // The input is a conversation: a byte that chooses session and engine, a length, a message, again and again. The
 // engine accepts, trades, cancels or refuses, as the byte says, or lets the command wait. Bit 7 kills the gateway.
 #include <cstdint>
-#include <cstring>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -101,12 +100,6 @@ struct Store final : MessageStore, private session::Outbound {
     void advance(session::OutboundCursor&, size_t) override {}
     uint64_t lag(const session::OutboundCursor&) const override { return 0; }
 };
-
-Name nameOf(const char* text) {
-    Name name{};
-    std::memcpy(&name, text, std::strlen(text));
-    return name;
-}
 
 User user(const char* name, uint16_t session) {
     User made;

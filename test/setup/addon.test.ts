@@ -74,6 +74,35 @@ describe('building the addon', () => {
     expect(text).toContain('is up to date');
   });
 
+  test('four sources of a room are compiled as one text', async () => {
+    const parts = ['a', 'b', 'c', 'd', 'e'];
+    using clone = new Clone({
+      ...files,
+      ...Object.fromEntries(
+        parts.map((part) => [`native/core/${part}.cpp`, `int ${part}() { return 1; }\n`]),
+      ),
+      'native/sources.txt': `addon/entry.cpp\n${parts.map((part) => `core/${part}.cpp\n`).join('')}core/answer.cpp\n`,
+    });
+    const first = await clone.run('build-addon.mjs');
+    expect(first.stderr).toContain('3 of 3 files to compile');
+    expect(first.stderr).toContain('core/{a,b,c,d}.cpp');
+    expect((await clone.run('build-addon.mjs')).stderr).toContain('is up to date');
+
+    clone.write('native/core/c.cpp', 'int c() { return }\n');
+    const broken = await clone.run('build-addon.mjs');
+    expect(broken.stderr).toContain('1 of 3 files to compile');
+    expect(broken.stderr).toContain('core/c.cpp:1:18: error');
+    expect(broken.stderr).toContain('these sources do not compile: core/{a,b,c,d}.cpp');
+
+    // One less: what is compiled together moves up.
+    clone.write('native/sources.txt', `${files['native/sources.txt']}core/a.cpp\ncore/b.cpp\ncore/d.cpp\n`);
+    const fewer = await clone.run('build-addon.mjs');
+    expect(fewer.stderr).toContain('1 of 2 files to compile');
+    expect(fewer.stderr).toContain('core/{answer,a,b,d}.cpp');
+    // Every other build still shows a source that leans on its neighbours.
+    expect((await clone.run('build-addon.mjs', ['--debug'])).stderr).toContain('5 of 5 files to compile');
+  });
+
   test('a source that is listed but not there is named', async () => {
     using clone = new Clone({ 'native/sources.txt': 'core/gone.cpp\n' });
     const result = await clone.run('build-addon.mjs');

@@ -14,7 +14,7 @@ namespace {
 
 using Bytes16 = std::array<uint8_t, 16>;
 
-bool isText(uint8_t byte) { return byte >= 0x21 && byte <= 0x7e; }
+bool isTextByte(uint8_t byte) { return byte >= 0x21 && byte <= 0x7e; }
 
 // Ids that come from elsewhere may be any 16 bytes: they go out as they are.
 struct Spelling {
@@ -26,7 +26,7 @@ struct Spelling {
 // `pad`: what stands behind text here.
 Spelling spellingOf(const Bytes16& bytes, uint8_t pad) {
     Spelling found{bytes, 0, false};
-    while (found.text < 16 && isText(bytes[found.text])) ++found.text;
+    while (found.text < 16 && isTextByte(bytes[found.text])) ++found.text;
     const bool padded = std::all_of(bytes.begin() + static_cast<ptrdiff_t>(found.text), bytes.end(),
                                     [pad](uint8_t byte) { return byte == pad; });
     // Byte 8 of a UUID has its top bit set, which no character has.

@@ -10,12 +10,9 @@
 #include "gateway/clearing/requests.h"
 #include "gateway/clearing/sessions.h"
 
-namespace verbex::gateway {
+namespace verbex::gateway::clearing {
 
 namespace {
-
-using namespace clearing;
-using clearing::Session;
 
 // Kills of one session that are not answered: they need no room among the requests that wait.
 constexpr uint32_t kKillsMax = 64;
@@ -649,10 +646,15 @@ void Gateway::endDay() {
 
 }  // namespace
 
+}  // namespace verbex::gateway::clearing
+
+namespace verbex::gateway {
+
 std::unique_ptr<ClearingGateway> ClearingGateway::create(
     const ClearingGatewayOptions& options, CommandPort& port, QuestionPort& questions,
     MessageStore& store, Directory& directory, EventRouter& router, const Users& users) {
-    return std::make_unique<Gateway>(options, port, questions, store, directory, router, users);
+    return std::make_unique<clearing::Gateway>(options, port, questions, store, directory, router,
+                                               users);
 }
 
 }  // namespace verbex::gateway

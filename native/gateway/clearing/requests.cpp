@@ -35,17 +35,6 @@ uint16_t money(const Directory& directory, const Authority& authority, const Mon
 
 }  // namespace
 
-std::string_view textOf(const Name& name) {
-    const auto* characters = reinterpret_cast<const char*>(&name);
-    return {characters, strnlen(characters, sizeof(name))};
-}
-
-Name nameOf(std::string_view text) {
-    Name name{};
-    std::memcpy(&name, text.data(), std::min(text.size(), sizeof(name)));
-    return name;
-}
-
 Name subjectName(const Directory& directory, LimitKind kind, uint32_t subject) {
     switch (kind) {
         case LimitKind::OrderSize:

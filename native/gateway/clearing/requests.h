@@ -40,8 +40,6 @@ uint16_t toCommand(const Directory&, const Authority&, const MassCancel&, Comman
 // The account of this name, where the authority reaches it; kNoAccount otherwise.
 [[nodiscard]] uint32_t accountWithin(const Directory&, const Authority&, const Name& name);
 
-[[nodiscard]] std::string_view textOf(const Name& name);
-[[nodiscard]] Name nameOf(std::string_view text);
 // Of a limit: instrument, asset or none, as the kind says.
 [[nodiscard]] Name subjectName(const Directory&, LimitKind kind, uint32_t subject);
 

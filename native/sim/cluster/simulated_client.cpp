@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint64_t kTickNs = 2 * kMillis;
 
-ClientId nameOf(uint32_t client, uint64_t number) {
+ClientId clientIdOf(uint32_t client, uint64_t number) {
     const std::string text = "c" + std::to_string(client) + "-" + std::to_string(number);
     ClientId id{};
     std::memcpy(static_cast<void*>(&id), text.data(), std::min(text.size(), sizeof(id)));
@@ -134,7 +134,7 @@ Command SimulatedClient::order() {
     const uint64_t draw = random_.below(100);
     if (draw < 70 || ids_.empty()) {
         command.type = static_cast<uint8_t>(CommandType::NewOrder);
-        command.id = nameOf(plan_.id, sent_ + 1);
+        command.id = clientIdOf(plan_.id, sent_ + 1);
         command.side = static_cast<uint8_t>(random_.between(1, 2));
         command.orderType = static_cast<uint8_t>(OrderType::Limit);
         command.timeInForce = static_cast<uint8_t>(random_.below(4) == 0 ? TimeInForce::Ioc : TimeInForce::Gtc);
@@ -150,7 +150,7 @@ Command SimulatedClient::order() {
     }
     command.type = static_cast<uint8_t>(CommandType::ReplaceOrder);
     command.flags = kCommandExtended;
-    command.newId = nameOf(plan_.id, sent_ + 1);
+    command.newId = clientIdOf(plan_.id, sent_ + 1);
     command.price = static_cast<int64_t>(random_.between(95, 105));
     command.quantity = static_cast<int64_t>(random_.between(1, 20));
     ids_.push_back(command.newId);

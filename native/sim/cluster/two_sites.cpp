@@ -18,9 +18,9 @@ using SiteState = replication::Site;
 
 namespace {
 
-constexpr uint64_t kHealedNs = 40 * kSeconds;  // two clusters settle, one after the other
-constexpr uint64_t kClientsNs = 300 * kMillis;
-constexpr uint64_t kOperatorNs = 10 * kMillis;
+constexpr uint64_t kBothHealedNs = 40 * kSeconds;  // two clusters settle, one after the other
+constexpr uint64_t kTradersNs = 300 * kMillis;
+constexpr uint64_t kSitesOperatorNs = 10 * kMillis;
 constexpr uint64_t kBridgeNs = 2 * kMillis;
 // The bridge's number among the clients of either site; others are counted from 0.
 constexpr uint32_t kBridgeClient = 1000;
@@ -88,13 +88,13 @@ public:
         }
         if (going()) {
             healed_ = true;
-            clientsStopAt_ = timeline_.now() + kClientsNs;
+            clientsStopAt_ = timeline_.now() + kTradersNs;
             toTwo_.mend();
             fromOne_.mend();
             one_.heal();
             two_.heal();
         }
-        const uint64_t end = healAt + kHealedNs;
+        const uint64_t end = healAt + kBothHealedNs;
         while (going() && !settled_ && timeline_.runNext(end)) {
         }
         if (going() && !settled_) problem("no progress after everything was healed: " + standing());
@@ -227,7 +227,7 @@ private:
         if (copyAtNs_ != 0 && !copied_ && now >= copyAtNs_) foundSecond();
         if (copyAtNs_ == 0 || copied_) two_.lookAfter(!switched_ || areDone(kSecondSite));
         if (healed_ && served) switchSites();
-        timeline_.after(kOperatorNs, [this] { operate(); });
+        timeline_.after(kSitesOperatorNs, [this] { operate(); });
     }
 
     // The second site begins with what a member of the first one has released: as `verbex journal recover` and `verbex

@@ -15,7 +15,6 @@ namespace verbex::transport {
 namespace {
 
 constexpr size_t kEventsAtOnce = 64;
-constexpr Nanoseconds kMillisecond = 1'000'000;
 // While a link is being closed its peer may take memory away from it without a wake.
 constexpr Nanoseconds kClosingWait = 10 * kMillisecond;
 // What epoll has to say to those who look at their links anyway (a new connection, a peer that died)
@@ -23,7 +22,7 @@ constexpr Nanoseconds kClosingWait = 10 * kMillisecond;
 constexpr uint32_t kPollsBetweenCollects = 16'384;
 constexpr Nanoseconds kTimeBetweenCollects = kMillisecond;
 
-Status invalid(std::string text) {
+Status invalidOptions(std::string text) {
     return Status(StatusCode::InvalidArgument, std::move(text));
 }
 
@@ -35,16 +34,16 @@ Status failedTo(const char* what) {
 Status checkSizes(const NetworkOptions& options) {
     if (!std::has_single_bit(options.ringBytes) || options.ringBytes < kRingBytesMin ||
         options.ringBytes > kRingBytesMax) {
-        return invalid("a ring is a power of two from 4 KiB to 1 GiB, not " +
+        return invalidOptions("a ring is a power of two from 4 KiB to 1 GiB, not " +
                        std::to_string(options.ringBytes) + " bytes");
     }
     if (options.payloadMax == 0 || options.payloadMax > options.ringBytes / 4) {
-        return invalid("the largest payload is from 1 byte to a quarter of the ring, not " +
+        return invalidOptions("the largest payload is from 1 byte to a quarter of the ring, not " +
                        std::to_string(options.payloadMax) + " of " +
                        std::to_string(options.ringBytes) + " bytes");
     }
     if (options.halfOpenMax == 0 || options.linksMax == 0 || options.setUpTimeoutMs == 0) {
-        return invalid("the limits of set-ups in progress, links and set-up time are at least 1");
+        return invalidOptions("the limits of set-ups in progress, links and set-up time are at least 1");
     }
     return {};
 }

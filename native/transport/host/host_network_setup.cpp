@@ -16,7 +16,6 @@ namespace {
 
 constexpr uint32_t kWatched = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 constexpr int kAcceptsAtOnce = 64;
-constexpr Nanoseconds kMillisecond = 1'000'000;
 
 bool isOutOfDescriptors(int error) {
     return error == EMFILE || error == ENFILE;

@@ -22,7 +22,7 @@ std::string pathOf(const ShmOffer& offer) {
     return std::string(kFolder) + offer.name.data();
 }
 
-Status failed(const char* doing, const std::string& path) {
+Status fileFailure(const char* doing, const std::string& path) {
     const int error = errno;
     const StatusCode code = error == ENOSPC ? StatusCode::NoSpace : StatusCode::IoError;
     const char* advice =
@@ -87,11 +87,11 @@ Status ShmLink::create() {
     offer_.bytes = 2 * regionStride(info_.ringBytes);
     const std::string path = pathOf(offer_);
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (file < 0) return failed("making", path);
+    if (file < 0) return fileFailure("making", path);
     named_ = true;
     if (const int error = posix_fallocate(file, 0, static_cast<off_t>(offer_.bytes)); error != 0) {
         errno = error;
-        Status why = failed("filling", path);
+        Status why = fileFailure("filling", path);
         ::close(file);
         return why;
     }
@@ -106,7 +106,7 @@ Status ShmLink::open(std::span<const std::byte> peerOffer) {
         return Status(StatusCode::ProtocolViolation, "an shm offer with a name of another kind");
     const std::string path = pathOf(offer_);
     const int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (file < 0) return failed("opening", path);
+    if (file < 0) return fileFailure("opening", path);
     struct stat facts {};
     const auto bytes = static_cast<off_t>(2 * regionStride(info_.ringBytes));
     if (fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_size != bytes ||
@@ -123,7 +123,7 @@ Status ShmLink::map(int file) {
     const size_t stride = regionStride(info_.ringBytes);
     void* mapped =
         mmap(nullptr, 2 * stride, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
-    Status failure = mapped == MAP_FAILED ? failed("mapping", pathOf(offer_)) : Status();
+    Status failure = mapped == MAP_FAILED ? fileFailure("mapping", pathOf(offer_)) : Status();
     ::close(file);
     if (!failure.isOk()) return failure;
     mapping_ = static_cast<std::byte*>(mapped);

@@ -22,22 +22,22 @@ struct Functions {
                            unsigned int* resultBytes);
 };
 
-Functions functions;
+Functions crypto;
 
-std::span<const std::byte> bytesOf(std::string_view text) {
+std::span<const std::byte> textBytes(std::string_view text) {
     return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-Status findFunctions() {
+Status findCrypto() {
     const SymbolSlot slots[] = {
-        {"OpenSSL_version_num", &functions.versionNumber},
-        {"OpenSSL_version", &functions.versionText},
-        {"EVP_sha256", &functions.sha256},
-        {"HMAC", &functions.hmac},
+        {"OpenSSL_version_num", &crypto.versionNumber},
+        {"OpenSSL_version", &crypto.versionText},
+        {"EVP_sha256", &crypto.sha256},
+        {"HMAC", &crypto.hmac},
     };
     const std::span<const SymbolSlot> groups[] = {slots};
     return SharedSymbols::resolve(groups, "libcrypto.so.3", [] {
-        return acceptOpenSsl(functions.versionNumber(), functions.versionText(0));
+        return acceptOpenSsl(crypto.versionNumber(), crypto.versionText(0));
     });
 }
 
@@ -50,13 +50,13 @@ bool answersKnownQuestion(const CryptoLibrary& library) {
         0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9, 0x64, 0xec, 0x38, 0x43};
     unsigned char probe[kHmacBytes];
     unsigned int probeBytes = 0;
-    const void* digest = functions.sha256();
+    const void* digest = crypto.sha256();
     if (digest == nullptr ||
-        functions.hmac(digest, "Jefe", 4, probe, 0, probe, &probeBytes) == nullptr) {
+        crypto.hmac(digest, "Jefe", 4, probe, 0, probe, &probeBytes) == nullptr) {
         return false;
     }
     const Hmac answer =
-        library.hmacSha256(bytesOf("Jefe"), bytesOf("what do ya want for nothing?"));
+        library.hmacSha256(textBytes("Jefe"), textBytes("what do ya want for nothing?"));
     return std::memcmp(answer.data(), kExpected, sizeof(kExpected)) == 0;
 }
 
@@ -65,12 +65,12 @@ bool answersKnownQuestion(const CryptoLibrary& library) {
 Result<const CryptoLibrary*> CryptoLibrary::load() {
     static CryptoLibrary library;
     static const Status kLoaded = [] {
-        const Status found = findFunctions();
+        const Status found = findCrypto();
         if (!found.isOk()) {
             return Status(found.code(), std::string("no libcrypto that can be used; ") +
                                             kInstallOpenSsl + " (" + found.message() + ")");
         }
-        library.sha256_ = functions.sha256();
+        library.sha256_ = crypto.sha256();
         if (answersKnownQuestion(library)) return Status();
         return Status(StatusCode::UnsupportedFormat,
                       std::string(library.version()) +
@@ -86,7 +86,7 @@ Hmac CryptoLibrary::hmacSha256(std::span<const std::byte> key,
     unsigned int resultBytes = 0;
     CHECK(key.size() <= kSharedKeyBytesMax);
     const unsigned char* computed =
-        functions.hmac(sha256_, key.data(), static_cast<int>(key.size()),
+        crypto.hmac(sha256_, key.data(), static_cast<int>(key.size()),
                        reinterpret_cast<const unsigned char*>(data.data()), data.size(),
                        reinterpret_cast<unsigned char*>(result.data()), &resultBytes);
     CHECK(computed != nullptr && resultBytes == kHmacBytes);
@@ -94,7 +94,7 @@ Hmac CryptoLibrary::hmacSha256(std::span<const std::byte> key,
 }
 
 const char* CryptoLibrary::version() const {
-    return functions.versionText(0);
+    return crypto.versionText(0);
 }
 
 Result<SharedKey> SharedKey::make(std::span<const std::byte> bytes) {

@@ -13,7 +13,7 @@ TlsFunctions functions;
 #name, &functions.name \
     }
 
-Status findFunctions() {
+Status findTls() {
     const SymbolSlot crypto[] = {
         VERBEX_SLOT(OpenSSL_version_num), VERBEX_SLOT(OpenSSL_version),
         VERBEX_SLOT(ERR_get_error),       VERBEX_SLOT(ERR_clear_error),
@@ -65,7 +65,7 @@ Status findFunctions() {
 
 Result<const TlsFunctions*> TlsFunctions::load() {
     static const Status kLoaded = [] {
-        const Status found = findFunctions();
+        const Status found = findTls();
         if (found.isOk()) return found;
         return Status(found.code(), std::string("no libssl that can be used; ") + kInstallOpenSsl +
                                         " (" + found.message() + ")");

@@ -8,12 +8,6 @@
 namespace verbex::transport {
 namespace {
 
-FrameSeal sealOf(const Session& session, const MacKey& key, uint32_t salt) {
-    FrameSeal seal{.epoch = session.epoch, .salt = salt, .mac = {}};
-    if (session.mac) seal.mac.emplace(key);
-    return seal;
-}
-
 void storeSize(std::byte* frame, uint32_t size) {
     std::memcpy(frame + offsetof(FrameHeader, size), &size, sizeof size);
 }

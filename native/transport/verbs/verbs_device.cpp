@@ -61,7 +61,7 @@ const VerbsGidEntry* gidFor(const VerbsOptions& options, const VerbsPort& port,
     return wanted;
 }
 
-VerbsSelection failed(StatusCode code, std::string text, std::span<const VerbsDevice> devices,
+VerbsSelection noDevice(StatusCode code, std::string text, std::span<const VerbsDevice> devices,
                       bool mayAppear) {
     return {std::nullopt, Status(code, std::move(text) + "; here: " + verbsDevicesText(devices)),
             mayAppear};
@@ -137,9 +137,9 @@ VerbsSelection selectVerbs(const VerbsOptions& options, std::span<const VerbsDev
     if (ports.empty()) {
         if (!unusable.isOk()) return {std::nullopt, std::move(unusable), false};
         if (!named && !options.device.empty())
-            return failed(StatusCode::NotFound, "there is no RDMA device " + options.device,
+            return noDevice(StatusCode::NotFound, "there is no RDMA device " + options.device,
                           devices, false);
-        return failed(StatusCode::NotFound,
+        return noDevice(StatusCode::NotFound,
                       options.port == 0
                           ? "there is no RDMA device with a port"
                           : "no RDMA device has a port " + std::to_string(options.port),
@@ -148,7 +148,7 @@ VerbsSelection selectVerbs(const VerbsOptions& options, std::span<const VerbsDev
 
     std::erase_if(ports, [](const Candidate& candidate) { return !candidate.port->active; });
     if (ports.empty())
-        return failed(StatusCode::NotFound,
+        return noDevice(StatusCode::NotFound,
                       "no RDMA port is active: plug in the cable, set the interface up, on "
                       "InfiniBand start a subnet manager",
                       devices, true);
@@ -163,7 +163,7 @@ VerbsSelection selectVerbs(const VerbsOptions& options, std::span<const VerbsDev
         const VerbsGidEntry* entry = gidFor(options, port, patience);
         if (entry == nullptr) continue;
         if (options.mtu > port.activeMtu)
-            return failed(StatusCode::InvalidArgument,
+            return noDevice(StatusCode::InvalidArgument,
                           "verbs mtu " + std::to_string(options.mtu) + " is more than " +
                               portName(candidate) + " carries (" + std::to_string(port.activeMtu) +
                               "): raise the interface's MTU or ask for less",
@@ -174,7 +174,7 @@ VerbsSelection selectVerbs(const VerbsOptions& options, std::span<const VerbsDev
                 false};
     }
     if (options.gidIndex < 0)
-        return failed(
+        return noDevice(
             StatusCode::NotFound,
             "no active RDMA port has a RoCE v2 GID that is not link-local: give its network "
             "interface an address, or say which GID index to use",
@@ -183,7 +183,7 @@ VerbsSelection selectVerbs(const VerbsOptions& options, std::span<const VerbsDev
     const bool inTable = std::any_of(
         ports.begin(), ports.end(),
         [index](const Candidate& candidate) { return index < candidate.port->gidTableEntries; });
-    return failed(inTable ? StatusCode::NotFound : StatusCode::InvalidArgument,
+    return noDevice(inTable ? StatusCode::NotFound : StatusCode::InvalidArgument,
                   "no active RDMA port has a GID at index " + std::to_string(index), devices,
                   inTable);
 }

@@ -15,20 +15,14 @@ constexpr uint32_t kQuietPollsMax = 64;
 constexpr uint32_t kCreditWriteBytes = 16;
 constexpr uint32_t kCreditSlots = kCreditBytes / kCreditWriteBytes;
 
-FrameSeal sealOf(uint32_t epoch, uint32_t salt, bool mac, const MacKey& key) {
-    FrameSeal seal{.epoch = epoch, .salt = salt, .mac = {}};
-    if (mac) seal.mac.emplace(key);
-    return seal;
-}
-
 }  // namespace
 
 VerbsLink::VerbsLink(const NetworkOptions& options, const Session& session,
                      SetUpConnection& connection)
     : options_(options.verbs),
       connection_(connection),
-      sendSeal_(sealOf(session.epoch, session.sendSalt, session.mac, session.sendKey)),
-      receiveSeal_(sealOf(session.epoch, session.receiveSalt, session.mac, session.receiveKey)),
+      sendSeal_(sealOf(session, session.sendKey, session.sendSalt)),
+      receiveSeal_(sealOf(session, session.receiveKey, session.receiveSalt)),
       pieces_(std::make_unique<Piece[]>(options.verbs.sendEntries)) {
     info_ = linkInfoOf(session, false);
 }

@@ -3,17 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <random>
 #include <string>
 
 namespace verbex::gateway {
 namespace {
-
-Name nameOf(const std::string& text) {
-    Name name{};
-    std::memcpy(&name, text.data(), text.size());
-    return name;
-}
 
 Symbol symbolText(const char* eight) {
     Symbol symbol;

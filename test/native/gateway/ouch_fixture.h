@@ -61,12 +61,6 @@ private:
     session::SessionServerCounters counters_;
 };
 
-inline Name nameOf(std::string_view text) {
-    Name name{};
-    std::memcpy(&name, text.data(), text.size());
-    return name;
-}
-
 inline ouch::ClOrdId clOrdIdOf(uint32_t number) {
     ouch::ClOrdId id;
     id.fill(' ');

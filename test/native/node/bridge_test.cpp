@@ -209,6 +209,34 @@ TEST(Bridge, ASiteWhoseLogIsAnotherOneIsRefusedByName) {
     EXPECT_EQ(second.host(1)->status().resultHash, before.resultHash);
 }
 
+// A deployment in roles has results without the state: of it the bytes of the entry are compared alone.
+TEST(Bridge, WhereTheResultsAreNotOfOneKindTheBytesAreCompared) {
+    Cluster first({.members = 1, .hot = 1, .scrubNs = 0});
+    Cluster second({.members = 1, .hot = 1, .scrubNs = 1'000'000, .standby = true});
+    BridgeHostOptions options = bridgeBetween(first, second);
+    options.bridge.comparesResults = false;
+    Ledger ledger(first.clientOptions());
+    const auto follows = [&] {
+        auto bridge = BridgeHost::open(options);
+        EXPECT_TRUE(bridge.isOk()) << bridge.status().toString();
+        ledger.want(50);
+        EXPECT_TRUE(ledger.pollUntil([&] { return ledger.isComplete(); }));
+        return eventually([&] {
+            return second.host(1)->status().released >= ledger.next() - 1;
+        });
+    };
+    ASSERT_TRUE(follows());
+    // It goes on behind what is there.
+    ASSERT_TRUE(follows());
+    EXPECT_GT(second.host(1)->status().scrubs, 0u);
+    options.bridge.comparesResults = true;
+    auto bridge = BridgeHost::open(options);
+    ASSERT_TRUE(bridge.isOk()) << bridge.status().toString();
+    ASSERT_TRUE(eventually([&] {
+        return bridge.value()->progress().trouble.find("SITES_DIFFER") != std::string::npos;
+    }));
+}
+
 // Nothing is touched; docs/operations.md says what helps.
 TEST(Bridge, AnEmptyStandbySiteOfOneThatHasPrunedIsToldSoAndStaysEmpty) {
     Cluster first(pruning());

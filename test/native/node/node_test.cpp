@@ -6,6 +6,7 @@
 
 #include "journal/posix_storage.h"
 #include "node_fixture.h"
+#include "wire/log_facts.h"
 
 namespace verbex::node {
 
@@ -114,6 +115,49 @@ TEST(Node, OnARealDiskEqualsTheSerialCore) {
         options.snapshotEvery = 3'000;
         options.segmentBytes = 256u << 10;
         expectLikeSerial(options, &storage, 10'000);
+    }
+}
+
+// A journal that came from a deployment in roles, which stopped while two of three risk processes were away.
+TEST(Node, HasTheAccountsOfRiskProcessesThatItsJournalSaysAreAway) {
+    const auto deposit = [](uint64_t number) {
+        Command command{};
+        command.type = static_cast<uint8_t>(CommandType::Deposit);
+        command.account = 1;
+        command.instrument = 1;
+        command.id = ClientId{number, 0};
+        command.amount = 5;
+        return command;
+    };
+    const auto add = [](CommandType type) {
+        Command command{};
+        command.type = static_cast<uint8_t>(type);
+        command.id = ClientId{1, 0};
+        return command;
+    };
+    const std::vector<Command> before = {
+        add(CommandType::AddAsset),      add(CommandType::AddAccount), deposit(1),
+        availabilityOf(3, 1, true, 4), availabilityOf(3, 2, true, 5), deposit(2)};
+    const std::vector<Command> after = {deposit(3)};
+    const auto typesOf = [](const Client& client) {
+        std::vector<EventType> types;
+        for (const Event& event : client.received) types.push_back(EventType(event.type));
+        return types;
+    };
+    sim::SimulatedDisk disk;
+    for (const std::vector<Command>& commands : {before, after}) {
+        Node::Opened opened = openNode(smallOptions("data"), &disk);
+        ASSERT_TRUE(opened.failure.isOk()) << opened.failure.message;
+        Client client(*opened.node);
+        ASSERT_TRUE(client.feed(commands, 0, commands.size()));
+        ASSERT_TRUE(client.close().failure.isOk());
+        if (commands.size() == before.size()) {
+            EXPECT_EQ(typesOf(client).back(), EventType::Rejected);
+        } else {
+            EXPECT_EQ(typesOf(client),
+                      (std::vector{EventType::AvailabilitySet, EventType::AvailabilitySet,
+                                   EventType::BalanceChanged}));
+        }
     }
 }
 
