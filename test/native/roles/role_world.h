@@ -18,6 +18,8 @@
 
 namespace verbex::roles::test {
 
+inline constexpr uint64_t kStepNs = 1'000'000;  // of the world's time
+
 struct WorldOptions {
     uint64_t seed = 1;
     uint32_t riskShards = 2;
