@@ -199,6 +199,7 @@ std::string World::compare() {
         seen_.taken += at.snapshots->status().taken;
         seen_.putAside += at.snapshots->status().refused;
     }
+    for (const auto& node : nodes_) countStates(*node);
     return compareNodes();
 }
 

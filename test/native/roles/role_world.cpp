@@ -8,6 +8,8 @@ namespace {
 constexpr uint64_t kSilenceNs = 4000 * kStepNs;
 constexpr size_t kWireFrames = 64;
 constexpr char kDirectory[] = "/data";
+constexpr char kStates[] = "/data/state";
+constexpr char kSnapshots[] = "/snapshots";
 constexpr uint64_t kLetGoNs = 1000 * kStepNs;
 
 }  // namespace
@@ -23,6 +25,12 @@ World::World(const WorldOptions& options)
     for (size_t i = 0; i < options.sequencers; i++) {
         nodes_.push_back(std::make_unique<Node>(*this, i));
         (void)store_.add();
+        if (i >= options.states.size()) continue;
+        (void)nodes_[i]->disk.createDirectory(kDirectory);
+        (void)nodes_[i]->disk.createDirectory(kStates);
+        for (const auto& [path, contents] : options.states[i]) {
+            nodes_[i]->disk.place(path, contents);
+        }
     }
 }
 
@@ -54,7 +62,7 @@ void World::make(size_t place) {
     RoleSnapshotOptions snapshots;
     snapshots.whose = {"world", at.process->kind(), options.shard, options.riskShards,
                        options.matchingShards, options.limits, options.mutant};
-    snapshots.directory = "/snapshots";
+    snapshots.directory = kSnapshots;
     snapshots.everyCommands = options_.snapshotEvery;
     auto opened = RoleSnapshots::open(*at.disk, snapshots);
     if (!opened.isOk()) {
@@ -75,21 +83,31 @@ void World::endOf(Place& at) {
     if (at.disk->crashed()) seen_.torn++;
     const auto mode = below(2) == 0 ? sim::RestartMode::ProcessCrash : sim::RestartMode::PowerCut;
     at.disk->restart(mode, random_());
-    if (options_.damageSnapshots && below(2) == 0) damage(at);
+    if (options_.damageSnapshots && below(2) == 0) damage(*at.disk, kSnapshots);
 }
 
-// The newest one that there is.
-void World::damage(Place& at) {
-    const sim::SimulatedDisk::Image image = at.disk->image();
+void World::damage(sim::SimulatedDisk& disk, const std::string& folder) {
+    const sim::SimulatedDisk::Image image = disk.image();
     for (auto each = image.rbegin(); each != image.rend(); ++each) {
-        if (!each->first.ends_with(".snapshot")) continue;
+        if (!each->first.starts_with(folder + "/") || !each->first.ends_with(".snapshot")) continue;
         if (below(2) == 0) {
-            at.disk->flipBit(each->first, random_() % (each->second.size() * 8));
+            disk.flipBit(each->first, random_() % (each->second.size() * 8));
         } else {
-            at.disk->truncate(each->first, random_() % each->second.size());
+            disk.truncate(each->first, random_() % each->second.size());
         }
         return;
     }
+}
+
+std::vector<sim::SimulatedDisk::Image> World::states() const {
+    std::vector<sim::SimulatedDisk::Image> images;
+    for (const auto& node : nodes_) {
+        images.push_back(node->disk.image());
+        std::erase_if(images.back(), [](const auto& file) {
+            return !file.first.starts_with(std::string(kStates) + "/");
+        });
+    }
+    return images;
 }
 
 // What another thread does.
@@ -105,6 +123,50 @@ void World::workFor(Place& at) {
         wrong_ = "a shadow holds position " + std::to_string(at.snapshots->status().shadow) +
                  ", released is " + std::to_string(collected_);
     }
+}
+
+// What the other thread of a sequencer does. A disk that stops takes its process with it.
+void World::workFor(Node& node) {
+    if (node.member == nullptr || !node.member->shadow().isWanted()) return;
+    const bool stops = options_.damageStates && below(60) == 0;
+    if (stops) {
+        node.disk.crashAt(node.disk.calls() + 1 + below(6), sim::CrashMoment(below(4)), below(40));
+    }
+    node.member->shadow().workNow();
+    checkShadow(node);
+    if (!stops) return;
+    const bool stopped = node.disk.crashed();
+    node.disk.crashAt(0, sim::CrashMoment::Before);
+    if (!stopped) return;
+    seen_.statesTorn++;
+    killSequencer(node);
+}
+
+// What may be cut is in no shadow, and so in no snapshot.
+void World::checkShadow(Node& node) {
+    const SequencerShadowStatus shadow = node.member->shadow().status();
+    if (!shadow.here || shadow.position <= committed_ || !wrong_.empty()) return;
+    wrong_ = "the shadow of sequencer " + std::to_string(node.index) + " holds position " +
+             std::to_string(shadow.position) + ", committed is " + std::to_string(committed_);
+}
+
+// What it began with has all that replaying its whole log would have given.
+void World::checkBeginning(Sequencer& sequencer) {
+    const Position base = sequencer.status().base;
+    if (options_.seed % 2 == 1 && sequencer.outputs().oldest() != 1) {
+        wrong_ = "a sequencer that began with position " + std::to_string(base) +
+                 " keeps events from position " + std::to_string(sequencer.outputs().oldest()) + " on only";
+    }
+    if (base == 0) return;
+    seen_.warm++;
+    seen_.whole += sequencer.last();
+    seen_.tail += sequencer.last() - base;
+}
+
+void World::countStates(Node& node) {
+    const SequencerShadowStatus shadow = node.member->shadow().status();
+    seen_.states += shadow.taken;
+    seen_.statesAside += shadow.refused;
 }
 
 std::string World::openSequencer(Node& node) {
@@ -123,6 +185,7 @@ std::string World::openSequencer(Node& node) {
     // Where nothing recent is kept, marks alone have to do.
     if (options_.seed % 2 == 0) sequencer.outputEvents = 4096;
     options.letGoNs = kLetGoNs;
+    options.snapshotEvery = options_.stateEvery;
     replication::MemberOptions& member = options.member;
     member.id = static_cast<replication::MemberId>(node.index + 1);
     member.data = kDirectory;
@@ -232,6 +295,7 @@ void World::killSequencer(Node& node) {
     if (const Sequencer* const sequencer = sequencerOf(node)) {
         seen_.refused += sequencer->status().refused;
     }
+    countStates(node);
     node.member.reset();
     node.counted = nullptr;
     store_.endOf(node.index);
@@ -245,6 +309,7 @@ void World::killSequencer(Node& node) {
         if (way.first == node.index || way.second == node.index) queue.clear();
     }
     node.disk.restart(sim::RestartMode::ProcessCrash, random_());
+    if (options_.damageStates && below(2) == 0) damage(node.disk, kStates);
     node.backAt = now_ + (1 + below(nodes_.size() == 1 ? 2 : 2000)) * kStepNs;
     seen_.restarts++;
 }
@@ -353,6 +418,8 @@ void World::stepNode(Node& node) {
     const Sequencer* const before = sequencerOf(node);
     const uint64_t refused = before == nullptr ? 0 : before->status().refused;
     (void)node.member->step({now_, now_});
+    committed_ = std::max(committed_, node.member->member().outputs().released());
+    checkShadow(node);
     replication::MemberLog& log = node.member->member().log();
     if (nodes_.size() > 1 && log.syncWanted() && below(20) == 0) {
         if (const Status status = log.syncNow(); !status.isOk()) wrong_ = status.toString();
@@ -369,6 +436,7 @@ void World::stepNode(Node& node) {
         node.counted = sequencer;
         node.markersTo = 0;
         node.markers.clear();
+        checkBeginning(*sequencer);
         seen_.takeovers++;
         if (sequencer->outputs().released() < sequencer->last()) seen_.forsaken++;
     }
@@ -400,6 +468,8 @@ void World::stepOnce() {
         stepNode(*node);
         if (!wrong_.empty()) return;
     }
+    workFor(*nodes_[below(static_cast<uint32_t>(nodes_.size()))]);
+    if (!wrong_.empty()) return;
     if (options_.snapshotEvery != 0) {
         workFor(places_[below(static_cast<uint32_t>(places_.size()))]);
         if (!wrong_.empty()) return;
