@@ -39,7 +39,7 @@ struct Settings {
     uint32_t window = 4096;
     uint32_t runs = 3;
     uint32_t market = 0;  // percent
-    uint32_t snapshots = 0;  // risk and matching processes take one every so many commands; 0: none
+    uint32_t snapshots = 0;  // every role takes one every so many commands; 0: none
     std::string dir;
 };
 
@@ -155,6 +155,7 @@ std::unique_ptr<node::SequencerHost> openSequencer(const Case& shape, const Sett
     node::SequencerHostOptions options;
     options.sequencer.limits = limits(settings);
     options.sequencer.riskShards = options.sequencer.matchingShards = shape.shards;
+    options.snapshotEvery = settings.snapshots;
     options.member.data = dir + "/sequencer";
     options.member.journalId = {1, 1};
     options.network.node = "sequencer";

@@ -125,6 +125,7 @@ void readOptions(const Arguments& arguments, napi_value object, RoleHandle& hand
             }
         }
         options.network = network;
+        options.snapshotEvery = number("snapshotEvery", 0, 1ull << 40, options.snapshotEvery);
         options.listen = sequencers[shard].address;
     } else {
         node::RoleHostOptions& options = handle.roleOptions;
@@ -210,6 +211,11 @@ std::string statusText(const roles::SequencerStatus& status) {
     number("hazards", status.hazards);
     number("alone", status.alone);
     number("refused", status.refused);
+    number("base", status.base);
+    const roles::SequencerShadowStatus& shadow = status.shadow;
+    out << ",\"snapshots\":{\"newest\":\"" << shadow.newest << "\",\"shadow\":\"" << shadow.position
+        << "\",\"taken\":\"" << shadow.taken << "\",\"refused\":\"" << shadow.refused
+        << "\",\"trouble\":" << jsonString(shadow.trouble) << "}";
     out << ",\"resultHash\":\"" << status.resultHash.hex() << "\",\"seats\":[";
     const char* between = "";
     for (const roles::SeatStatus& seat : status.seats) {

@@ -1,8 +1,8 @@
 // SequencerHost and RoleHost: the roles of native/roles on real machines: a thread, links, and the sequencers' disks.
 //
 //    clients, edges ──dial──▶ ┌── SequencerHost ──┐ ◀──dial── RoleHost (risk 0…R−1), RoleHost (matching 0…M−1)
-//                             │ thread · disk     │           each a thread, and one for its snapshots, in a process
-//                             │                   │           of its own or beside
+//                             │ thread · disk ·   │           each a thread, and one for its snapshots, in a process
+//                             │ shadow            │           of its own or beside
 //                             └────────▲──────────┘
 //                                      └── entries ──▶ SequencerHost, which takes over
 //
@@ -11,7 +11,7 @@
 // Owner: the addon, a benchmark, a test.
 // Thread safety: everything but open() from any thread.
 // Invariants:
-//   1. A role is touched by its own thread only, but for the log's syncNow() and prepareNow().
+//   1. A role is touched by its own thread only, but for the log's syncNow() and prepareNow(), and the work of a shadow.
 //   2. A role process that loses its link, or hears nothing on it, dials the next sequencer, and begins anew, with what
 //      its snapshots have.
 //   3. A role's thread touches no disk.
@@ -49,6 +49,7 @@ struct SequencerHostOptions {
     transport::NetworkOptions network;
     transport::Address listen;
     uint64_t letGoNs = 1'000'000'000;   // see roles::SequencerMemberOptions
+    uint64_t snapshotEvery = 1u << 20;  // commands; 0: none; likewise
     uint64_t syncEveryNs = 50'000'000;  // where events do not wait for it
 };
 
@@ -79,6 +80,7 @@ private:
     SequencerHost();
     void run();
     void runDisk();
+    void runShadow();
     void kickDisk(uint64_t nowNs);
 
     SequencerHostOptions options_;
@@ -89,6 +91,9 @@ private:
     uint16_t port_ = 0;
     std::thread thread_;
     std::thread disk_;
+    std::thread shadow_;
+    std::mutex shadowMutex_;
+    std::condition_variable shadowWork_;
     std::atomic<bool> stop_{false};
     bool stopped_ = false;
 

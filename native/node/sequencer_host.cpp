@@ -114,6 +114,7 @@ Result<std::unique_ptr<SequencerHost>> SequencerHost::open(const SequencerHostOp
     member.sequencer = own.sequencer;
     member.member = own.member;
     member.letGoNs = own.letGoNs;
+    member.snapshotEvery = own.snapshotEvery;
     Result<std::unique_ptr<roles::SequencerMember>> sequencer = roles::SequencerMember::open(
         member, storage, *host->links_, host->links_->wires(), *control, roleMomentNow());
     if (!sequencer.isOk()) return sequencer.status();
@@ -124,6 +125,8 @@ Result<std::unique_ptr<SequencerHost>> SequencerHost::open(const SequencerHostOp
     pthread_setname_np(host->thread_.native_handle(), "vbx-sequencer");
     host->disk_ = std::thread([self] { self->runDisk(); });
     pthread_setname_np(host->disk_.native_handle(), "vbx-disk");
+    host->shadow_ = std::thread([self] { self->runShadow(); });
+    pthread_setname_np(host->shadow_.native_handle(), "vbx-shadow");
     return host;
 }
 
@@ -139,6 +142,10 @@ void SequencerHost::run() {
         worked |= sequencer_->step(roleMomentNow());
         links_->wires().flush();
         kickDisk(now.steadyNs);
+        if (sequencer_->shadow().isWanted()) {
+            const std::lock_guard guard(shadowMutex_);
+            shadowWork_.notify_one();
+        }
         if (now.steadyNs - statusAt >= kSequencerStatusEveryNs) {
             statusAt = now.steadyNs;
             roles::SequencerStatus status = sequencer_->status();
@@ -190,6 +197,21 @@ void SequencerHost::runDisk() {
     }
 }
 
+// What is replayed, and written, beside all that trades.
+void SequencerHost::runShadow() {
+    roles::SequencerShadow& shadow = sequencer_->shadow();
+    while (!stop_.load(std::memory_order_acquire)) {
+        if (shadow.isWanted()) {
+            shadow.workNow();
+            network_->wake();  // it may be what a takeover waits for
+            continue;
+        }
+        std::unique_lock lock(shadowMutex_);
+        if (stop_.load(std::memory_order_acquire) || shadow.isWanted()) continue;
+        shadowWork_.wait(lock);
+    }
+}
+
 roles::SequencerStatus SequencerHost::status() const {
     const std::lock_guard guard(mutex_);
     return status_;
@@ -200,12 +222,16 @@ void SequencerHost::stop() {
     stopped_ = true;
     {
         const std::lock_guard guard(diskMutex_);
+        const std::lock_guard shadow(shadowMutex_);
         stop_.store(true, std::memory_order_release);
         diskWork_.notify_one();
+        shadowWork_.notify_one();
     }
-    network_->wake();
+    if (sequencer_ != nullptr) sequencer_->shadow().stop();
+    if (network_ != nullptr) network_->wake();
     if (thread_.joinable()) thread_.join();
     if (disk_.joinable()) disk_.join();
+    if (shadow_.joinable()) shadow_.join();
 }
 
 Status SequencerHost::close() {

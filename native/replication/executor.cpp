@@ -73,7 +73,16 @@ void Executor::note(const LogEntry& entry) {
     noted.price = entry.header.payloadCrc;
     outputs_->fresh([this](const Event* first, size_t count) { chain_.add(first, count); });
     position_ = entry.header.last();
+    const uint32_t every = options_.markEvery;
+    if (every != 0 && position_ / every != (entry.header.first - 1) / every) {
+        marks_.push_back({position_, chain_.value()});
+    }
     outputs_->endBatch(chain_.value(), chain_.value());
+}
+
+const Digest128* Executor::resultAt(Position mark) const {
+    const auto found = std::ranges::lower_bound(marks_, mark, {}, &Mark::at);
+    return found != marks_.end() && found->at == mark ? &found->result : nullptr;
 }
 
 // Where the log's time has passed a multiple of scrubNs, the state itself is part of the result.

@@ -4,7 +4,8 @@
 // The chain folds every event in order; whenever the log's time passes a multiple of scrubNs, the hash
 // of the whole state is folded in too, so that damage which no event has shown is found there (the scrub).
 // Where another one executes (native/roles), an executor keeps account of the log only: each entry is an event that
-// names it, so that members compare logs as they compare results.
+// names it, so that members compare logs as they compare results. It remembers its result at marks then, so that a state
+// which says of which log it is can be held against this one.
 // Owner: Member.
 // Thread safety: none.
 // Invariants:
@@ -28,6 +29,9 @@ struct ExecutorOptions {
     CoreLimits limits;
     uint64_t scrubNs = 5'000'000'000;  // of the log's time; 0: never
     bool logOnly = false;              // no core: an event for each entry, which names it
+    // logOnly: the result is remembered at the end of the first entry that reaches into each next so many positions (24
+    // bytes); 0: nowhere.
+    uint32_t markEvery = 0;
     Mutant mutant = Mutant::None;
 };
 
@@ -55,6 +59,8 @@ public:
     void execute(const LogEntry& entry);
     [[nodiscard]] Position position() const { return position_; }
     [[nodiscard]] Digest128 result() const { return chain_.value(); }
+    // logOnly: at a mark; null: that is none, or lies ahead.
+    [[nodiscard]] const Digest128* resultAt(Position mark) const;
     // Commands that this one has executed and that were answered again: somebody had sent them before.
     [[nodiscard]] uint64_t repeats() const { return repeats_; }
     [[nodiscard]] uint64_t scrubs() const { return scrubs_; }
@@ -83,6 +89,11 @@ private:
     uint64_t scrubs_ = 0;
     uint64_t repeats_ = 0;
     bool damageResult_ = false;
+    struct Mark {
+        Position at = 0;
+        Digest128 result;
+    };
+    std::vector<Mark> marks_;
     std::vector<Command> commands_;
 };
 

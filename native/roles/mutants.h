@@ -19,9 +19,14 @@ enum class RoleMutant : uint8_t {
     SnapshotUncommitted = 10,    // a shadow is fed what is in the log, whoever else has it
     SnapshotUnverified = 11,     // whatever a process offers, the sequencer believes
     SnapshotForgetsNumbers = 12,  // a snapshot holds the canonical state, and nothing beside it
+    FollowerUncommitted = 13,    // a sequencer that follows replays what is in its log, whoever else has it
+    LeaderUncommitted = 14,      // one that leads has its snapshots taken of what is in its log, whoever else has it
+    StateUnverified = 15,        // whatever log a sequencer's snapshot is of, it is believed
+    StateForgetsEvents = 16,     // a sequencer's snapshot holds none of the events that are kept for clients
 };
 inline constexpr uint8_t kRoleMutantMax = 6;  // without a pair
 inline constexpr uint8_t kPairMutantMax = 9;
 inline constexpr uint8_t kSnapshotMutantMax = 12;
+inline constexpr uint8_t kStateMutantMax = 16;  // a sequencer's shadow and snapshots
 
 }  // namespace verbex::roles

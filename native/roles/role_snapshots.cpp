@@ -6,30 +6,16 @@
 
 namespace verbex::roles {
 
-namespace {
-
-constexpr char kAside[] = "refused";
-
-bool isDamage(StatusCode code) {
-    return code == StatusCode::SnapshotDamaged || code == StatusCode::UnsupportedFormat;
-}
-
-}  // namespace
-
 Result<std::unique_ptr<RoleSnapshots>> RoleSnapshots::open(journal::Storage& storage,
                                                            const RoleSnapshotOptions& options) {
     if (options.everyCommands == 0 || options.whose.deployment.size() > kDeploymentBytesMax) {
         return Status(StatusCode::InvalidArgument, "snapshots: how often, and whose");
     }
-    std::unique_ptr<RoleSnapshots> snapshots(new RoleSnapshots(storage, options));
-    VERBEX_RETURN_IF_FAILED(storage.createDirectory(options.directory));
-    Result<std::unique_ptr<journal::DirectoryLock>> lock = storage.lockDirectory(options.directory);
-    if (!lock.isOk()) return lock.status();
-    snapshots->lock_ = lock.take();
-    Result<std::unique_ptr<journal::SnapshotStore>> store =
-        journal::SnapshotStore::open(storage, *snapshots->lock_, options.directory);
-    if (!store.isOk()) return store.status();
-    snapshots->store_ = store.take();
+    std::unique_ptr<RoleSnapshots> snapshots(new RoleSnapshots(options));
+    Result<std::unique_ptr<SnapshotFolder>> folder =
+        SnapshotFolder::open(storage, options.directory);
+    if (!folder.isOk()) return folder.status();
+    snapshots->folder_ = folder.take();
     snapshots->shadowHash_ = EventDigest().value();
     return snapshots;
 }
@@ -66,7 +52,7 @@ void RoleSnapshots::refuse(Position position, const std::string& why) {
     if (!busy_) shadow_.reset();
     aside_ = position;
     state_ = Shadow::Wanted;
-    status_.trouble = why;
+    folder_->note(why);
 }
 
 bool RoleSnapshots::feed(Position first, uint32_t count, bool mark,
@@ -134,43 +120,15 @@ void RoleSnapshots::load() {
         aside = std::exchange(aside_, 0);
     }
     shadow_.reset();  // one that nobody wants
-    if (aside != 0) {
-        if (const Status status = putAside(aside); !status.isOk()) note(status.toString());
-    }
-    Position newest = 0;
-    Result<std::vector<journal::SnapshotListing>> listed = store_->list();
-    if (!listed.isOk()) note(listed.status().toString());
-    for (size_t i = 0; listed.isOk() && i < listed.value().size(); i++) {
-        const journal::SnapshotListing& each = listed.value()[i];
-        Result<std::unique_ptr<journal::SnapshotReader>> reader = store_->read(each.name);
-        Result<std::unique_ptr<Rebuild>> core =
-            reader.isOk() ? readRoleState(*reader.value(), options_.whose)
-                          : Result<std::unique_ptr<Rebuild>>(reader.status());
-        if (core.isOk()) {
-            shadow_ = core.take();
-            newest = each.position;
-            break;
-        }
-        note(core.status().toString());
-        // An error of the disk is no statement about the snapshot: it stays where it is.
-        if (!isDamage(core.status().code())) continue;
-        if (const Status status = putAside(each.position); !status.isOk()) note(status.toString());
-    }
+    if (aside != 0) folder_->putAside(aside);
+    const Position newest = folder_->load([this](journal::SnapshotReader& reader) -> Status {
+        Result<std::unique_ptr<Rebuild>> core = readRoleState(reader, options_.whose);
+        if (!core.isOk()) return core.status();
+        shadow_ = core.take();
+        return {};
+    });
     const std::lock_guard guard(mutex_);
     status_.newest = newest;
-}
-
-Status RoleSnapshots::putAside(Position position) {
-    const std::string name = journal::snapshotFileName(position);
-    const Status moved = storage_.rename(journal::joinPath(options_.directory, name),
-                                         journal::joinPath(options_.directory, kAside));
-    if (moved.code() == StatusCode::NotFound) return {};  // what was refused had no file yet
-    VERBEX_RETURN_IF_FAILED(moved);
-    {
-        const std::lock_guard guard(mutex_);
-        status_.refused++;
-    }
-    return storage_.syncDirectory(options_.directory);
 }
 
 void RoleSnapshots::execute(const Fed& fed) {
@@ -181,7 +139,7 @@ void RoleSnapshots::execute(const Fed& fed) {
     CHECK(fed.first == shadow_->position() + 1);
     if (!decodeBatch(fed.commands, fed.count, commands_)) {
         // The channel's checksum held: the sequencer has sent something else than commands.
-        note("what was fed for a snapshot holds no commands");
+        folder_->note("what was fed for a snapshot holds no commands");
         const std::lock_guard guard(mutex_);
         dropped_ = true;
         queue_.clear();
@@ -196,40 +154,30 @@ void RoleSnapshots::execute(const Fed& fed) {
         newest = status_.newest;
     }
     if (!fed.mark || shadow_->position() < newest + options_.everyCommands) return;
-    const Status status = write(*shadow_);
-    const std::lock_guard guard(mutex_);
+    const Status status =
+        folder_->write(shadow_->part().core(), [this](journal::SnapshotWriter& writer) {
+            return writeRoleState(writer, *shadow_, options_.whose, [this] {
+                return giveUp_.load(std::memory_order_acquire) ||
+                       stopped_.load(std::memory_order_acquire);
+            });
+        });
     if (status.code() == StatusCode::Closed) return;
-    status_.trouble = status.isOk() ? std::string() : status.toString();
+    folder_->note(status.isOk() ? std::string() : status.toString());
     if (!status.isOk()) return;
+    const std::lock_guard guard(mutex_);
     status_.newest = shadow_->position();
     status_.taken++;
 }
 
-Status RoleSnapshots::write(const Rebuild& core) {
-    journal::SnapshotFacts facts;
-    facts.position = core.position();
-    Result<std::unique_ptr<journal::SnapshotWriter>> begun = store_->begin(facts);
-    if (begun.status().code() == StatusCode::AlreadyExists) return {};
-    if (!begun.isOk()) return begun.status();
-    std::unique_ptr<journal::SnapshotWriter> writer = begun.take();
-    const Status written = writeRoleState(*writer, core, options_.whose, [this] {
-        return giveUp_.load(std::memory_order_acquire) || stopped_.load(std::memory_order_acquire);
-    });
-    if (!written.isOk()) {
-        (void)store_->discard(std::move(writer));  // the first failure is the answer
-        return written;
-    }
-    return store_->publish(std::move(writer), core.part().core().hash());
-}
-
-void RoleSnapshots::note(const std::string& trouble) {
-    const std::lock_guard guard(mutex_);
-    status_.trouble = trouble;
-}
-
 RoleSnapshotStatus RoleSnapshots::status() const {
-    const std::lock_guard guard(mutex_);
-    return status_;
+    RoleSnapshotStatus status;
+    {
+        const std::lock_guard guard(mutex_);
+        status = status_;
+    }
+    status.refused = folder_->putAsideCount();
+    status.trouble = folder_->trouble();
+    return status;
 }
 
 }  // namespace verbex::roles

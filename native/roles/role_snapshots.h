@@ -27,8 +27,8 @@
 #include <string>
 #include <vector>
 
-#include "journal/snapshots.h"
 #include "roles/role_state.h"
+#include "roles/snapshot_folder.h"
 
 namespace verbex::roles {
 
@@ -90,19 +90,12 @@ private:
         bool mark = false;
         std::vector<std::byte> commands;
     };
-    RoleSnapshots(journal::Storage& storage, const RoleSnapshotOptions& options)
-        : storage_(storage), options_(options) {}
+    explicit RoleSnapshots(const RoleSnapshotOptions& options) : options_(options) {}
     void load();
     void execute(const Fed& fed);
-    Status write(const Rebuild& core);
-    // The file of this position, if there is one, is put aside.
-    Status putAside(Position position);
-    void note(const std::string& trouble);
 
-    journal::Storage& storage_;
     const RoleSnapshotOptions options_;
-    std::unique_ptr<journal::DirectoryLock> lock_;
-    std::unique_ptr<journal::SnapshotStore> store_;
+    std::unique_ptr<SnapshotFolder> folder_;
 
     mutable std::mutex mutex_;  // over all below, but what the worker has while it is busy
     bool busy_ = false;

@@ -14,9 +14,15 @@ constexpr size_t kSpareMax = 8192;
 
 }  // namespace
 
-Sequencer::Sequencer(const SequencerOptions& options, std::unique_ptr<CorePart> whole,
+Sequencer::Sequencer(const SequencerOptions& options, std::unique_ptr<LogReplay> past,
                      SequencerLog& log, RoleLinks& links, RoleMoment now)
-    : options_(options), log_(log), links_(links), now_(now), outputs_(options.outputEvents) {
+    : options_(options),
+      log_(log),
+      links_(links),
+      now_(now),
+      past_(std::move(past)),
+      base_(past_->position()),
+      outputs_(past_->outputs()) {
     CHECK(options.riskShards >= 1 && options.riskShards <= CoreShards::kMax);
     CHECK(options.matchingShards >= 1 && options.matchingShards <= CoreShards::kMax);
     risk_.resize(options.riskShards);
@@ -26,8 +32,6 @@ Sequencer::Sequencer(const SequencerOptions& options, std::unique_ptr<CorePart> 
         matching_[i].kind = PartKind::Matching;
         matching_[i].shard = i;
     }
-    replay_.part = std::move(whole);
-    outputs_.recovering(true);
 }
 
 Sequencer::~Sequencer() = default;
@@ -230,6 +234,7 @@ SequencerStatus Sequencer::status() const {
     status.hazards = hazards_;
     status.alone = alones_;
     status.refused = refusals_;
+    status.base = base_;
     for (const auto* seats : {&risk_, &matching_}) {
         for (const Seat& seat : *seats) {
             status.seats.push_back({seat.kind, seat.shard, seat.link != 0, seat.live, seat.rebuilt,

@@ -7,7 +7,8 @@
 //
 // Purpose: the dispatcher of an exchange in roles. It holds what belongs to no account and no book
 // (CorePart::Centre), drives the stages of core.h by frames, and folds the same chain of result hashes as
-// replication::Executor does over the same log. It begins with the log that it finds: a step replays some of it.
+// replication::Executor does over the same log. It begins with what is known of the log (log_replay.h), and replays the rest
+// of it, some of it a step.
 // Owner: SequencerMember, for as long as that member leads.
 // Thread safety: none.
 // Invariants:
@@ -36,7 +37,9 @@
 #include "replication/member_log.h"
 #include "replication/outputs.h"
 #include "roles/channel.h"
+#include "roles/log_replay.h"
 #include "roles/mutants.h"
+#include "roles/sequencer_shadow.h"
 #include "wire/event_digest.h"
 
 namespace verbex::roles {
@@ -83,6 +86,10 @@ struct SequencerOptions {
     // of roles are verified by that. Of all sequencers the same.
     uint32_t markEvery = 4096;
     RoleMutant mutant = RoleMutant::None;
+
+    [[nodiscard]] LogReplayOptions replay() const {
+        return {limits, riskShards, matchingShards, outputEvents, markEvery, mutant};
+    }
 };
 
 struct RoleMoment {
@@ -114,6 +121,7 @@ struct SequencerStatus {
     uint64_t hazards = 0;
     uint64_t alone = 0;
     uint64_t refused = 0;    // under way when their risk process was lost
+    Position base = 0;       // up to here its log had been replayed when it began
     std::vector<SeatStatus> seats;
 
     // ---- what the member says whose log it is
@@ -122,12 +130,13 @@ struct SequencerStatus {
     replication::Epoch epoch = 0;
     replication::MemberId leader = 0;             // as the record says; 0: nobody yet
     std::vector<replication::MemberId> sync;      // who must have an entry before its events leave
+    SequencerShadowStatus shadow;
 };
 
 class Sequencer {
 public:
-    // `whole`: a core that has replayed nothing; to make one takes its time.
-    Sequencer(const SequencerOptions& options, std::unique_ptr<CorePart> whole, SequencerLog& log,
+    // `past`: of this log, as far as it is replayed.
+    Sequencer(const SequencerOptions& options, std::unique_ptr<LogReplay> past, SequencerLog& log,
               RoleLinks& links, RoleMoment now);
     ~Sequencer();
     Sequencer(const Sequencer&) = delete;
@@ -230,21 +239,7 @@ private:
     };
 
     // ---- sequencer_replay.cpp
-    // What the log says of a command that was refused, until it says which risk process was lost.
-    struct Unexplained {
-        Position at = 0;
-        Position boundary = 0;  // where the entry ahead of it ends
-        uint32_t shards = 0;    // a bit for each that may have been the lost one
-    };
-    struct Replay {
-        std::unique_ptr<CorePart> part;
-        Position at = 0;
-        bool others = false;  // there is more in it than its time
-        std::vector<Unexplained> unexplained;
-    };
     bool replay();
-    void replayEntry(const replication::LogEntry& entry);
-    void explain(const Command& command, Position at, Position boundary);
     void begin();
 
     // ---- sequencer.cpp
@@ -310,7 +305,6 @@ private:
     // ---- sequencer_snapshots.cpp
     // What the result was at a position that ends an entry; null: not known, or not released.
     [[nodiscard]] const Digest128* hashOf(Position at) const;
-    [[nodiscard]] bool isMark(const replication::EntryHeader& entry) const;
     void remember(const replication::EntryHeader& entry, const Digest128& chain);
     // Where the log that it is sent begins behind: at what it offers, if that is so, or at 0.
     [[nodiscard]] Position agree(Seat& seat, const HelloBody& hello);
@@ -325,15 +319,12 @@ private:
     uint64_t nextTimer_ = 0;
     Status failure_;
 
-    Replay replay_;
+    std::unique_ptr<LogReplay> past_;
+    const Position base_;
     std::unique_ptr<CorePart> centre_;
-    replication::Outputs outputs_;
+    replication::Outputs& outputs_;  // what was known of the log has them, and they go on
     EventDigest chain_;  // of all that is settled
-    struct Mark {
-        Position at = 0;
-        Digest128 hash;
-    };
-    std::vector<Mark> marks_;  // 24 bytes every options_.markEvery positions of the log
+    std::vector<ResultMark> marks_;  // every options_.markEvery positions of the log
 
     std::deque<Command> pending_;
     std::deque<Command> markers_;  // ahead of all that is pending

@@ -21,6 +21,10 @@ namespace {
 
 // Entries whose account is kept for members that are behind; each is an event.
 constexpr uint32_t kEntriesKept = 1u << 14;
+// What the shadow gets at once, and how much of it in a step: what trades goes first.
+constexpr size_t kShadowBytes = 48u << 10;
+constexpr Position kShadowCommands = 512;
+constexpr uint32_t kShadowPieces = 4;
 
 Moment momentOf(RoleMoment now) { return {now.steadyNs, now.wallNs}; }
 
@@ -68,6 +72,7 @@ Result<std::unique_ptr<SequencerMember>> SequencerMember::open(
     member.limits = options.sequencer.limits;
     member.replica.executor.logOnly = true;
     member.replica.executor.scrubNs = 0;
+    member.replica.executor.markEvery = options.sequencer.markEvery;
     member.outputEvents = kEntriesKept;
     member.snapshots = {};
     // One alone waits for no others, and so need not be as careful as one that has lost them.
@@ -85,8 +90,15 @@ Result<std::unique_ptr<SequencerMember>> SequencerMember::open(
         Member::open(member, storage, wires, control, momentOf(now));
     if (!made.isOk()) return made.status();
     opened->member_ = made.take();
+    SequencerShadowOptions shadow;
+    shadow.replay = options.sequencer.replay();
+    shadow.deployment = options.member.cluster;
+    shadow.directory = journal::joinPath(member.data, "state");
+    shadow.everyCommands = options.snapshotEvery;
+    Result<std::unique_ptr<SequencerShadow>> kept = SequencerShadow::open(storage, shadow);
+    if (!kept.isOk()) return kept.status();
+    opened->shadow_ = kept.take();
     opened->steppedAt_ = now.steadyNs;
-    opened->prepare();
     return opened;
 }
 
@@ -157,14 +169,9 @@ bool SequencerMember::step(RoleMoment now) {
     bool worked = member_->step(momentOf(now));
     const bool stale = options_.sequencer.mutant == RoleMutant::StaleSequencer;
     if (sequencer_ != nullptr && !stale && (!mayLead() || !log_->leads())) letGo();
+    worked |= attendShadow(now.steadyNs);
     if (sequencer_ == nullptr) {
-        // Behind the entry that began the term, which makes all before it committed.
-        const Position last = member_->log().last();
-        if (!member_->replica().leads()) prepare();
-        if (!mayLead() || last == 0 || member_->log().lastEpoch() != member_->replica().term() ||
-            member_->outputs().released() != last) {
-            return worked;
-        }
+        if (!mayLead() || !ownsLog() || !shadow_->ready()) return worked;
         begin(now);
     }
     const Position before = member_->log().last();
@@ -189,27 +196,91 @@ uint64_t SequencerMember::nextTimer() const {
     return sequencer_ == nullptr ? own : std::min(own, sequencer_->nextTimer());
 }
 
-void SequencerMember::prepare() {
-    if (whole_ != nullptr) return;
-    const SequencerOptions& options = options_.sequencer;
-    whole_ = std::make_unique<CorePart>(options.limits, options.riskShards, options.matchingShards);
+bool SequencerMember::ownsLog() const {
+    const Position last = member_->log().last();
+    return last != 0 && member_->log().lastEpoch() == member_->replica().term() &&
+           member_->outputs().released() == last;
 }
 
 void SequencerMember::begin(RoleMoment now) {
-    prepare();
     log_ = std::make_unique<Log>(*member_, options_.sequencer.mutant);
-    sequencer_ = std::make_unique<Sequencer>(options_.sequencer, std::move(whole_), *log_, links_,
-                                             now);
+    sequencer_ = std::make_unique<Sequencer>(options_.sequencer, shadow_->take(), *log_, links_, now);
     clients_ = std::make_unique<SequencerClients>(*sequencer_, wires_, options_.member.id,
                                                   log_->term());
 }
 
 void SequencerMember::letGo() {
     clients_.reset();
+    if (sequencer_ != nullptr) shadow_->want();
     sequencer_.reset();
     log_.reset();
     for (const LinkId link : std::exchange(roleLinks_, {})) links_.close(link);
     for (const NodeId client : std::exchange(clientLinks_, {})) wires_.close(client);
+}
+
+// ---- the shadow
+
+bool SequencerMember::attendShadow(uint64_t nowNs) {
+    if (member_->failed()) return false;
+    // Another one when what was taken has come to trade: to load it takes a processor that others need until then.
+    if (options_.snapshotEvery != 0 && sequencer() != nullptr && sequencer_->serving()) shadow_->want();
+    judgeShadow();
+    return feedShadow(nowNs);
+}
+
+// A snapshot is of this log where the account of the log has the same result. What it says of positions that are not
+// released yet is decided when they are, or when it is known that there are none.
+void SequencerMember::judgeShadow() {
+    Position at = 0;
+    Digest128 log;
+    if (!shadow_->began(at, log)) return;
+    const bool believed = options_.sequencer.mutant == RoleMutant::StateUnverified;
+    if (at == 0 || believed) return shadow_->confirm();
+    if (at > member_->outputs().released()) {
+        if (mayLead() && ownsLog()) {
+            shadow_->refuse("the snapshot of position " + std::to_string(at) +
+                            " is ahead of the log");
+        }
+        return;
+    }
+    const Digest128* const here = member_->executor().resultAt(at);
+    if (here != nullptr && *here == log) return shadow_->confirm();
+    shadow_->refuse("the snapshot of position " + std::to_string(at) + " is of another log");
+}
+
+// Whole entries, none behind a mark.
+bool SequencerMember::feedShadow(uint64_t nowNs) {
+    if (!shadow_->hungry()) return false;
+    const RoleMutant broken =
+        sequencer_ == nullptr ? RoleMutant::FollowerUncommitted : RoleMutant::LeaderUncommitted;
+    replication::MemberLog& log = member_->log();
+    const Position to =
+        options_.sequencer.mutant == broken ? log.last() : member_->outputs().released();
+    Position fed = shadow_->fedTo();
+    if (fed >= to) return false;
+    const bool due =
+        to - fed >= kShadowCommands || nowNs - fedAt_ >= options_.sequencer.pingNs;
+    if (!due) return false;
+    for (uint32_t piece = 0; piece < kShadowPieces && fed < to && shadow_->hungry(); piece++) {
+        FedEntries entries;
+        while (fed < to && !entries.mark.has_value() && entries.payloads.size() < kShadowBytes) {
+            replication::LogEntry entry;
+            if (Status status = log.read(fed + 1, entry); !status.isOk()) {
+                member_->replica().fail(status.within("the log for the shadow of a sequencer"));
+                return true;
+            }
+            entries.headers.push_back(entry.header);
+            entries.payloads.insert(entries.payloads.end(), entry.payload.begin(),
+                                    entry.payload.end());
+            fed = entry.header.last();
+            if (const Digest128* const mark = member_->executor().resultAt(fed)) {
+                entries.mark = *mark;
+            }
+        }
+        shadow_->feed(std::move(entries));
+    }
+    fedAt_ = nowNs;
+    return true;
 }
 
 void SequencerMember::fail(const Status& why) { member_->replica().fail(why); }
@@ -231,6 +302,7 @@ SequencerStatus SequencerMember::status() const {
         status.waitsFor = !member_->failure().isOk() ? member_->failure().toString()
                           : !trouble_.isOk()          ? trouble_.toString()
                           : !replica.halted().empty() ? replica.halted()
+                          : replica.leads() && ownsLog() ? "what it has replayed of its log"
                           : replica.leads()           ? "the other sequencers"
                           : leader == 0 || leader == options_.member.id
                               ? "a sequencer that leads"
@@ -246,6 +318,7 @@ SequencerStatus SequencerMember::status() const {
     for (const replication::SyncMember& each : replica.configuration().sync) {
         status.sync.push_back(each.id);
     }
+    status.shadow = shadow_->status();
     return status;
 }
 

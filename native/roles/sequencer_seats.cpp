@@ -25,7 +25,7 @@ bool Sequencer::away(uint32_t shard) const {
 }
 
 std::string Sequencer::waitsFor() const {
-    if (!ready()) return "its log, replayed up to " + std::to_string(replay_.at);
+    if (!ready()) return "its log, replayed up to " + std::to_string(past_->position());
     for (const Seat& seat : matching_) {
         if (!seat.live) return "matching process " + std::to_string(seat.shard);
     }

@@ -22,16 +22,12 @@ constexpr Position kFeedAhead = 1u << 16;
 const Digest128* Sequencer::hashOf(Position at) const {
     if (at > outputs_.released()) return nullptr;
     if (const Digest128* const kept = outputs_.hashAt(at)) return kept;
-    const auto found = std::ranges::lower_bound(marks_, at, {}, &Mark::at);
+    const auto found = std::ranges::lower_bound(marks_, at, {}, &ResultMark::at);
     return found != marks_.end() && found->at == at ? &found->hash : nullptr;
 }
 
-bool Sequencer::isMark(const EntryHeader& entry) const {
-    return entry.last() / options_.markEvery != (entry.first - 1) / options_.markEvery;
-}
-
 void Sequencer::remember(const EntryHeader& entry, const Digest128& chain) {
-    if (isMark(entry)) marks_.push_back({entry.last(), chain});
+    if (isMark(entry, options_.markEvery)) marks_.push_back({entry.last(), chain});
 }
 
 Position Sequencer::agree(Seat& seat, const HelloBody& hello) {
@@ -91,7 +87,7 @@ bool Sequencer::feed(Seat& seat) {
             if (!payload_.empty() && payload_.size() + entry.payload.size() > kFeedBytes) break;
             payload_.insert(payload_.end(), entry.payload.begin(), entry.payload.end());
             body.count += entry.header.count;
-            body.mark = isMark(entry.header) ? 1 : 0;
+            body.mark = isMark(entry.header, options_.markEvery) ? 1 : 0;
             seat.fed = entry.header.last();
         }
         writer_.clear().put(body).rows(std::span<const std::byte>(payload_));

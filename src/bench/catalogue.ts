@@ -162,8 +162,22 @@ export const catalogue: readonly BenchEntry[] = [
       '   ◀──Events──                ◀──Decided──         ◀──Matched──',
     ].join('\n'),
     workload:
-      'One sequencer with 1 risk and 1 matching process, and with 2 of each, against one process, over tcp and shm. Every role is a thread with links between them as between processes, and, in the cases called processes, a process of its own with the hosts that `verbex role` starts; the client is one more, with --window orders in flight, each counted when the last event of its command is back; with --market so many of a hundred are market orders, for each of which the line stands still; with --snapshots risk and matching processes keep snapshots. ofOneProcess compares with one process over the same transport in the same run. On fewer cores than roles it shows what the hops cost, not what the shards win. Cases take turns; a figure is the median of the runs.',
+      'One sequencer with 1 risk and 1 matching process, and with 2 of each, against one process, over tcp and shm. Every role is a thread with links between them as between processes, and, in the cases called processes, a process of its own with the hosts that `verbex role` starts; the client is one more, with --window orders in flight, each counted when the last event of its command is back; with --market so many of a hundred are market orders, for each of which the line stands still; with --snapshots every process keeps snapshots. ofOneProcess compares with one process over the same transport in the same run. On fewer cores than roles it shows what the hops cost, not what the shards win. Cases take turns; a figure is the median of the runs.',
     options: ['orders', 'window', 'market', 'snapshots', 'runs', 'dir'],
+    cases: [],
+  },
+  {
+    name: 'sequencer',
+    sentence:
+      'The sequencer of a pair that leads is lost; and everybody starts anew: how long does nobody trade?',
+    picture: [
+      'client ──Submit──▶ sequencer 1 ──▶ risk, matching     filled: a log of so many orders',
+      '                   sequencer 2 (has the log)          takeover: 1 stops where it stands ─▶ 2 takes orders',
+      '                                                      start: all of them are opened again ─▶ one takes orders',
+    ].join('\n'),
+    workload:
+      'Two sequencers, one risk and one matching process, threads of one process with links between them as between processes, over tcp, every one with snapshots each --snapshots commands. The log grows to a quarter of --orders, half of them, all, and every 250,000 of them a day ends, so that client ids are forgotten; each time the sequencer that leads is stopped where it stands, and then all are closed and opened again. takeoverMs and startMs: until a sequencer takes orders, the 120 ms that a silent one is given among them; verifiedMs: of the start, until both have read and checked their journals; Replayed: the commands of its log that the one that led then had still to replay; snapshotBytes: of the newest snapshot before. All share the processors of one machine: a start on hosts of their own costs less. Medians of the runs.',
+    options: ['orders', 'snapshots', 'runs', 'dir'],
     cases: [],
   },
   {

@@ -71,7 +71,7 @@ export const benchCommand: Command = {
       name: 'orders',
       value: 'N',
       range: [1, countMax],
-      help: 'snapshot: resting orders; cluster, roles: orders a run',
+      help: 'snapshot: resting orders; cluster, roles: orders a run; sequencer: of its log',
     },
     { name: 'lane', value: 'LANE', oneOf: lanes, help: 'api: only this lane' },
     { name: 'batches', value: 'N,N,…', help: 'api: sizes of the batches; default: 1,16,256,4096' },
@@ -109,7 +109,7 @@ export const benchCommand: Command = {
       name: 'snapshots',
       value: 'N',
       range: [1, countMax],
-      help: 'roles: risk and matching processes take a snapshot every so many commands; default: none',
+      help: 'roles, sequencer: every process takes a snapshot every so many commands; default: none; 262,144',
     },
     {
       name: 'processors',

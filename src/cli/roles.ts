@@ -71,7 +71,7 @@ async function rolesTable(views: readonly RoleView[]): Promise<string> {
   const { sentenceOf } = await import('../cluster/role-process.ts');
   const rows = views.map(({ name, process, pid, status }) => {
     const position = status?.role === 'sequencer' ? status.released : status?.position;
-    const snapshot = status?.role === 'sequencer' ? undefined : status?.snapshots?.newest;
+    const snapshot = status?.snapshots?.newest;
     const says = status === undefined ? '-' : sentenceOf(status);
     return [name, process, pid ?? '-', position ?? '-', snapshot ?? '-', says];
   });

@@ -14,6 +14,15 @@ const lookMs = 100;
 /** Between two looks for what a sequencer wants of the control store. */
 const controlMs = 5;
 
+/** What a process says of its snapshots, and of the shadow that they are taken from. */
+export interface SnapshotsStatus {
+  readonly newest: string;
+  readonly shadow: string;
+  readonly taken: string;
+  readonly refused: string;
+  readonly trouble: string;
+}
+
 export interface SeatStatus {
   readonly role: 'risk' | 'matching';
   readonly shard: number;
@@ -46,6 +55,9 @@ export interface SequencerStatus {
   readonly settled: string;
   readonly released: string;
   readonly resultHash: string;
+  /** Up to here its log had been replayed when it began to lead. */
+  readonly base: string;
+  readonly snapshots: SnapshotsStatus;
   readonly seats: readonly SeatStatus[];
 }
 
@@ -60,13 +72,7 @@ export interface ShardStatus {
   readonly base: string;
   readonly trouble: string;
   /** Not where it keeps none. */
-  readonly snapshots?: {
-    readonly newest: string;
-    readonly shadow: string;
-    readonly taken: string;
-    readonly refused: string;
-    readonly trouble: string;
-  };
+  readonly snapshots?: SnapshotsStatus;
 }
 
 export type RoleStatus = SequencerStatus | ShardStatus;
@@ -96,6 +102,7 @@ export function roleOptions(description: RolesDescription, place: RolePlace): Na
         ...(description.snapshots.every !== undefined && { snapshotEvery: description.snapshots.every }),
       }),
     ...(place.role === 'sequencer' && {
+      ...(description.snapshots.every !== undefined && { snapshotEvery: description.snapshots.every }),
       data: filesOf(description, place),
       durable: description.ack === 'durable',
       boot: bootId(),
@@ -120,10 +127,12 @@ export function lastStatus(description: RolesDescription, place: RolePlace): Rol
 /** One line, without what changes with every command. */
 export function sentenceOf(status: RoleStatus): string {
   if (status.role === 'sequencer') {
-    if (status.follows) return `follows ${nameOf({ role: 'sequencer', shard: status.leader - 1 })}`;
+    const snapshots = status.snapshots.trouble === '' ? '' : `; snapshots: ${status.snapshots.trouble}`;
+    if (status.follows)
+      return `follows ${nameOf({ role: 'sequencer', shard: status.leader - 1 })}${snapshots}`;
     const away = status.seats.filter(({ live }) => !live).map(nameOf);
     const waits = status.waitsFor === '' ? 'takes commands' : `waits for ${status.waitsFor}`;
-    return `${waits}${away.length === 0 ? '' : `; away: ${away.join(', ')}`}`;
+    return `${waits}${away.length === 0 ? '' : `; away: ${away.join(', ')}`}${snapshots}`;
   }
   if (status.joined) {
     const trouble = status.snapshots?.trouble ?? '';

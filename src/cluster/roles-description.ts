@@ -32,7 +32,7 @@ export interface RolesTiming {
 }
 
 export interface RolesSnapshots {
-  /** Risk and matching processes take one every so many commands; 0: none, and the whole log is replayed. */
+  /** Every process takes one every so many commands; 0: none, and the whole log is replayed. */
   readonly every?: number;
 }
 

@@ -180,7 +180,7 @@ export interface NativeRoleOptions {
   readonly authorityFile?: string;
   /** Of a risk or matching process: its folder of snapshots; without it there are none. */
   readonly snapshots?: string;
-  /** It takes one every so many commands. */
+  /** It takes one every so many commands; a sequencer: 0: none. */
   readonly snapshotEvery?: number;
   /** From here on a sequencer's alone: its folder. */
   readonly data?: string;

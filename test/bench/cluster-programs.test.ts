@@ -8,6 +8,7 @@ describe('native programs of several processes', () => {
   const runs: Readonly<Record<string, readonly string[]>> = {
     cluster: ['--orders', '2000', '--rate', '2000', '--runs', '1', '--transport', 'tcp'],
     roles: ['--orders', '2000', '--runs', '1'],
+    sequencer: ['--orders', '4000', '--snapshots', '1000', '--runs', '1'],
     warm: ['--rate', '1000', '--seconds', '1', '--runs', '1', '--processors', 'sleepy'],
   };
 
@@ -30,6 +31,10 @@ describe('native programs of several processes', () => {
         );
         expect(cases[0]).toMatchObject({ p50OfHere: 1, p99OfHere: 1 });
         expect(result.replacedMs).toBeGreaterThan(0);
+      }
+      if (name === 'sequencer') {
+        expect(cases.map((one) => Number(one.commands) > 900)).toEqual([true, true, true]);
+        for (const one of cases) expect(one.takeoverMs).toBeGreaterThan(0);
       }
       if (name === 'roles') {
         const kinds = ['0 threads', '1 threads', '2 threads', '1 processes', '2 processes'];

@@ -257,9 +257,15 @@ describe.runIf(built)('roles as processes (skipped without dist/: npm run build)
     // One that was slow is out for as long as it takes to come back.
     await poll(() => roles.whole);
     const first = roles.leading!;
+    // The other one replays what is released while it follows.
+    await poll(() => {
+      const status = roles.look()[1 - first.place.shard]?.status;
+      return status?.role === 'sequencer' && Number(status.snapshots.shadow) > 0;
+    });
     const killed = await verbex(['roles', 'kill', roles.folder, nameOf(first.place), '--json']);
     expect(killed.code, killed.err).toBe(0);
     await poll(() => roles.leading !== undefined && roles.leading.place.shard !== first.place.shard);
+    expect(Number(roles.leading?.status.base)).toBeGreaterThan(0);
     const then = load.answered();
     await poll(() => load.answered() > then + 200);
     // `roles up` starts it again, and it follows.

@@ -66,6 +66,7 @@ SequencerHostOptions sequencerOptions(const std::string& directory, uint32_t ind
     options.sequencer.silenceNs = 20'000'000'000;  // a killed process is known by its link
     options.sequencer.attachNs = 60'000'000'000;
     options.letGoNs = 15'000'000'000;
+    options.snapshotEvery = 300;
     options.member.id = index + 1;
     options.member.data = directory + "/sequencer-" + std::to_string(index);
     options.member.boot = "this test";
@@ -442,8 +443,9 @@ TEST_P(RoleProcesses, TheSequencerStartsAgainFromItsJournal) {
     Orders orders;
     for (uint32_t i = 0; i < 2000; i++) client->want(orders.next());
     ASSERT_TRUE(client->pollUntil([&] { return client->done() > 1000; }));
-    // A link that ends costs nobody the whole log again.
+    // A link that ends, or a start, costs nobody the whole log again.
     ASSERT_TRUE(client->pollUntil([&] { return seat(PartKind::Risk, 0).shadow > 0; }));
+    ASSERT_TRUE(client->pollUntil([&] { return host_->status().shadow.newest > 0; }));
     const size_t seen = client->events().size();
     const std::vector<Event> before = client->events();
     client.reset();
@@ -459,6 +461,7 @@ TEST_P(RoleProcesses, TheSequencerStartsAgainFromItsJournal) {
                status_.serving;
     })) << status_.waitsFor;
     EXPECT_TRUE(client->pollUntil([&] { return seat(PartKind::Risk, 0).base > 0; }));
+    EXPECT_GT(status_.base, 0u);
     ASSERT_EQ(std::memcmp(before.data(), client->events().data(), seen * sizeof(Event)), 0);
     compare(*client);
 }
@@ -490,6 +493,7 @@ TEST_P(RoleProcesses, TheLeadingSequencerOfAPairIsKilledUnderLoad) {
                         client.count(EventType::Accepted, 0, 1, from));
     };
     ASSERT_TRUE(load([&] { return accepted(0) > 500; }));
+    ASSERT_TRUE(load([&] { return host_->status().shadow.position > 0; }));
 
     const auto killedAt = std::chrono::steady_clock::now();
     kill(PartKind::Centre, 0);
@@ -504,6 +508,7 @@ TEST_P(RoleProcesses, TheLeadingSequencerOfAPairIsKilledUnderLoad) {
                             .count()
                      << " ms";
     EXPECT_TRUE(host_->status().leads);
+    EXPECT_GT(host_->status().base, 0u);  // it had replayed so much before it led
     ASSERT_TRUE(load([&] { return accepted(from) > 300; }));
 
     // It comes back, and has to have what is released from then on.

@@ -1,89 +1,18 @@
+// A world of roles: who is there, what becomes of it, and one step of time.
 #include "roles/role_world.h"
-
-#include <cstring>
-
-#include "wire/command_codec.h"
 
 namespace verbex::roles::test {
 
 namespace {
 
-constexpr uint64_t kStepNs = 1'000'000;
 constexpr uint64_t kSilenceNs = 4000 * kStepNs;
 constexpr size_t kWireFrames = 64;
-constexpr uint32_t kFirms = 6;
-constexpr uint32_t kInstruments = 3;
 constexpr char kDirectory[] = "/data";
+constexpr char kStates[] = "/data/state";
+constexpr char kSnapshots[] = "/snapshots";
 constexpr uint64_t kLetGoNs = 1000 * kStepNs;
 
 }  // namespace
-
-// ---- the market
-
-Market::Market(uint64_t seed) : random_(seed) {
-    for (uint32_t i = 0; i < 29; i++) (void)random_.next();  // its own world is not wanted
-}
-
-Command Market::setUp(uint32_t step) {
-    Command command{};
-    if (step < 4) {
-        command.type = static_cast<uint8_t>(CommandType::AddAsset);
-        command.id = ClientId{step + 1, 0};
-    } else if (step < 4 + kInstruments) {
-        command.type = static_cast<uint8_t>(CommandType::AddInstrument);
-        command.flags = kCommandExtended;
-        command.id = ClientId{step, 0};
-        command.price = 3;
-        command.quantity = 2;
-        command.priceMin = 80;
-        command.priceMax = 120;
-        command.quantityMin = 1;
-        command.quantityMax = 1000;
-        command.makerFee = -1000;
-        command.takerFee = 30000;
-        command.collar = 20000;
-        command.base = step - 2;
-        command.quote = 1;
-    } else if (step < 4 + kInstruments + 2 * kFirms) {
-        const uint32_t account = step - 4 - kInstruments;
-        command.type = static_cast<uint8_t>(CommandType::AddAccount);
-        command.account = account < kFirms ? 0 : account - kFirms + 1;
-        command.id = ClientId{step, 9};
-    } else {
-        const uint32_t deposit = step - 4 - kInstruments - 2 * kFirms;
-        command.type = static_cast<uint8_t>(CommandType::Deposit);
-        command.account = 1 + deposit / 4;
-        command.instrument = 1 + deposit % 4;
-        command.id = ClientId{step, 7};
-        command.amount = 20000;
-    }
-    return command;
-}
-
-Command Market::next() {
-    constexpr uint32_t kSetUp = 4 + kInstruments + 2 * kFirms + 2 * kFirms * 4;
-    if (step_ < kSetUp) return setUp(step_++);
-    Command command = random_.next();
-    const auto type = CommandType(command.type);
-    // What only the sequencer may say, nobody offers.
-    if (type == CommandType::SetAvailability) command.type = 0;
-    if (command.account != 0 && command.account < 7) command.account = 1 + random_.below(2 * kFirms);
-    if (type == CommandType::NewOrder && command.instrument <= 2) {
-        command.instrument = 1 + random_.below(kInstruments);
-    }
-    // What stops trading for good is seldom enough that there is some.
-    if (random_.below(4) != 0) {
-        if (type == CommandType::KillSwitch) command.side = 2;
-        if (type == CommandType::SetLimit) command.amount = -1;
-        if (type == CommandType::SetTradingState) command.orderType = 1;
-        if (type == CommandType::SetInstrumentRight) command.side = 0;
-        if (type == CommandType::SetRights) command.rights = 62 | uint64_t{1} << 32;
-    }
-    if (type == CommandType::Transfer) command.toAccount = random_.below(2 * kFirms + 1);
-    return command;
-}
-
-// ---- the world
 
 World::World(const WorldOptions& options)
     : options_(options), random_(options.seed * 7919 + 17), market_(options.seed) {
@@ -96,6 +25,12 @@ World::World(const WorldOptions& options)
     for (size_t i = 0; i < options.sequencers; i++) {
         nodes_.push_back(std::make_unique<Node>(*this, i));
         (void)store_.add();
+        if (i >= options.states.size()) continue;
+        (void)nodes_[i]->disk.createDirectory(kDirectory);
+        (void)nodes_[i]->disk.createDirectory(kStates);
+        for (const auto& [path, contents] : options.states[i]) {
+            nodes_[i]->disk.place(path, contents);
+        }
     }
 }
 
@@ -127,7 +62,7 @@ void World::make(size_t place) {
     RoleSnapshotOptions snapshots;
     snapshots.whose = {"world", at.process->kind(), options.shard, options.riskShards,
                        options.matchingShards, options.limits, options.mutant};
-    snapshots.directory = "/snapshots";
+    snapshots.directory = kSnapshots;
     snapshots.everyCommands = options_.snapshotEvery;
     auto opened = RoleSnapshots::open(*at.disk, snapshots);
     if (!opened.isOk()) {
@@ -148,21 +83,31 @@ void World::endOf(Place& at) {
     if (at.disk->crashed()) seen_.torn++;
     const auto mode = below(2) == 0 ? sim::RestartMode::ProcessCrash : sim::RestartMode::PowerCut;
     at.disk->restart(mode, random_());
-    if (options_.damageSnapshots && below(2) == 0) damage(at);
+    if (options_.damageSnapshots && below(2) == 0) damage(*at.disk, kSnapshots);
 }
 
-// The newest one that there is.
-void World::damage(Place& at) {
-    const sim::SimulatedDisk::Image image = at.disk->image();
+void World::damage(sim::SimulatedDisk& disk, const std::string& folder) {
+    const sim::SimulatedDisk::Image image = disk.image();
     for (auto each = image.rbegin(); each != image.rend(); ++each) {
-        if (!each->first.ends_with(".snapshot")) continue;
+        if (!each->first.starts_with(folder + "/") || !each->first.ends_with(".snapshot")) continue;
         if (below(2) == 0) {
-            at.disk->flipBit(each->first, random_() % (each->second.size() * 8));
+            disk.flipBit(each->first, random_() % (each->second.size() * 8));
         } else {
-            at.disk->truncate(each->first, random_() % each->second.size());
+            disk.truncate(each->first, random_() % each->second.size());
         }
         return;
     }
+}
+
+std::vector<sim::SimulatedDisk::Image> World::states() const {
+    std::vector<sim::SimulatedDisk::Image> images;
+    for (const auto& node : nodes_) {
+        images.push_back(node->disk.image());
+        std::erase_if(images.back(), [](const auto& file) {
+            return !file.first.starts_with(std::string(kStates) + "/");
+        });
+    }
+    return images;
 }
 
 // What another thread does.
@@ -178,6 +123,50 @@ void World::workFor(Place& at) {
         wrong_ = "a shadow holds position " + std::to_string(at.snapshots->status().shadow) +
                  ", released is " + std::to_string(collected_);
     }
+}
+
+// What the other thread of a sequencer does. A disk that stops takes its process with it.
+void World::workFor(Node& node) {
+    if (node.member == nullptr || !node.member->shadow().isWanted()) return;
+    const bool stops = options_.damageStates && below(60) == 0;
+    if (stops) {
+        node.disk.crashAt(node.disk.calls() + 1 + below(6), sim::CrashMoment(below(4)), below(40));
+    }
+    node.member->shadow().workNow();
+    checkShadow(node);
+    if (!stops) return;
+    const bool stopped = node.disk.crashed();
+    node.disk.crashAt(0, sim::CrashMoment::Before);
+    if (!stopped) return;
+    seen_.statesTorn++;
+    killSequencer(node);
+}
+
+// What may be cut is in no shadow, and so in no snapshot.
+void World::checkShadow(Node& node) {
+    const SequencerShadowStatus shadow = node.member->shadow().status();
+    if (!shadow.here || shadow.position <= committed_ || !wrong_.empty()) return;
+    wrong_ = "the shadow of sequencer " + std::to_string(node.index) + " holds position " +
+             std::to_string(shadow.position) + ", committed is " + std::to_string(committed_);
+}
+
+// What it began with has all that replaying its whole log would have given.
+void World::checkBeginning(Sequencer& sequencer) {
+    const Position base = sequencer.status().base;
+    if (options_.seed % 2 == 1 && sequencer.outputs().oldest() != 1) {
+        wrong_ = "a sequencer that began with position " + std::to_string(base) +
+                 " keeps events from position " + std::to_string(sequencer.outputs().oldest()) + " on only";
+    }
+    if (base == 0) return;
+    seen_.warm++;
+    seen_.whole += sequencer.last();
+    seen_.tail += sequencer.last() - base;
+}
+
+void World::countStates(Node& node) {
+    const SequencerShadowStatus shadow = node.member->shadow().status();
+    seen_.states += shadow.taken;
+    seen_.statesAside += shadow.refused;
 }
 
 std::string World::openSequencer(Node& node) {
@@ -196,6 +185,7 @@ std::string World::openSequencer(Node& node) {
     // Where nothing recent is kept, marks alone have to do.
     if (options_.seed % 2 == 0) sequencer.outputEvents = 4096;
     options.letGoNs = kLetGoNs;
+    options.snapshotEvery = options_.stateEvery;
     replication::MemberOptions& member = options.member;
     member.id = static_cast<replication::MemberId>(node.index + 1);
     member.data = kDirectory;
@@ -305,6 +295,7 @@ void World::killSequencer(Node& node) {
     if (const Sequencer* const sequencer = sequencerOf(node)) {
         seen_.refused += sequencer->status().refused;
     }
+    countStates(node);
     node.member.reset();
     node.counted = nullptr;
     store_.endOf(node.index);
@@ -318,6 +309,7 @@ void World::killSequencer(Node& node) {
         if (way.first == node.index || way.second == node.index) queue.clear();
     }
     node.disk.restart(sim::RestartMode::ProcessCrash, random_());
+    if (options_.damageStates && below(2) == 0) damage(node.disk, kStates);
     node.backAt = now_ + (1 + below(nodes_.size() == 1 ? 2 : 2000)) * kStepNs;
     seen_.restarts++;
 }
@@ -426,6 +418,8 @@ void World::stepNode(Node& node) {
     const Sequencer* const before = sequencerOf(node);
     const uint64_t refused = before == nullptr ? 0 : before->status().refused;
     (void)node.member->step({now_, now_});
+    committed_ = std::max(committed_, node.member->member().outputs().released());
+    checkShadow(node);
     replication::MemberLog& log = node.member->member().log();
     if (nodes_.size() > 1 && log.syncWanted() && below(20) == 0) {
         if (const Status status = log.syncNow(); !status.isOk()) wrong_ = status.toString();
@@ -442,6 +436,7 @@ void World::stepNode(Node& node) {
         node.counted = sequencer;
         node.markersTo = 0;
         node.markers.clear();
+        checkBeginning(*sequencer);
         seen_.takeovers++;
         if (sequencer->outputs().released() < sequencer->last()) seen_.forsaken++;
     }
@@ -473,6 +468,8 @@ void World::stepOnce() {
         stepNode(*node);
         if (!wrong_.empty()) return;
     }
+    workFor(*nodes_[below(static_cast<uint32_t>(nodes_.size()))]);
+    if (!wrong_.empty()) return;
     if (options_.snapshotEvery != 0) {
         workFor(places_[below(static_cast<uint32_t>(places_.size()))]);
         if (!wrong_.empty()) return;
@@ -510,267 +507,6 @@ void World::stepOnce() {
         wires_.erase(link);
         nodes_[node]->member->onRoleClosed(link);
     }
-}
-
-// ---- the control store
-
-Store::View& Store::add() {
-    views_.push_back(std::make_unique<View>(*this, views_.size()));
-    return *views_.back();
-}
-
-bool Store::View::poll(replication::ControlAnswer& answer) {
-    if (answers.empty()) return false;
-    answer = std::move(answers.front());
-    answers.pop_front();
-    return true;
-}
-
-void Store::ask(Asked asked) {
-    asked.at = world_.now_ + world_.below(30) * kStepNs;
-    asked_.push_back(std::move(asked));
-}
-
-void Store::endOf(size_t node) {
-    for (Asked& asked : asked_) {
-        if (asked.node == node) asked.node = SIZE_MAX;
-    }
-    views_[node]->answers.clear();
-}
-
-void Store::step() {
-    using Kind = replication::ControlAnswer::Kind;
-    for (size_t i = 0; i < asked_.size();) {
-        if (asked_[i].at > world_.now_) {
-            i++;
-            continue;
-        }
-        const Asked asked = std::move(asked_[i]);
-        asked_.erase(asked_.begin() + static_cast<ptrdiff_t>(i));
-        View* const view = asked.node == SIZE_MAX ? nullptr : views_[asked.node].get();
-        if (view != nullptr && view->cut && world_.below(4) != 0) continue;  // lost on its way
-        replication::ControlAnswer answer;
-        answer.request = asked.request;
-        answer.kind = !asked.swap                             ? Kind::Read
-                      : asked.expected == record_.revision ? Kind::Swapped
-                                                           : Kind::Conflict;
-        if (answer.kind == Kind::Swapped) {
-            record_ = {record_.revision + 1, asked.text};
-            for (const auto& other : views_) {
-                if (other->cut || other.get() == view || world_.below(4) == 0) continue;
-                other->answers.push_back({Kind::Changed, 0, record_});
-            }
-        }
-        answer.record = record_;
-        if (view == nullptr || view->cut) continue;  // the answer is lost
-        view->answers.push_back(std::move(answer));
-    }
-}
-
-// ---- what is released
-
-void World::readMarkers(Node& node) {
-    replication::MemberLog& log = node.member->member().log();
-    const Position written = log.written();
-    if (node.markersTo == written) return;
-    std::vector<Command> commands;
-    const Status status = log.readRange(
-        node.markersTo + 1, written, [&](const replication::LogEntry& entry) -> Status {
-            if (!decodeBatch(entry.payload, entry.header.count, commands)) return {};
-            for (const Command& command : commands) {
-                if (CommandType(command.type) == CommandType::SetAvailability) {
-                    node.markers.push_back(command);
-                }
-            }
-            return {};
-        });
-    if (!status.isOk()) wrong_ = "reading the log: " + status.toString();
-    node.markersTo = written;
-}
-
-void World::collect(Node& node, Sequencer& sequencer) {
-    replication::Outputs& outputs = sequencer.outputs();
-    while (collected_ < outputs.released() && wrong_.empty()) {
-        const replication::OutputBatch* batch = outputs.find(collected_ + 1);
-        if (batch == nullptr) {
-            wrong_ = "nothing is kept at " + std::to_string(collected_ + 1);
-            return;
-        }
-        if (sequencer.log().written() < batch->entry.last()) wrong_ = "released before stored";
-    for (const auto& piece : batch->pieces) {
-            for (uint32_t i = 0; i < piece.count; i++) {
-                const Event& event = piece.events[i];
-                if (event.position <= collected_) continue;
-                released_.push_back(event);
-                if (EventType(event.type) != EventType::Rejected ||
-                    event.code != static_cast<uint16_t>(Reject::RISK_UNAVAILABLE)) {
-                    continue;
-                }
-                seen_.unavailable++;
-                readMarkers(node);
-                bool said = false;
-                for (const Command& marker : node.markers) {
-                    said |= marker.side == 1 &&
-                            static_cast<Position>(marker.quantity) <= event.position;
-                }
-                if (!said && wrong_.empty()) {
-                    wrong_ = "position " + std::to_string(event.position) +
-                             " is released as unavailable, and no marker is in the log";
-                }
-            }
-        }
-        collected_ = batch->entry.last();
-    }
-}
-
-std::string World::settleDown() {
-    for (uint32_t i = 0; i < 200'000; i++) {
-        if (!wrong_.empty()) return wrong_;
-        stepOnce();
-        if (offered_ < options_.commands) continue;
-        Sequencer* const sequencer = leading();
-        bool all = sequencer != nullptr && sequencer->idle() && sequencer->serving() &&
-                   collected_ == sequencer->last();
-        for (const auto& node : nodes_) {
-            all = all && node->member != nullptr && node->healAt == 0 &&
-                  node->member->member().outputs().released() == collected_;
-        }
-        if (!all) continue;
-        for (const SeatStatus& seat : sequencer->status().seats) all = all && seat.live;
-        for (const Place& at : places_) all = all && at.link != 0 && at.process->joined();
-        if (!all) continue;
-        // What is on its way to the parts.
-        bool quiet = true;
-        for (auto& [link, wire] : wires_) quiet = quiet && wire.down.empty() && wire.up.empty();
-        if (quiet) {
-            (void)sequencer->step({now_, now_});
-            for (auto& [link, wire] : wires_) quiet = quiet && wire.down.empty();
-            if (quiet && sequencer->idle()) return {};
-        }
-    }
-    std::string text = "no end: offered " + std::to_string(offered_);
-    for (const auto& node : nodes_) {
-        if (node->member == nullptr) continue;
-        const SequencerStatus status = node->member->status();
-        text += "; sequencer " + std::to_string(node->index) + " waits for '" + status.waitsFor +
-                "', epoch " + std::to_string(status.epoch) + ", sequenced " +
-                std::to_string(status.sequenced) + ", decided " + std::to_string(status.decided) +
-                ", settled " + std::to_string(status.settled) + ", released " +
-                std::to_string(status.released);
-        const replication::MemberStatus member = node->member->member().status();
-        text += ", log " + std::to_string(member.position) + ", committed " +
-                std::to_string(member.commit) + ", in sync";
-        for (const replication::MemberId id : status.sync) text += " " + std::to_string(id);
-        for (const auto& peer : member.peers) {
-            text += ", " + std::to_string(peer.id) + " has " + std::to_string(peer.acknowledged) +
-                    " and agrees to " + std::to_string(peer.matched);
-        }
-    }
-    return text;
-}
-
-// Every sequencer has the same log, and has been told that all of it is committed.
-std::string World::compareNodes() {
-    for (const auto& node : nodes_) {
-        replication::Member& first = nodes_[0]->member->member();
-        replication::Member& member = node->member->member();
-        if (member.log().last() != first.log().last() ||
-            member.executor().result() != first.executor().result()) {
-            return "sequencer " + std::to_string(node->index) + " has another log";
-        }
-    }
-    return {};
-}
-
-std::string World::compare() {
-    Sequencer* const sequencer = leading();
-    const SequencerStatus status = sequencer->status();
-    seen_.refused += status.refused;
-    seen_.hazards = status.hazards;
-    seen_.positions = status.settled;
-    replication::Outputs outputs(1u << 30);
-    replication::ExecutorOptions executorOptions;
-    executorOptions.limits = options_.limits;
-    executorOptions.scrubNs = 0;
-    replication::Executor executor(executorOptions, outputs);
-    CorePart whole(options_.limits, options_.riskShards, options_.matchingShards);
-    replication::Outputs nowhere(1);
-    nowhere.recovering(true);
-    std::vector<Command> commands;
-    const Status read = sequencer->log().readRange(
-        1, status.settled, [&](const replication::LogEntry& entry) -> Status {
-            executor.execute(entry);
-            outputs.release(entry.header.last());
-            if (!decodeBatch(entry.payload, entry.header.count, commands)) return {};
-            nowhere.beginBatch(entry.header);
-            for (const Command& command : commands) whole.replay(command, nowhere);
-            nowhere.endBatch({}, {});
-            return {};
-        });
-    if (!read.isOk()) return "reading the log: " + read.toString();
-    std::vector<Event> expected;
-    for (Position at = 1; at <= status.settled;) {
-        const replication::OutputBatch* batch = outputs.find(at);
-        if (batch == nullptr) return "one core kept no events";
-        for (const auto& piece : batch->pieces) {
-            expected.insert(expected.end(), piece.events, piece.events + piece.count);
-        }
-        at = batch->entry.last() + 1;
-    }
-    uint32_t away = 0;
-    for (size_t i = 0; i < expected.size(); i++) {
-        if (i >= released_.size() || std::memcmp(&expected[i], &released_[i], sizeof(Event)) != 0) {
-            const Event& a = expected[i];
-            std::string text = "event " + std::to_string(i) + " at position " +
-                               std::to_string(a.position) + " differs: one core says type " +
-                               std::to_string(a.type) + " code " + std::to_string(a.code);
-            if (i < released_.size()) {
-                const Event& b = released_[i];
-                text += ", released was position " + std::to_string(b.position) + " type " +
-                        std::to_string(b.type) + " code " + std::to_string(b.code);
-            }
-            return text;
-        }
-        const Event& event = expected[i];
-        if (EventType(event.type) == EventType::AvailabilitySet) {
-            away = event.side == 1 ? away | 1u << event.instrument
-                                   : away & ~(1u << event.instrument);
-        }
-        if (EventType(event.type) == EventType::Trade) {
-            seen_.trades++;
-            if ((away >> sequencer->centre().shardOf(event.account2) & 1) != 0) {
-                seen_.tradesOfLost++;
-            }
-        }
-    }
-    if (released_.size() != expected.size()) return "more was released than one core says";
-    if (executor.result() != status.resultHash) return "another result hash";
-    if (executor.core().hash() != whole.core().hash()) return "a core in parts has another state";
-    if (whole.share(PartKind::Centre, 0) != sequencer->centre().share(PartKind::Centre, 0)) {
-        return "the centre has another state";
-    }
-    for (const Place& at : places_) {
-        const CorePart& part = *at.process->part();
-        const PartKind kind = at.process->kind();
-        if (part.share(kind, at.process->shard()) != whole.share(kind, at.process->shard())) {
-            return std::string(kind == PartKind::Risk ? "risk" : "matching") + " process " +
-                   std::to_string(at.process->shard()) + " has another state";
-        }
-    }
-    for (Place& at : places_) {
-        if (at.snapshots == nullptr) continue;
-        seen_.taken += at.snapshots->status().taken;
-        seen_.putAside += at.snapshots->status().refused;
-    }
-    return compareNodes();
-}
-
-std::string World::run() {
-    for (const auto& node : nodes_) {
-        if (std::string failed = openSequencer(*node); !failed.empty()) return failed;
-    }
-    if (std::string failed = settleDown(); !failed.empty()) return failed;
-    return compare();
 }
 
 }  // namespace verbex::roles::test

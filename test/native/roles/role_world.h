@@ -18,6 +18,8 @@
 
 namespace verbex::roles::test {
 
+inline constexpr uint64_t kStepNs = 1'000'000;  // of the world's time
+
 struct WorldOptions {
     uint64_t seed = 1;
     uint32_t riskShards = 2;
@@ -34,9 +36,16 @@ struct WorldOptions {
     bool damageSnapshots = false;  // with a kill, now and then: a bit of one flips, or its disk stops in a write
     // What lies on the disks of the processes in the beginning: another deployment's, of the same layout and name.
     std::vector<sim::SimulatedDisk::Image> disks;
+    uint32_t stateEvery = 0;       // commands; 0: sequencers keep no snapshots
+    bool damageStates = false;     // with a kill, now and then, as above, those of sequencers
+    // What lies in the folders of the sequencers' snapshots in the beginning.
+    std::vector<sim::SimulatedDisk::Image> states;
     CoreLimits limits{.maxOrders = 4096, .maxAccounts = 64, .maxInstruments = 16, .maxClientIds = 1u << 15};
     RoleMutant mutant = RoleMutant::None;
 };
+
+// Of a world whose rules are broken: what is wrong in it, or that it has ended its process (a CHECK); empty: nothing.
+std::string whatIsWrong(const WorldOptions& options);
 
 // Commands of a small market: six firms with a client each, three instruments.
 class Market {
@@ -118,10 +127,18 @@ public:
         uint64_t putAside = 0;   // snapshots that were damaged, or not confirmed
         uint64_t unconfirmed = 0;  // offers that a sequencer refused
         uint64_t torn = 0;       // a disk stopped in the midst of it
+        uint64_t states = 0;     // snapshots of sequencers
+        uint64_t statesAside = 0;
+        uint64_t statesTorn = 0;
+        uint64_t warm = 0;       // sequencers that began to lead with some of the log replayed
+        Position tail = 0;       // of their logs, what these replayed when they began
+        Position whole = 0;      // and all of it
     };
     [[nodiscard]] const Seen& seen() const { return seen_; }
     // Of the processes, as they are now.
     [[nodiscard]] std::vector<sim::SimulatedDisk::Image> disks() const;
+    // Of the sequencers, what lies in the folders of their snapshots.
+    [[nodiscard]] std::vector<sim::SimulatedDisk::Image> states() const;
 
 private:
     friend class Store;
@@ -177,7 +194,12 @@ private:
     void make(size_t place);
     void endOf(Place& at);
     void workFor(Place& at);
-    void damage(Place& at);
+    // The newest snapshot in this folder.
+    void damage(sim::SimulatedDisk& disk, const std::string& folder);
+    void workFor(Node& node);
+    void checkShadow(Node& node);
+    void checkBeginning(Sequencer& sequencer);
+    void countStates(Node& node);
     std::string openSequencer(Node& node);
     void killSequencer(Node& node);
     void cut(Node& node);
@@ -213,6 +235,7 @@ private:
     std::optional<Command> next_;
     std::vector<Event> released_;
     Position collected_ = 0;
+    Position committed_ = 0;  // what any sequencer has released of its log
     std::string wrong_;
     Seen seen_;
 };
