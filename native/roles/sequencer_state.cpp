@@ -52,7 +52,7 @@ static_assert(sizeof(KeptEntry) == 72);
 // What a content says of counts is believed a piece at a time, as far as there is content.
 constexpr size_t kPieceMarks = 4096;
 
-SequencerHead headOf(const std::string& deployment, const LogReplayOptions& options) {
+SequencerHead sequencerHeadOf(const std::string& deployment, const LogReplayOptions& options) {
     CHECK(deployment.size() <= kDeploymentBytesMax);
     SequencerHead head;
     std::ranges::copy(deployment, head.deployment);
@@ -124,7 +124,7 @@ Status writeSequencerState(journal::SnapshotWriter& writer, const LogReplay& rep
                            const Digest128& log, const std::string& deployment,
                            const LogReplayOptions& options, const std::function<bool()>& giveUp) {
     CHECK(mayBeSaved(replay));
-    SequencerHead head = headOf(deployment, options);
+    SequencerHead head = sequencerHeadOf(deployment, options);
     head.position = replay.position();
     head.chain = replay.chain();
     head.log = log;
@@ -180,7 +180,7 @@ Result<SequencerSnapshot> readSequencerState(journal::SnapshotReader& reader,
         !journal::isAllZero(std::as_bytes(std::span(head.reserved)))) {
         return damaged("has a head that is wrong");
     }
-    const SequencerHead wanted = headOf(deployment, options);
+    const SequencerHead wanted = sequencerHeadOf(deployment, options);
     if (nameOfHead(head) != nameOfHead(wanted)) {
         return damaged("is of " + nameOfHead(head) + ", not of " + nameOfHead(wanted));
     }
