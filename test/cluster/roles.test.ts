@@ -264,8 +264,13 @@ describe.runIf(built)('roles as processes (skipped without dist/: npm run build)
     });
     const killed = await verbex(['roles', 'kill', roles.folder, nameOf(first.place), '--json']);
     expect(killed.code, killed.err).toBe(0);
-    await poll(() => roles.leading !== undefined && roles.leading.place.shard !== first.place.shard);
-    expect(Number(roles.leading?.status.base)).toBeGreaterThan(0);
+    let base = 0;
+    await poll(() => {
+      const { leading } = roles;
+      base = Number(leading?.status.base);
+      return leading !== undefined && leading.place.shard !== first.place.shard;
+    });
+    expect(base).toBeGreaterThan(0);
     const then = load.answered();
     await poll(() => load.answered() > then + 200);
     // `roles up` starts it again, and it follows.
