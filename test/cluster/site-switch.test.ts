@@ -51,8 +51,8 @@ async function switched(standby: Partial<Said>, lost: boolean) {
   const words: OperatorWord[] = [];
   const source = await siteThatSays({ ...here }, words);
   const target = await siteThatSays({ ...there, ...standby }, words);
-  const plan = { lost, timeoutMs: 200, say: () => undefined };
-  const result = await switchSite(source, target, plan).catch((error: unknown) => error);
+  const plan = { timeoutMs: 200, say: () => undefined };
+  const result = await switchSite(lost ? undefined : source, target, plan).catch((error: unknown) => error);
   return { result, words };
 }
 
