@@ -67,7 +67,8 @@ SequencerHead sequencerHeadOf(const std::string& deployment, const LogReplayOpti
 }
 
 std::string nameOfHead(const SequencerHead& head) {
-    const std::string deployment(head.deployment, strnlen(head.deployment, sizeof(head.deployment)));
+    const std::string deployment(head.deployment,
+                                 strnlen(head.deployment, sizeof(head.deployment)));
     return "a sequencer of " + std::to_string(head.riskShards) + " x " +
            std::to_string(head.matchingShards) + " in deployment " + deployment +
            ", a mark every " + std::to_string(head.markEvery);
@@ -93,7 +94,8 @@ private:
     Status failure_;
 };
 
-// The events of one entry, as they were written. False: the content is too short, or they do not fit.
+// The events of one entry, as they were written. False: the content is too short, or they do not
+// fit.
 bool readKept(ByteSource& source, Outputs& outputs, bool isFirst, Position upTo) {
     KeptEntry kept;
     if (!source.read(&kept, sizeof(kept))) return false;
