@@ -128,6 +128,8 @@ void Oracle::lookAtLog(SimulatedMember& member, Seen& seen) {
 
 void Oracle::lookAtReleases(SimulatedMember& member, Seen& seen) {
     const replication::Outputs& outputs = member.member().outputs();
+    // One that was put out begins with nothing, in the same life.
+    seen.released = std::min(seen.released, outputs.released());
     while (seen.released < outputs.released()) {
         const OutputBatch* batch = outputs.find(seen.released + 1);
         if (batch == nullptr) {
@@ -230,6 +232,7 @@ void Oracle::lookAtLeaderOf(SimulatedMember& leader, Epoch term) {
 
 void Oracle::lookAtCommit(SimulatedMember& member, Seen& seen) {
     const Position commit = member.member().replica().commit();
+    seen.committed = std::min(seen.committed, commit);
     if (!seen.leads || commit <= seen.committed) return;
     seen.committed = commit;
     const Epoch epoch = member.member().log().epochAt(commit);

@@ -68,7 +68,7 @@ TEST(SimulatedCluster, KeepsItsWordWhateverHappens) {
 
 // A member found itself odd and said so in the record, the leader was not told, and refused to let it in again.
 TEST(SimulatedCluster, AMemberThatHasPutItselfOutIsLetInAgain) {
-    for (const uint64_t seed : {2008, 3388}) {
+    for (const uint64_t seed : {2008, 3388, 11730, 20667, 42067}) {
         ClusterRunOptions options;
         options.seed = seed;
         const ClusterRunReport report = runCluster(options);
