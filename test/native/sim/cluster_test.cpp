@@ -68,12 +68,31 @@ TEST(SimulatedCluster, KeepsItsWordWhateverHappens) {
 
 // A member found itself odd and said so in the record, the leader was not told, and refused to let it in again.
 TEST(SimulatedCluster, AMemberThatHasPutItselfOutIsLetInAgain) {
-    for (const uint64_t seed : {2008, 3388, 11730, 20667, 42067}) {
+    for (const uint64_t seed : {2008, 3388}) {
         ClusterRunOptions options;
         options.seed = seed;
         const ClusterRunReport report = runCluster(options);
         EXPECT_TRUE(report.ok) << "seed " << seed << ": " << report.problem << " [" << report.plan << "]";
     }
+}
+
+// One that takes over knew how far the log that it adopts is committed, had less of it, and took the snapshot that
+// stands for the rest for one that lacks what is committed here.
+TEST(SimulatedCluster, ACandidateTakesASnapshotOfTheLogThatItAdopts) {
+    for (const uint64_t seed : {11730, 42067}) {
+        ClusterRunOptions options;
+        options.seed = seed;
+        const ClusterRunReport report = runCluster(options);
+        EXPECT_TRUE(report.ok) << "seed " << seed << ": " << report.problem << " [" << report.plan << "]";
+    }
+}
+
+// The one that was put out begins with nothing, all others are lost, and it is forced.
+TEST(SimulatedCluster, WhatAMemberReleasesAnewIsKnown) {
+    ClusterRunOptions options;
+    options.seed = 20667;
+    const ClusterRunReport report = runCluster(options);
+    EXPECT_TRUE(report.ok) << report.problem << " [" << report.plan << "]";
 }
 
 // There was no room for the note that a snapshot is taken; when there was, what was left of the try was in the way.
