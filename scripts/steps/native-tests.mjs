@@ -11,7 +11,7 @@ import { findCompiler, hasVerbsHeaders } from './toolchain.mjs';
 const binaryTimeoutMs = 10 * 60_000;
 // Most of their time is spent waiting for threads and timers of their own.
 const atOnce = 3;
-const longest = ['node', 'sim', 'transport', 'journal', 'model', 'replication'];
+const longest = ['node', 'sim', 'transport', 'roles', 'journal', 'pipeline', 'model', 'replication'];
 // As long as all others together, if it ran in one process.
 const shardsOf = { node: 5 };
 
