@@ -459,11 +459,13 @@ void Core::State::enter(const Command& command, const Decision& decision,
 
 OrderSlot Core::State::openSlot(AccountId account, uint32_t entry) const {
     const uint64_t answer = riskOf(account).orderIds[entry].word();
+    // Closed since it was validated: what is there is no slot.
+    if ((answer >> 63) == 0) return 0;
     const auto slot = static_cast<OrderSlot>(answer);
     const Order& order = slab[slot];
     // The slot may have gone to another order since, or the order never came to rest (slot 0).
     const bool same = order.orderId != 0 && order.entry == entry && order.account == account;
-    return (answer >> 63) != 0 && same ? slot : 0;
+    return same ? slot : 0;
 }
 
 void Core::State::cancel(const Command& command, const Decision& decision,

@@ -69,6 +69,9 @@ void Replica::lead() {
     // The record names this log now.
     if (orphaned_ && !claim()) return;
     role_ = Role::Leader;
+    // The adopted log is here now, and what was known of it holds for it.
+    commit_ = std::max(commit_, std::min(adoptedCommit_, with_.log.last()));
+    adoptedCommit_ = 0;
     counters_.takeovers++;
     heardLeader_ = facts_.id;
     quorumAt_ = now_.steadyNs;

@@ -378,6 +378,7 @@ void Replica::stepDown() {
     asking_ = {};
     ackSent_ = 0;
     target_ = {};
+    adoptedCommit_ = 0;
     readWanted_ = true;
     if (orphaned_) standAside();
 }

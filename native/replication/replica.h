@@ -378,7 +378,8 @@ private:
     Epoch term_ = 0;              // what this member leads or has reserved
     std::map<MemberId, Progress> progress_;
     std::optional<Configuration> changing_;  // asked for and not known to be refused
-    Position commit_ = 0;
+    Position commit_ = 0;         // never beyond the log's end: what is heard of another log is no word about this one
+    Position adoptedCommit_ = 0;  // a candidate's: of the log that it adopts, as far as others know
     std::vector<std::byte> pending_;  // commands that no entry holds yet
     size_t pendingFrom_ = 0;
     uint32_t pendingCount_ = 0;

@@ -130,9 +130,7 @@ void Replica::onOffer(MemberId from, const OfferFrame& frame, std::span<const st
         if (now_.steadyNs - stateSentAt_ >= kStateEveryNs) sendState(from, 0);
         return;
     }
-    // A candidate knows how far the log that it adopts is committed, and has less of it.
-    const Position known =
-        std::min(std::max(commit_, with_.outputs.released()), with_.log.last());
+    const Position known = std::max(commit_, with_.outputs.released());
     if (with_.log.common(ends) < std::min(known, frame.position) && frame.ends < kEpochEndsMax) {
         halt("offered a snapshot of position " + std::to_string(frame.position) +
              " that has not got what is committed here, up to position " + std::to_string(known));

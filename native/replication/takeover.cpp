@@ -123,8 +123,10 @@ void Replica::fence() {
     adoptedAt_ = now_.steadyNs;
     // What differs from the adopted log is cut, by epochs; then the rest is fetched.
     if (source_ != facts_.id && !cut(with_.log.common(progress_[source_].ends))) return;
+    adoptedCommit_ = 0;
     for (const MemberId id : members) {
-        if (id != facts_.id) commit_ = std::max(commit_, std::min(progress_[id].commit, target_.last));
+        if (id == facts_.id) continue;
+        adoptedCommit_ = std::max(adoptedCommit_, std::min(progress_[id].commit, target_.last));
     }
 }
 
