@@ -125,8 +125,10 @@ void ForcingOperator::startOthers(SimulatedMember& leader) {
     forced_++;
     const replication::MemberLog& log = leader.member().log();
     for (const auto& member : members_) {
-        if (member->isUp()) continue;
         const bool isBeyond = letOut_[member->id()] > log.common(member->held().ends);
+        // One that came back by itself meanwhile has to be given an empty folder as well.
+        if (member.get() == &leader || (member->isUp() && !isBeyond)) continue;
+        if (member->isUp()) member->kill(RestartMode::ProcessCrash);
         if (isBeyond || random_.below(3) == 0) member->replace();
         member->start();
     }

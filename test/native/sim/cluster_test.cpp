@@ -87,6 +87,15 @@ TEST(SimulatedCluster, ACandidateTakesASnapshotOfTheLogThatItAdopts) {
     }
 }
 
+// It had heard how far the log that it adopts is committed, did not get that log, and was forced to lead with its own:
+// whose entries it called committed up to there before anybody had stored them.
+TEST(SimulatedCluster, WhatIsCommittedOfAnotherLogIsNoWordAboutOnesOwn) {
+    ClusterRunOptions options;
+    options.seed = 18510;
+    const ClusterRunReport report = runCluster(options);
+    EXPECT_TRUE(report.ok) << report.problem << " [" << report.plan << "]";
+}
+
 // The one that was put out begins with nothing, all others are lost, and it is forced.
 TEST(SimulatedCluster, WhatAMemberReleasesAnewIsKnown) {
     ClusterRunOptions options;
