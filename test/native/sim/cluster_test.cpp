@@ -66,50 +66,45 @@ TEST(SimulatedCluster, KeepsItsWordWhateverHappens) {
     EXPECT_LT(counters.blocked, options.seeds / 20);
 }
 
-// A member found itself odd and said so in the record, the leader was not told, and refused to let it in again.
-TEST(SimulatedCluster, AMemberThatHasPutItselfOutIsLetInAgain) {
-    for (const uint64_t seed : {2008, 3388}) {
+// Runs of seeds that something was found by.
+ClusterCounters expectNoProblem(std::initializer_list<uint64_t> seeds) {
+    ClusterCounters counters;
+    for (const uint64_t seed : seeds) {
         ClusterRunOptions options;
         options.seed = seed;
         const ClusterRunReport report = runCluster(options);
-        EXPECT_TRUE(report.ok) << "seed " << seed << ": " << report.problem << " [" << report.plan << "]";
+        EXPECT_TRUE(report.ok) << "seed " << seed << ": " << report.problem << " [" << report.plan
+                               << "]";
+        counters.add(report.counters);
     }
+    return counters;
+}
+
+// A member found itself odd and said so in the record, the leader was not told, and refused to let it in again.
+TEST(SimulatedCluster, AMemberThatHasPutItselfOutIsLetInAgain) {
+    expectNoProblem({2008, 3388});
 }
 
 // One that takes over knew how far the log that it adopts is committed, had less of it, and took the snapshot that
 // stands for the rest for one that lacks what is committed here.
 TEST(SimulatedCluster, ACandidateTakesASnapshotOfTheLogThatItAdopts) {
-    for (const uint64_t seed : {11730, 42067}) {
-        ClusterRunOptions options;
-        options.seed = seed;
-        const ClusterRunReport report = runCluster(options);
-        EXPECT_TRUE(report.ok) << "seed " << seed << ": " << report.problem << " [" << report.plan << "]";
-    }
+    expectNoProblem({11730, 42067});
 }
 
 // It had heard how far the log that it adopts is committed, did not get that log, and was forced to lead with its own:
 // whose entries it called committed up to there before anybody had stored them.
 TEST(SimulatedCluster, WhatIsCommittedOfAnotherLogIsNoWordAboutOnesOwn) {
-    ClusterRunOptions options;
-    options.seed = 18510;
-    const ClusterRunReport report = runCluster(options);
-    EXPECT_TRUE(report.ok) << report.problem << " [" << report.plan << "]";
+    expectNoProblem({18510});
 }
 
 // The one that was put out begins with nothing, all others are lost, and it is forced.
 TEST(SimulatedCluster, WhatAMemberReleasesAnewIsKnown) {
-    ClusterRunOptions options;
-    options.seed = 20667;
-    const ClusterRunReport report = runCluster(options);
-    EXPECT_TRUE(report.ok) << report.problem << " [" << report.plan << "]";
+    expectNoProblem({20667});
 }
 
 // There was no room for the note that a snapshot is taken; when there was, what was left of the try was in the way.
 TEST(SimulatedCluster, ASnapshotThatThereWasNoRoomForIsTakenLater) {
-    ClusterRunOptions options;
-    options.seed = 4734;
-    const ClusterRunReport report = runCluster(options);
-    EXPECT_TRUE(report.ok) << report.problem << " [" << report.plan << "]";
+    expectNoProblem({4734});
 }
 
 TEST(SimulatedCluster, SameSeedIsTheSameRun) {
@@ -191,11 +186,7 @@ TEST(SimulatedCluster, WhatIsFoundedWithACopyHoldsTheCopy) {
 // A member with an empty folder was forced before its disk had taken its incarnation: the record named one that it
 // never had, and the leader counted itself for nobody.
 TEST(SimulatedCluster, NobodyIsForcedBeforeItHasAnIncarnation) {
-    ClusterRunOptions options;
-    options.seed = 2180;
-    const ClusterRunReport report = runCluster(options);
-    EXPECT_TRUE(report.ok) << report.problem << " [" << report.plan << "]";
-    EXPECT_GT(report.counters.forced, 0u);
+    EXPECT_GT(expectNoProblem({2180}).forced, 0u);
 }
 
 // A campaign has them too, one in eight; these have a seed each that once went wrong, and some more.
