@@ -90,6 +90,21 @@ public:
         return command;
     }
 
+    // The stages of one command, as threads do them.
+    Decision validate(const Command& command, Position at, bool settled) {
+        Decision decision{};
+        EXPECT_TRUE(core_.validate(command, at, settled, decision));
+        return decision;
+    }
+    void match(const Command& command, Position at, Decision& decision) {
+        drain();
+        core_.match(command, at, decision, *this);
+    }
+    void settle(const Command& command, const Decision& decision) {
+        core_.settle(0, command, decision, begin(), cursor(), true);
+    }
+    void goTo(Position at) { core_.reached(at); }
+
 private:
     void drain() override { setRegion(cells_.data(), cells_.data() + cells_.size()); }
 
@@ -127,6 +142,31 @@ TEST(Mended, AStopReplacedAfterTheBandChangedCannotWrapItsValue) {
     replace.id = stop.id;
     replace.quantity = kLotsMax;
     EXPECT_EQ(world.run(replace), Reject::VALUE_OVERFLOW);
+}
+
+// Its id's entry holds the order's number by then, which was taken for a place in the table of orders: far beyond it,
+// where orders are numbered in milliards.
+TEST(Mended, ACancelBehindTheTradeThatFillsItsOrderLooksForNone) {
+    constexpr Position kFar = 3'000'000'000;
+    World world;
+    ASSERT_EQ(world.run(world.instrument(1, 1000, 10)), Reject::NONE);
+    world.account(0, 10, 0);
+    world.account(0, 0, 10'000);
+    world.goTo(kFar);
+    const Command resting = world.order(1, Side::Sell, 100, 1);
+    ASSERT_EQ(world.run(resting), Reject::NONE);
+    const Command taking = world.order(2, Side::Buy, 100, 1);
+    Command cancel = World::of(CommandType::CancelOrder);
+    cancel.account = 1;
+    cancel.id = resting.id;
+    // Both are validated before either is matched; the trade is settled before the cancel is.
+    Decision trade = world.validate(taking, kFar + 2, true);
+    Decision ended = world.validate(cancel, kFar + 3, false);
+    world.match(taking, kFar + 2, trade);
+    world.settle(taking, trade);
+    world.match(cancel, kFar + 3, ended);
+    EXPECT_EQ(EventType(world.begin()->type), EventType::Rejected);
+    EXPECT_EQ(Reject(world.begin()->code), Reject::ORDER_CLOSED);
 }
 
 TEST(Mended, ManyReplacesOfOneGtdOrderLeaveOneExpiry) {
